@@ -1,0 +1,77 @@
+# Tidewatch. `make demo` shows the main job on a real cluster, `make test` proves it, `make lint` keeps it tidy.
+# All three install what they need; they want root, since the lab makes network namespaces and loads BPF programs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Go tools of the lab and what else is worth keeping between runs. Never assumed to be there.
+export TIDEWATCH_CACHE ?= $(CURDIR)/.cache
+LAB ?= tw
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+BIN := $(CARGO_TARGET_DIR)/debug
+LAB_CLI := $(BIN)/tidewatch-lab
+
+# Always the whole workspace: with -p, cargo resolves other features and compiles the dependencies a second time.
+CARGO_TEST := cargo test --locked --workspace
+# These want root, a kernel with BTF, or a cluster; each has a target of its own below.
+ROOTED := --exclude tidewatch-lab --exclude tidewatch-kernel-tests --exclude tidewatch-scenarios
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor tell which is which (~5 minutes)
+	$(BIN)/tidewatch-demo
+
+.PHONY: test
+test: test-unit test-kernel test-lab test-scenarios ## everything: unit tests, the agent on this kernel, the lab, the scenarios
+
+.PHONY: test-unit
+test-unit: tools ## tests that need neither root nor a cluster
+	$(CARGO_TEST) --lib --bins
+	$(CARGO_TEST) $(ROOTED) --test '*'
+
+.PHONY: test-kernel
+test-kernel: build ## the agent against this kernel's own counters
+	$(CARGO_TEST) --test counters --test identity --test outcomes -- --test-threads=1
+
+.PHONY: test-lab
+test-lab: tools ## the lab comes up, works, and leaves nothing behind
+	$(CARGO_TEST) --test lifecycle -- --test-threads=1
+
+.PHONY: test-scenarios
+test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one
+	$(CARGO_TEST) --test scenarios
+
+.PHONY: lint
+lint: tools ## clippy, fmt, helm lint, the C program's warnings, generated files
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
+
+.PHONY: bench
+bench: deps ## what the agent and the collector cost; last lines are BENCH {json}
+	cargo bench --locked -p tidewatch --bench collector
+	cargo build --locked --release -p tidewatch-agent -p tidewatch-kernel-tests
+	$(CARGO_TARGET_DIR)/release/agent-bench
+
+.PHONY: bench-nhi
+bench-nhi: deps ## the verdicts against the published methods, on clusters never seen
+	cargo run --locked --release -p tidewatch-sim --bin bench-nhi
+
+.PHONY: lab-up lab-down
+lab-up: tools ## a 3-zone, 6-node cluster on this machine (LAB=name)
+	$(LAB_CLI) up --name $(LAB)
+lab-down: ## take it down; leaves nothing behind
+	$(LAB_CLI) down --name $(LAB)
+
+.PHONY: deps tools build
+deps:
+	@e2e/install-apt
+tools: build
+	$(LAB_CLI) build-tools
+build: deps
+	cargo build --locked --workspace --all-targets

@@ -1,0 +1,20 @@
+//! Flow-window records: what a node agent says about one (local endpoint, remote endpoint, role) in one window.
+//!
+//! The schema is `docs/flow-records.md`; [`jsonl`] and [`otlp`] are its two wire forms, and [`histogram`] is the
+//! round-trip-time sketch that lets summaries of many records be merged.
+
+pub mod histogram;
+pub mod jsonl;
+pub mod otlp;
+mod schema;
+
+pub use histogram::Histogram;
+pub use schema::{
+    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, Record, Role,
+    WorkloadRef,
+};
+
+/// `event_name` of a [`FlowWindow`] on the wire.
+pub const FLOW_EVENT: &str = "tidewatch.flow.window";
+/// `event_name` of an [`Accounting`] on the wire.
+pub const ACCOUNTING_EVENT: &str = "tidewatch.flow.accounting";

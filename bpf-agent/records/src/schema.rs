@@ -1,0 +1,213 @@
+//! The record itself. Field names are the wire names; optional fields that aren't known are absent.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A name that many records share: cloned for the price of a reference count.
+pub type Name = Arc<str>;
+
+/// One flow in one window. All counters are deltas of the window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlowWindow {
+    pub window_start: Timestamp,
+    pub window_seconds: u32,
+    /// Name of the node whose agent reports.
+    pub reporter: Name,
+    pub role: Role,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
+    #[serde(default)]
+    pub connections: Connections,
+    /// Data segments sent, retransmissions included (`tcp_sock.data_segs_out`).
+    #[serde(default)]
+    pub data_segments_out: u64,
+    /// Segments retransmitted (`tcp_sock.total_retrans`).
+    #[serde(default)]
+    pub retransmissions: u64,
+    /// Retransmission time-outs (`tcp_sock.total_rto`).
+    #[serde(default)]
+    pub timeouts: u64,
+    #[serde(default)]
+    pub bytes_out: u64,
+    #[serde(default)]
+    pub bytes_in: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_us: Option<Latency>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake_us: Option<Latency>,
+}
+
+/// Which side of the connection the local endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// We connected: `remote.port` is the service port.
+    Client,
+    /// We accepted: `local.port` is the service port.
+    Server,
+}
+
+/// One end of a flow: what the agent saw (`ip`, `port`, `pod_uid`, `cluster_ip`) and what the collector resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub ip: IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// UID of the pod that owns the socket's cgroup, as the agent read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<Name>,
+    /// The address that was dialled, where NAT led it to `ip` (a Service's ClusterIP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_ip: Option<IpAddr>,
+    /// The port that was dialled, where NAT led it to `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_port: Option<u16>,
+    /// `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Name>,
+    /// `namespace/Kind/name` of the pod's top owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Name>,
+    /// `namespace/name`, or `aws/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EndpointKind>,
+}
+
+impl Endpoint {
+    /// An endpoint of which only the address is known.
+    pub fn of(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            port: None,
+            pod_uid: None,
+            cluster_ip: None,
+            cluster_port: None,
+            pod: None,
+            workload: None,
+            service: None,
+            node: None,
+            zone: None,
+            kind: None,
+        }
+    }
+}
+
+/// `namespace/Kind/name`, in its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkloadRef<'a> {
+    pub namespace: &'a str,
+    pub kind: &'a str,
+    pub name: &'a str,
+}
+
+impl<'a> WorkloadRef<'a> {
+    /// The parts of `text`, where it has three.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        Some(Self { namespace: parts.next()?, kind: parts.next()?, name: parts.next()? })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointKind {
+    Pod,
+    Node,
+    Service,
+    Aws,
+    Vpc,
+    Internet,
+    Unknown,
+}
+
+/// Where the two ends are relative to each other; the names are those of AWS Network Flow Monitor where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Category {
+    IntraNode,
+    IntraAz,
+    InterAz,
+    InterVpc,
+    InterRegion,
+    AwsService,
+    Internet,
+    Unclassified,
+}
+
+/// Connections by outcome. `attempted` and the failures are counted by the client; `established`, `closed` and
+/// `open` by both sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Connections {
+    /// Distinct connections that sent a SYN in this window.
+    pub attempted: u64,
+    /// Reached ESTABLISHED in this window.
+    pub established: u64,
+    /// Answered by RST or ICMP port unreachable.
+    pub refused: u64,
+    /// Given up, or still unanswered after 3 s (counted once).
+    pub timed_out: u64,
+    /// Established, then reset by the peer.
+    pub reset: u64,
+    /// Closed by us with an error.
+    pub aborted: u64,
+    /// Ended in this window, however they ended.
+    pub closed: u64,
+    /// Open at the window's end.
+    pub open: u64,
+}
+
+/// A distribution of durations in microseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    pub p50: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<u64>,
+    pub p99: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+    /// Sparse `[bucket, count]` pairs of [`crate::histogram`], so that distributions of many records can be merged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(u16, u32)>,
+}
+
+/// What one agent did with one window's sockets: `seen = reported + sampled_out + buffer_full + dropped + invalid`.
+/// Counted in connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounting {
+    pub window_start: Timestamp,
+    pub window_seconds: u32,
+    pub reporter: Name,
+    pub seen: u64,
+    pub reported: u64,
+    pub sampled_out: u64,
+    /// The kernel's ring buffer had no room.
+    pub buffer_full: u64,
+    /// Bounded tables of the agent were full, or the window was too old to keep while the collector was away.
+    pub dropped: u64,
+    /// Could not be made sense of (no address, another family).
+    pub invalid: u64,
+}
+
+/// What a line of JSON or a log record holds.
+#[derive(Debug, Clone, PartialEq)]
+// Nearly all are flows: a box around each would cost an allocation a record for nothing.
+#[allow(clippy::large_enum_variant)]
+pub enum Record {
+    Flow(FlowWindow),
+    Accounting(Accounting),
+}

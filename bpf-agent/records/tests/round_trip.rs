@@ -1,0 +1,250 @@
+//! Records survive both wire forms; what isn't a record is refused with the reason.
+
+// Test code: a panic is the failure.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
+
+use std::io::Cursor;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use proptest::prelude::*;
+use tidewatch_records::jsonl::{self, ReadError, Reader};
+use tidewatch_records::otlp::{self, DecodeError, Decoder};
+use tidewatch_records::{
+    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Histogram, Name, Record, Role,
+};
+
+const EXAMPLE: &str = r#"{"window_start":"2026-11-22T12:00:00Z","window_seconds":30,"reporter":"node-a","role":"client",
+ "local":{"ip":"198.18.11.50","pod":"shop/checkout-7d9f","workload":"shop/Deployment/checkout","service":"shop/checkout","node":"node-a","zone":"zone-1"},
+ "remote":{"ip":"198.18.12.51","port":8080,"pod":"shop/payments-5c4","workload":"shop/Deployment/payments","service":"shop/payments","node":"node-b","zone":"zone-2","kind":"pod"},
+ "category":"INTER_AZ",
+ "connections":{"attempted":12,"established":11,"refused":0,"timed_out":1,"reset":0,"aborted":0,"closed":11,"open":4},
+ "data_segments_out":4211,"retransmissions":9,"timeouts":1,"bytes_out":812345,"bytes_in":99120,
+ "rtt_us":{"count":4,"min":410,"p50":520,"p90":900,"p99":1400,"max":1700},
+ "handshake_us":{"count":11,"p50":600,"p99":1900},"a_later_field":{"x":1}}"#;
+
+fn example() -> FlowWindow {
+    serde_json::from_str(EXAMPLE).unwrap()
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    prop::collection::vec(prop::char::range('a', 'z'), 1..40)
+        .prop_map(|cs| cs.into_iter().collect::<String>().into())
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        (1..=u32::MAX).prop_map(|n| IpAddr::V4(n.into())),
+        (1..=u128::MAX).prop_map(|n| IpAddr::V6(n.into())),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = EndpointKind> {
+    use EndpointKind as K;
+    prop::sample::select(vec![K::Pod, K::Node, K::Service, K::Aws, K::Vpc, K::Internet, K::Unknown])
+}
+
+fn category() -> impl Strategy<Value = Category> {
+    use Category as C;
+    prop::sample::select(vec![
+        C::IntraNode,
+        C::IntraAz,
+        C::InterAz,
+        C::InterVpc,
+        C::InterRegion,
+        C::AwsService,
+        C::Internet,
+        C::Unclassified,
+    ])
+}
+
+prop_compose! {
+    fn endpoint()(
+        ip in ip(), port in any::<Option<u16>>(), pod_uid in prop::option::of(name()),
+        cluster in prop::option::of((ip(), any::<u16>())),
+        names in prop::collection::vec(prop::option::of(name()), 5), kind in prop::option::of(kind()),
+    ) -> Endpoint {
+        Endpoint {
+            ip, port, pod_uid,
+            cluster_ip: cluster.map(|c| c.0), cluster_port: cluster.map(|c| c.1),
+            pod: names[0].clone(), workload: names[1].clone(), service: names[2].clone(),
+            node: names[3].clone(), zone: names[4].clone(), kind,
+        }
+    }
+}
+
+fn count() -> impl Strategy<Value = u64> {
+    0..=i64::MAX as u64
+}
+
+fn sketch() -> impl Strategy<Value = Histogram> {
+    prop::collection::vec(0u64..5_000_000_000, 0..60).prop_map(|values| {
+        let mut sketch = Histogram::new();
+        values.into_iter().for_each(|value| sketch.record(value));
+        sketch
+    })
+}
+
+fn window() -> impl Strategy<Value = (Timestamp, u32)> {
+    ((0i64..4_000_000_000).prop_map(|s| Timestamp::from_second(s).unwrap()), 1u32..=3600)
+}
+
+prop_compose! {
+    fn flow()(
+        (window_start, window_seconds) in window(), reporter in name(), client in any::<bool>(),
+        local in endpoint(), remote in endpoint(), category in prop::option::of(category()),
+        c in prop::collection::vec(count(), 13), rtt in sketch(), handshake in sketch(),
+    ) -> FlowWindow {
+        FlowWindow {
+            window_start, window_seconds, reporter,
+            role: if client { Role::Client } else { Role::Server },
+            local, remote, category,
+            connections: Connections {
+                attempted: c[0], established: c[1], refused: c[2], timed_out: c[3],
+                reset: c[4], aborted: c[5], closed: c[6], open: c[7],
+            },
+            data_segments_out: c[8], retransmissions: c[9], timeouts: c[10], bytes_out: c[11], bytes_in: c[12],
+            rtt_us: rtt.summary(), handshake_us: handshake.summary(),
+        }
+    }
+}
+
+prop_compose! {
+    fn accounting()((window_start, window_seconds) in window(), reporter in name(), c in prop::collection::vec(count(), 6)) -> Accounting {
+        Accounting {
+            window_start, window_seconds, reporter,
+            seen: c[0], reported: c[1], sampled_out: c[2], buffer_full: c[3], dropped: c[4], invalid: c[5],
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_flow_survives_otlp(flow in flow()) {
+        prop_assert_eq!(Decoder::new().decode(&otlp::encode_flow(&flow)), Ok(Record::Flow(flow)));
+    }
+
+    #[test]
+    fn an_accounting_survives_otlp(accounting in accounting()) {
+        let decoded = Decoder::new().decode(&otlp::encode_accounting(&accounting));
+        prop_assert_eq!(decoded, Ok(Record::Accounting(accounting)));
+    }
+
+    #[test]
+    fn lines_survive_json(records in prop::collection::vec(
+        prop_oneof![flow().prop_map(Record::Flow), accounting().prop_map(Record::Accounting)], 0..4)) {
+        let mut text = Vec::new();
+        for record in &records {
+            jsonl::write(&mut text, record).unwrap();
+        }
+        let read: Vec<Record> = Reader::new(Cursor::new(text)).map(Result::unwrap).collect();
+        prop_assert_eq!(read, records);
+    }
+
+    #[test]
+    fn arbitrary_attributes_never_panic(attributes in prop::collection::vec(
+        (prop::sample::select(vec!["window_start", "local.ip", "remote.port", "rtt_us.buckets", "x", ".", "connections.open", "role"]),
+         prop_oneof![any::<i64>().prop_map(Value::IntValue), ".*".prop_map(Value::StringValue)]), 0..20)) {
+        let attributes = attributes.into_iter().map(|(key, value)| attribute(key, value)).collect();
+        let record = LogRecord { attributes, event_name: "tidewatch.flow.window".into(), ..Default::default() };
+        let _ = Decoder::new().decode(&record);
+    }
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue { key: key.into(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
+}
+
+#[test]
+fn the_documented_example_is_read_and_its_attributes_are_its_names_with_dots() {
+    let flow = example();
+    assert_eq!(flow.connections.timed_out, 1);
+    let record = otlp::encode_flow(&flow);
+    assert_eq!(record.event_name, "tidewatch.flow.window");
+    let keys: Vec<&str> = record.attributes.iter().map(|a| a.key.as_str()).collect();
+    for key in [
+        "window_start",
+        "local.ip",
+        "remote.port",
+        "connections.timed_out",
+        "rtt_us.p90",
+        "handshake_us.count",
+        "category",
+    ] {
+        assert!(keys.contains(&key), "{key} is missing from {keys:?}");
+    }
+}
+
+#[test]
+fn an_error_names_the_attribute() {
+    let mut record = otlp::encode_flow(&example());
+    record.attributes.push(attribute("connections.open", Value::IntValue(-1)));
+    let error = Decoder::new().decode(&record).unwrap_err();
+    assert_eq!(error.to_string(), "attribute connections.open is not a number from 0 up");
+    record.attributes.pop();
+    record.attributes.retain(|a| a.key != "remote.ip");
+    assert_eq!(Decoder::new().decode(&record), Err(DecodeError::Missing("remote.ip")));
+}
+
+#[test]
+fn unknown_attributes_are_passed_over_and_too_many_are_refused() {
+    let mut record = otlp::encode_flow(&example());
+    record.attributes.push(attribute("later.thing", Value::BoolValue(true)));
+    assert_eq!(Decoder::new().decode(&record), Ok(Record::Flow(example())));
+    record.attributes.resize(1000, attribute("x", Value::IntValue(1)));
+    assert_eq!(Decoder::new().decode(&record), Err(DecodeError::TooManyAttributes(1000)));
+}
+
+#[test]
+fn another_event_is_refused() {
+    let record = LogRecord { event_name: "login".into(), ..Default::default() };
+    assert_eq!(Decoder::new().decode(&record), Err(DecodeError::UnknownEvent("login".into())));
+}
+
+#[test]
+fn names_that_repeat_are_shared() {
+    let record = otlp::encode_flow(&example());
+    let mut decoder = Decoder::new();
+    let (Ok(Record::Flow(a)), Ok(Record::Flow(b))) = (decoder.decode(&record), decoder.decode(&record))
+    else {
+        panic!("both are flows");
+    };
+    assert!(Name::ptr_eq(&a.reporter, &b.reporter));
+}
+
+#[test]
+fn malformed_lines_are_reported_with_their_number_and_counted() {
+    let mut text = EXAMPLE.replace('\n', "").into_bytes();
+    text.extend_from_slice(b"\n\n{\"window_start\":1}\n");
+    text.extend(std::iter::repeat_n(b'x', 300_000));
+    text.push(b'\n');
+    text.extend(EXAMPLE.replace('\n', "").into_bytes());
+    let mut reader = Reader::new(Cursor::new(text));
+    let lines: Vec<_> = reader.by_ref().collect();
+    assert!(matches!(lines[0], Ok(Record::Flow(_))));
+    assert!(
+        matches!(&lines[1], Err(ReadError::Malformed { line: 3, reason }) if reason.starts_with("not a flow-window")),
+        "{:?}",
+        lines[1]
+    );
+    assert!(
+        matches!(&lines[2], Err(ReadError::Malformed { line: 4, reason }) if reason.contains("longer")),
+        "{:?}",
+        lines[2]
+    );
+    assert!(matches!(lines[3], Ok(Record::Flow(_))));
+    assert_eq!((reader.records(), reader.malformed(), lines.len()), (2, 2, 4));
+}
+
+#[test]
+fn a_zst_file_is_decompressed() {
+    let mut text = Vec::new();
+    jsonl::write_flow(&mut text, &example()).unwrap();
+    let file = tempfile::Builder::new().suffix(".jsonl.zst").tempfile().unwrap();
+    std::fs::write(file.path(), zstd::encode_all(&text[..], 1).unwrap()).unwrap();
+    let read: Vec<_> = jsonl::open(file.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read, [Record::Flow(example())]);
+}

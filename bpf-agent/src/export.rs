@@ -1,0 +1,276 @@
+//! Sends closed windows to the collector: OTLP/gRPC over TLS, in order, at least once.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+use tidewatch_records::otlp;
+use tokio::sync::Notify;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::flows::ClosedWindow;
+use crate::metrics::Metrics;
+use crate::queue::{Batch, Queue};
+
+/// Records in one request: at about 1.5 KB each far below the 4 MB that a gRPC server takes by default.
+const BATCH_ROWS: usize = 500;
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("--collector {url}: {source}")]
+    Endpoint { url: String, source: tonic::transport::Error },
+    #[error("could not read {what} {path}: {source}")]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("the token in {path} can't be a header: it has other than visible ASCII characters")]
+    Token { path: PathBuf },
+    #[error("the collector answered {}: {}", .0.code(), .0.message())]
+    Answer(#[from] Box<Status>),
+}
+
+impl ExportError {
+    /// Whether the same request would be refused again.
+    fn is_final(&self) -> bool {
+        use Code::{DataLoss, FailedPrecondition, InvalidArgument, OutOfRange};
+        match self {
+            Self::Answer(status) => {
+                matches!(status.code(), InvalidArgument | FailedPrecondition | OutOfRange | DataLoss)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where to send, and as whom.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub url: String,
+    pub ca: Option<PathBuf>,
+    pub token: Option<PathBuf>,
+    pub gzip: bool,
+    pub node: String,
+}
+
+/// The queue, shared by who closes windows and who sends them.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    changed: Notify,
+    emptied: Notify,
+    metrics: Arc<Metrics>,
+}
+
+impl Outbox {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { queue: Mutex::default(), changed: Notify::new(), emptied: Notify::new(), metrics }
+    }
+
+    /// Adds a window to be sent.
+    pub fn push(&self, window: ClosedWindow) {
+        self.change(|queue| queue.push(window));
+        self.changed.notify_one();
+    }
+
+    /// Waits until all was sent.
+    pub async fn flushed(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Queue)) {
+        let mut queue = self.lock();
+        let lost = queue.lost_windows;
+        change(&mut queue);
+        self.metrics.windows_lost.inc_by(queue.lost_windows - lost);
+        self.metrics.windows_waiting.set(i64::try_from(queue.len()).unwrap_or(i64::MAX));
+        if queue.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+/// Sends what comes into the outbox, for ever.
+#[derive(Debug)]
+pub struct Exporter {
+    target: Target,
+    outbox: Arc<Outbox>,
+    metrics: Arc<Metrics>,
+    /// The channel, and the authority it trusts.
+    channel: Option<(Channel, Option<Vec<u8>>)>,
+}
+
+impl Exporter {
+    pub fn new(target: Target, outbox: Arc<Outbox>, metrics: Arc<Metrics>) -> Result<Self, ExportError> {
+        // Says at start that the URL is none, rather than at the first window.
+        endpoint(&target)?;
+        Ok(Self { target, outbox, metrics, channel: None })
+    }
+
+    /// Runs until it is dropped.
+    pub async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let batch = self.outbox.lock().front(BATCH_ROWS);
+            let Some(batch) = batch else {
+                self.outbox.changed.notified().await;
+                continue;
+            };
+            match self.send(&batch).await {
+                Ok(rejected) => {
+                    backoff = Backoff::default();
+                    self.note_delivered(&batch, rejected);
+                }
+                Err(error) if error.is_final() => {
+                    tracing::error!(%error, "the collector refuses a window for good; it is dropped and counted");
+                    self.outbox.change(Queue::refuse_front);
+                }
+                Err(error) => {
+                    self.metrics.export_failures.inc();
+                    let wait = backoff.next();
+                    tracing::warn!(%error, retry_in = ?wait, "could not send to the collector");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    fn note_delivered(&self, batch: &Batch, rejected: u64) {
+        let records = batch.flows.len() as u64 + u64::from(batch.accounting.is_some());
+        self.metrics.records_sent.inc_by(records.saturating_sub(rejected));
+        self.metrics.records_rejected.inc_by(rejected);
+        let of = batch.accounting.as_ref().map(|accounting| accounting.window_start);
+        if let Some(at) = of.or_else(|| batch.flows.first().map(|flow| flow.window_start)) {
+            self.outbox.change(|queue| queue.delivered(at, batch.flows.len(), batch.accounting.is_some()));
+        }
+    }
+
+    /// Sends one batch; says how many of its records were rejected.
+    async fn send(&mut self, batch: &Batch) -> Result<u64, ExportError> {
+        let mut records: Vec<_> = batch.flows.iter().map(otlp::encode_flow).collect();
+        records.extend(batch.accounting.as_ref().map(otlp::encode_accounting));
+        let mut request =
+            Request::new(otlp::export_request(&self.target.node, env!("CARGO_PKG_VERSION"), records));
+        request.set_timeout(EXPORT_TIMEOUT);
+        if let Some(token) = self.bearer()? {
+            request.metadata_mut().insert("authorization", token);
+        }
+        let mut client = LogsServiceClient::new(self.channel()?);
+        if self.target.gzip {
+            client = client.send_compressed(CompressionEncoding::Gzip);
+        }
+        let answer = client.export(request).await.map_err(Box::new)?.into_inner();
+        let Some(partial) = answer.partial_success else { return Ok(0) };
+        if partial.rejected_log_records > 0 {
+            tracing::warn!(
+                records = partial.rejected_log_records,
+                reason = partial.error_message,
+                "the collector rejected records"
+            );
+        }
+        Ok(u64::try_from(partial.rejected_log_records).unwrap_or(0))
+    }
+
+    /// Tokens of pods expire within an hour and are replaced in place, so it is read each time.
+    fn bearer(&self) -> Result<Option<MetadataValue<Ascii>>, ExportError> {
+        let Some(path) = &self.target.token else { return Ok(None) };
+        let token = fs::read_to_string(path).map_err(|source| ExportError::File {
+            what: "the token",
+            path: path.clone(),
+            source,
+        })?;
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+            .parse()
+            .map_err(|_| ExportError::Token { path: path.clone() })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    /// The channel, made anew when the authority's file has changed.
+    fn channel(&mut self) -> Result<Channel, ExportError> {
+        let ca = self.target.ca.as_ref().map(|path| {
+            fs::read(path).map_err(|source| ExportError::File {
+                what: "the certificate authority",
+                path: path.clone(),
+                source,
+            })
+        });
+        let ca = ca.transpose()?;
+        if let Some((channel, trusted)) = &self.channel
+            && *trusted == ca
+        {
+            return Ok(channel.clone());
+        }
+        let mut endpoint = endpoint(&self.target)?;
+        if let Some(pem) = &ca {
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            let url = self.target.url.clone();
+            endpoint = endpoint.tls_config(tls).map_err(|source| ExportError::Endpoint { url, source })?;
+        }
+        let channel = endpoint.connect_lazy();
+        self.channel = Some((channel.clone(), ca));
+        Ok(channel)
+    }
+}
+
+fn endpoint(target: &Target) -> Result<Endpoint, ExportError> {
+    let endpoint = Endpoint::from_shared(target.url.clone())
+        .map_err(|source| ExportError::Endpoint { url: target.url.clone(), source })?;
+    // The collector's leader moves: a dead connection must be noticed, and given up.
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(EXPORT_TIMEOUT)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true))
+}
+
+/// Doubles up to a cap; half of it is random, so that a thousand agents don't come back at once.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let full = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(MAX_BACKOFF);
+        self.failures += 1;
+        full.mul_f64(0.5 + random_share() / 2.0)
+    }
+}
+
+/// From 0 to 1; the standard library's hash keys are random.
+fn random_share() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_with_jitter_up_to_a_cap() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
+        assert!(waits[0] >= FIRST_BACKOFF / 2 && waits[0] <= FIRST_BACKOFF, "{waits:?}");
+        assert!(waits[11] >= MAX_BACKOFF / 2 && waits[11] <= MAX_BACKOFF, "{waits:?}");
+    }
+}

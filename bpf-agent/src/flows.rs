@@ -1,0 +1,243 @@
+//! One window's flows: what sockets report is added up by (local endpoint, remote endpoint, role). Pure; bounded.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, Ipv6Addr};
+
+use jiff::Timestamp;
+use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram, Name, Role};
+
+use crate::event::{Event, flag};
+
+/// Flows kept in a window; sockets of further ones are counted as dropped. At about 250 bytes each.
+pub const MAX_FLOWS: usize = 32_768;
+
+/// Where NAT led a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Backend {
+    pub ip: Ipv6Addr,
+    pub port: u16,
+}
+
+/// What tells flows apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    local: Ipv6Addr,
+    remote: Ipv6Addr,
+    /// Unspecified where the address that was dialled is the remote's own.
+    cluster: Ipv6Addr,
+    /// The service's port: the remote's for a client, the local one for a server.
+    port: u16,
+    cluster_port: u16,
+    client: bool,
+    pod: Option<Name>,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    connections: Connections,
+    data_segments_out: u64,
+    retransmissions: u64,
+    timeouts: u64,
+    bytes_out: u64,
+    bytes_in: u64,
+    rtt_us: Histogram,
+    /// Sockets added up here.
+    sockets: u64,
+}
+
+/// The window that is being filled.
+#[derive(Debug, Default)]
+pub struct Flows {
+    flows: HashMap<Key, Sums>,
+    seen: u64,
+    reported: u64,
+    buffer_full: u64,
+    dropped: u64,
+    invalid: u64,
+}
+
+impl Flows {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Flows so far.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Adds one socket's report.
+    pub fn add(&mut self, event: &Event, pod: Option<&Name>, backend: Option<Backend>) {
+        self.seen += 1;
+        if !event.is_valid() {
+            self.invalid += 1;
+            return;
+        }
+        let key = key_of(event, pod, backend);
+        let full = self.flows.len() >= MAX_FLOWS;
+        let sums = match self.flows.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if full => {
+                self.dropped += 1;
+                return;
+            }
+            Entry::Vacant(entry) => entry.insert(Sums::default()),
+        };
+        self.reported += 1;
+        sums.add(event);
+    }
+
+    /// Counts sockets whose last report found no room in the kernel's ring buffer.
+    pub fn add_buffer_full(&mut self, sockets: u64) {
+        self.seen += sockets;
+        self.buffer_full += sockets;
+    }
+
+    /// Counts a report that can't be read.
+    pub fn add_unreadable(&mut self) {
+        self.seen += 1;
+        self.invalid += 1;
+    }
+
+    /// Ends the window and begins an empty one.
+    pub fn close(&mut self, start: Timestamp, seconds: u32, reporter: &Name) -> ClosedWindow {
+        let was = std::mem::take(self);
+        ClosedWindow {
+            accounting: Accounting {
+                window_start: start,
+                window_seconds: seconds,
+                reporter: reporter.clone(),
+                seen: was.seen,
+                reported: was.reported,
+                sampled_out: 0,
+                buffer_full: was.buffer_full,
+                dropped: was.dropped,
+                invalid: was.invalid,
+            },
+            rows: was.flows.into_iter().map(|(key, sums)| Row { key, sums }).collect(),
+        }
+    }
+}
+
+fn key_of(event: &Event, pod: Option<&Name>, backend: Option<Backend>) -> Key {
+    let client = event.is(flag::CLIENT);
+    let remote = backend.map_or(event.remote, |backend| backend.ip);
+    let port =
+        if client { backend.map_or(event.remote_port, |backend| backend.port) } else { event.local_port };
+    Key {
+        local: event.local,
+        remote,
+        cluster: if backend.is_some() { event.remote } else { Ipv6Addr::UNSPECIFIED },
+        port,
+        cluster_port: if backend.is_some() { event.remote_port } else { 0 },
+        client,
+        pod: pod.cloned(),
+    }
+}
+
+impl Sums {
+    fn add(&mut self, event: &Event) {
+        let one = |flag| u64::from(event.is(flag));
+        let c = &mut self.connections;
+        if event.is(flag::CLIENT) {
+            c.attempted += one(flag::FIRST);
+            c.refused += one(flag::REFUSED);
+            c.timed_out += one(flag::TIMED_OUT);
+        }
+        c.established += one(flag::ESTABLISHED);
+        c.reset += one(flag::RESET);
+        c.aborted += one(flag::ABORTED);
+        c.closed += one(flag::CLOSED);
+        c.open += one(flag::OPEN);
+        self.data_segments_out += u64::from(event.data_segments_out);
+        self.retransmissions += u64::from(event.retransmissions);
+        self.timeouts += u64::from(event.timeouts);
+        self.bytes_out += event.bytes_out;
+        self.bytes_in += event.bytes_in;
+        self.sockets += 1;
+        // A socket that sent nothing got no acknowledgement to measure by: its srtt is of an earlier window.
+        if event.srtt_us > 0 && event.data_segments_out > 0 {
+            self.rtt_us.record(u64::from(event.srtt_us));
+            if event.min_rtt_us > 0 && event.min_rtt_us < u32::MAX {
+                self.rtt_us.note_min(u64::from(event.min_rtt_us.min(event.srtt_us)));
+            }
+        }
+    }
+}
+
+/// One flow of a closed window; small, since many may wait for the collector.
+#[derive(Debug)]
+pub struct Row {
+    key: Key,
+    sums: Sums,
+}
+
+impl Row {
+    /// Sockets added up in it.
+    pub fn sockets(&self) -> u64 {
+        self.sums.sockets
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.sums.rtt_us.bucket_count() * size_of::<(u16, u32)>()
+    }
+}
+
+/// A window that has ended.
+#[derive(Debug)]
+pub struct ClosedWindow {
+    pub accounting: Accounting,
+    pub rows: Vec<Row>,
+}
+
+impl ClosedWindow {
+    /// The record of one of its rows.
+    pub fn record(&self, row: &Row) -> FlowWindow {
+        let Row { key, sums } = row;
+        let mut local = Endpoint::of(canonical(key.local));
+        let mut remote = Endpoint::of(canonical(key.remote));
+        local.pod_uid = key.pod.clone();
+        if key.client {
+            remote.port = Some(key.port);
+        } else {
+            local.port = Some(key.port);
+        }
+        if !key.cluster.is_unspecified() {
+            remote.cluster_ip = Some(canonical(key.cluster));
+            remote.cluster_port = Some(key.cluster_port);
+        }
+        FlowWindow {
+            window_start: self.accounting.window_start,
+            window_seconds: self.accounting.window_seconds,
+            reporter: self.accounting.reporter.clone(),
+            role: if key.client { Role::Client } else { Role::Server },
+            local,
+            remote,
+            category: None,
+            connections: sums.connections,
+            data_segments_out: sums.data_segments_out,
+            retransmissions: sums.retransmissions,
+            timeouts: sums.timeouts,
+            bytes_out: sums.bytes_out,
+            bytes_in: sums.bytes_in,
+            rtt_us: sums.rtt_us.summary(),
+            handshake_us: None,
+        }
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.rows.iter().map(Row::bytes).sum::<usize>()
+    }
+}
+
+/// A v4-mapped address is an IPv4 one.
+fn canonical(ip: Ipv6Addr) -> IpAddr {
+    ip.to_canonical()
+}

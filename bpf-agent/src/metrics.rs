@@ -1,0 +1,165 @@
+//! What the agent says of itself. Labels are bounded: programs and outcomes, never an address.
+
+use std::fs;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use tidewatch_records::Accounting;
+
+use crate::kernel::ProgramCost;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Program {
+    program: &'static str,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// All metrics; a registry that renders them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    connections: Family<Outcome, Counter>,
+    pub windows: Counter,
+    pub flows: Gauge,
+    pub windows_waiting: Gauge,
+    pub windows_lost: Counter,
+    pub records_sent: Counter,
+    pub records_rejected: Counter,
+    pub export_failures: Counter,
+    pub conntrack_failures: Counter,
+    pub conntrack_entries: Gauge,
+    pub pass_seconds: Seconds,
+    program_runs: Family<Program, Gauge>,
+    program_seconds: Family<Program, Seconds>,
+    cpu_seconds: Seconds,
+    resident_bytes: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    #[rustfmt::skip]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tidewatch_agent");
+        let mut counter = |name: &str, help: &str| {
+            let counter: Counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let windows = counter("windows", "Windows closed");
+        let windows_lost = counter("windows_lost", "Windows lost because the collector was away or refused them");
+        let records_sent = counter("records_sent", "Records that the collector took");
+        let records_rejected = counter("records_rejected", "Records that the collector took but did not accept");
+        let export_failures = counter("export_failures", "Exports that failed and were tried again");
+        let conntrack_failures = counter("conntrack_failures", "Looks at connection tracking that failed");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge: Gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let flows = gauge("flows", "Flows of the last window");
+        let windows_waiting = gauge("windows_waiting", "Windows that wait for the collector");
+        let conntrack_entries = gauge("conntrack_entries", "Connections with destination NAT at the last look");
+        let connections: Family<Outcome, Counter> = Family::default();
+        registry.register("connections", "Connections by what became of their report", connections.clone());
+        let program_runs: Family<Program, Gauge> = Family::default();
+        registry.register("bpf_runs", "Runs of a BPF program; 0 unless kernel.bpf_stats_enabled is set", program_runs.clone());
+        let program_seconds: Family<Program, Seconds> = Family::default();
+        registry.register_with_unit("bpf_run_time", "Time in a BPF program; 0 unless kernel.bpf_stats_enabled is set", Unit::Seconds, program_seconds.clone());
+        let pass_seconds = Seconds::default();
+        registry.register_with_unit("pass_duration", "Length of the last pass over the open sockets", Unit::Seconds, pass_seconds.clone());
+        let cpu_seconds = Seconds::default();
+        registry.register_with_unit("cpu", "Processor time of this process", Unit::Seconds, cpu_seconds.clone());
+        let resident_bytes: Gauge = Gauge::default();
+        registry.register_with_unit("resident_memory", "Resident memory of this process", Unit::Bytes, resident_bytes.clone());
+        Self {
+            registry, connections, windows, flows, windows_waiting, windows_lost, records_sent, records_rejected,
+            export_failures, conntrack_failures, conntrack_entries, pass_seconds, program_runs, program_seconds,
+            cpu_seconds, resident_bytes,
+        }
+    }
+
+    /// Adds one window's accounting.
+    pub fn add_accounting(&self, accounting: &Accounting) {
+        for (outcome, n) in [
+            ("reported", accounting.reported),
+            ("sampled_out", accounting.sampled_out),
+            ("buffer_full", accounting.buffer_full),
+            ("dropped", accounting.dropped),
+            ("invalid", accounting.invalid),
+        ] {
+            self.connections.get_or_create(&Outcome { outcome }).inc_by(n);
+        }
+    }
+
+    /// Notes what the BPF programs have cost.
+    pub fn set_costs(&self, costs: &[ProgramCost]) {
+        for cost in costs {
+            let program = Program { program: cost.name };
+            self.program_runs.get_or_create(&program).set(i64::try_from(cost.runs).unwrap_or(i64::MAX));
+            self.program_seconds.get_or_create(&program).set(cost.nanoseconds as f64 / 1e9);
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self) -> String {
+        if let Some(own) = own_cost() {
+            self.cpu_seconds.set(own.cpu_seconds);
+            self.resident_bytes.set(own.resident_bytes);
+        }
+        let mut text = String::new();
+        // Writing to a String doesn't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+struct OwnCost {
+    cpu_seconds: f64,
+    resident_bytes: i64,
+}
+
+/// From /proc/self: user and system time are fields 14 and 15 of stat in ticks of 10 ms, resident pages the second
+/// of statm.
+fn own_cost() -> Option<OwnCost> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: i64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(OwnCost { cpu_seconds: ticks as f64 / 100.0, resident_bytes: pages * 4096 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_prefix_units_and_own_cost() {
+        let metrics = Metrics::new();
+        metrics.set_costs(&[ProgramCost { name: "p", runs: 3, nanoseconds: 1_500_000_000 }]);
+        let text = metrics.render();
+        for line in [
+            "tidewatch_agent_windows_total 0",
+            "tidewatch_agent_bpf_run_time_seconds{program=\"p\"} 1.5",
+            "tidewatch_agent_resident_memory_bytes ",
+        ] {
+            assert!(text.contains(line), "{line} is missing from\n{text}");
+        }
+    }
+}

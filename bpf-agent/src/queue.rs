@@ -1,0 +1,231 @@
+//! Windows that wait for the collector: bounded, the oldest go first, and what is lost is said in the next
+//! accounting. Pure.
+
+use std::collections::VecDeque;
+
+use tidewatch_records::{Accounting, FlowWindow};
+
+use crate::flows::{ClosedWindow, Row};
+
+/// Memory that waiting windows may take, about.
+pub const MAX_BYTES: usize = 6 << 20;
+/// Windows that may wait.
+pub const MAX_WINDOWS: usize = 240;
+
+/// The queue; windows leave it only when they were delivered or are lost.
+#[derive(Debug)]
+pub struct Queue {
+    windows: VecDeque<Waiting>,
+    max_bytes: usize,
+    /// Counts of lost windows, for the next accounting.
+    lost: Lost,
+    /// Grows by one with each window lost.
+    pub lost_windows: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    window: ClosedWindow,
+    bytes: usize,
+    /// Rows already delivered.
+    sent: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lost {
+    seen: u64,
+    reported: u64,
+    sampled_out: u64,
+    buffer_full: u64,
+    dropped: u64,
+    invalid: u64,
+}
+
+/// The next rows to send, and the accounting if they are the window's last.
+#[derive(Debug)]
+pub struct Batch {
+    pub flows: Vec<FlowWindow>,
+    pub accounting: Option<Accounting>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::with_limit(MAX_BYTES)
+    }
+}
+
+impl Queue {
+    /// A queue of another size.
+    pub fn with_limit(max_bytes: usize) -> Self {
+        Self { windows: VecDeque::new(), max_bytes, lost: Lost::default(), lost_windows: 0 }
+    }
+
+    /// Windows that wait.
+    pub fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// Takes a window in; makes room by losing the oldest, and adds all losses to this window's accounting.
+    pub fn push(&mut self, mut window: ClosedWindow) {
+        let bytes = window.bytes();
+        while self.is_full(bytes) {
+            self.lose_oldest();
+        }
+        self.settle(&mut window.accounting);
+        self.windows.push_back(Waiting { window, bytes, sent: 0 });
+    }
+
+    /// At least the newest window is kept, however large.
+    fn is_full(&self, incoming: usize) -> bool {
+        let held: usize = self.windows.iter().map(|waiting| waiting.bytes).sum();
+        !self.windows.is_empty() && (held + incoming > self.max_bytes || self.windows.len() >= MAX_WINDOWS)
+    }
+
+    fn lose_oldest(&mut self) {
+        let Some(waiting) = self.windows.pop_front() else { return };
+        let undelivered: u64 = waiting.window.rows.iter().skip(waiting.sent).map(Row::sockets).sum();
+        let accounting = &waiting.window.accounting;
+        self.lost_windows += 1;
+        self.lost.seen += accounting.seen;
+        self.lost.reported += accounting.reported.saturating_sub(undelivered);
+        self.lost.dropped += accounting.dropped + undelivered.min(accounting.reported);
+        self.lost.sampled_out += accounting.sampled_out;
+        self.lost.buffer_full += accounting.buffer_full;
+        self.lost.invalid += accounting.invalid;
+    }
+
+    fn settle(&mut self, accounting: &mut Accounting) {
+        let lost = std::mem::take(&mut self.lost);
+        accounting.seen += lost.seen;
+        accounting.reported += lost.reported;
+        accounting.dropped += lost.dropped;
+        accounting.sampled_out += lost.sampled_out;
+        accounting.buffer_full += lost.buffer_full;
+        accounting.invalid += lost.invalid;
+    }
+
+    /// The next batch of at most `rows`; the same again until [`Queue::delivered`].
+    pub fn front(&self, rows: usize) -> Option<Batch> {
+        let Waiting { window, sent, .. } = self.windows.front()?;
+        let flows: Vec<FlowWindow> =
+            window.rows.iter().skip(*sent).take(rows).map(|row| window.record(row)).collect();
+        let last = sent + flows.len() >= window.rows.len();
+        Some(Batch { flows, accounting: last.then(|| window.accounting.clone()) })
+    }
+
+    /// Notes that a batch was delivered. `at` is the window it was of: it may have been lost meanwhile.
+    pub fn delivered(&mut self, at: jiff::Timestamp, flows: usize, last: bool) {
+        let Some(front) = self.windows.front_mut() else { return };
+        if front.window.accounting.window_start != at {
+            return;
+        }
+        front.sent += flows;
+        if last {
+            self.windows.pop_front();
+        }
+    }
+
+    /// Gives up the oldest window, which the collector refuses for good.
+    pub fn refuse_front(&mut self) {
+        self.lose_oldest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+    use tidewatch_records::Name;
+
+    use super::*;
+    use crate::event::{Event, flag};
+    use crate::flows::Flows;
+
+    fn window(start: i64, sockets: u16) -> ClosedWindow {
+        let mut flows = Flows::new();
+        for n in 0..sockets {
+            flows.add(&event(n), None, None);
+        }
+        flows.add_buffer_full(2);
+        flows.close(Timestamp::from_second(start).unwrap(), 5, &Name::from("node-a"))
+    }
+
+    fn event(n: u16) -> Event {
+        Event {
+            cgroup: 1,
+            bytes_out: 10,
+            bytes_in: 10,
+            local: Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0xc612, n + 1),
+            remote: Ipv6Addr::LOCALHOST,
+            data_segments_out: 1,
+            retransmissions: 0,
+            srtt_us: 100,
+            min_rtt_us: 90,
+            timeouts: 0,
+            local_port: 40_000,
+            remote_port: 80,
+            flags: flag::CLIENT | flag::FIRST | flag::ESTABLISHED | flag::CLOSED,
+        }
+    }
+
+    fn is_exact(a: &Accounting) -> bool {
+        a.seen == a.reported + a.sampled_out + a.buffer_full + a.dropped + a.invalid
+    }
+
+    fn drain(queue: &mut Queue, rows: usize) -> Vec<Accounting> {
+        let mut done = Vec::new();
+        while let Some(batch) = queue.front(rows) {
+            let at = batch.accounting.as_ref().map(|a| a.window_start);
+            let at = at.or(batch.flows.first().map(|flow| flow.window_start)).unwrap();
+            done.extend(batch.accounting.clone());
+            queue.delivered(at, batch.flows.len(), batch.accounting.is_some());
+        }
+        done
+    }
+
+    proptest! {
+        #[test]
+        fn accounting_stays_exact_whatever_is_lost(sizes in prop::collection::vec(0u16..40, 1..30), limit in 1_000usize..60_000, taken in 0usize..30) {
+            let mut queue = Queue::with_limit(limit);
+            for (start, &size) in (0..).step_by(5).zip(&sizes) {
+                queue.push(window(start, size));
+            }
+            if let Some(batch) = queue.front(taken.max(1)) {
+                let at = batch.flows.first().map_or(0, |flow| flow.window_start.as_second());
+                queue.delivered(Timestamp::from_second(at).unwrap(), batch.flows.len(), batch.accounting.is_some());
+            }
+            queue.push(window(10_000, 1));
+            let all = drain(&mut queue, 7);
+            prop_assert!(all.iter().all(is_exact), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_said_in_the_next_accounting() {
+        let mut queue = Queue::with_limit(1);
+        queue.push(window(0, 10));
+        queue.push(window(5, 1));
+        let accountings = drain(&mut queue, 100);
+        assert_eq!(queue.lost_windows, 1);
+        assert_eq!(accountings.len(), 1);
+        let a = &accountings[0];
+        assert_eq!((a.seen, a.reported, a.dropped, a.buffer_full), (15, 1, 10, 4));
+    }
+
+    #[test]
+    fn a_batch_is_the_same_until_it_is_delivered() {
+        let mut queue = Queue::default();
+        queue.push(window(0, 10));
+        let rows = |queue: &Queue| queue.front(4).unwrap().flows;
+        assert_eq!(rows(&queue), rows(&queue));
+        queue.delivered(Timestamp::from_second(0).unwrap(), 4, false);
+        assert_eq!(queue.front(100).unwrap().flows.len(), 6);
+        assert!(queue.front(100).unwrap().accounting.is_some());
+    }
+}

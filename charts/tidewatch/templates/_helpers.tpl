@@ -1,0 +1,19 @@
+{{/* Labels of everything that the chart makes. Call with (dict "root" $ "component" "operator"). */}}
+{{- define "tidewatch.labels" -}}
+{{ include "tidewatch.selector" . }}
+app.kubernetes.io/part-of: tidewatch
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{/* Labels that select a component's pods. */}}
+{{- define "tidewatch.selector" -}}
+app.kubernetes.io/name: tidewatch
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* repository:tag. Call with (dict "root" $ "image" .Values.agent.image). */}}
+{{- define "tidewatch.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end -}}

@@ -1,0 +1,14 @@
+//! The API of Tidewatch, group `tidewatch.dev`: the types, their CRD schemas and the rules that the apiserver
+//! enforces. Nothing here depends on the rest of the project.
+
+mod crd;
+mod duration;
+mod label_selector;
+pub mod network_monitor;
+
+pub use crd::{CrdError, all_crds, to_yaml};
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use network_monitor::{NetworkMonitor, NetworkMonitorSpec, NetworkMonitorStatus};
+
+/// The API group of every kind.
+pub const GROUP: &str = "tidewatch.dev";

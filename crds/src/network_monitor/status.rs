@@ -1,0 +1,255 @@
+//! What was found. Numbers are rounded, and written when they changed materially or with a transition.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What was found about the selected traffic.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NetworkMonitorStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Whether the network itself is healthy for this traffic. A fault of the workload's own making leaves it Healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_health_indicator: Option<NetworkHealthIndicator>,
+    /// What is wrong and whose fault it is; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degradation: Option<Degradation>,
+    /// The traffic of one window by category.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["category"]))]
+    pub traffic: Vec<Traffic>,
+    /// How much of the traffic was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+    /// The node agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Agents>,
+    /// The columns of `kubectl get`, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overview: Option<Overview>,
+    /// Start of the window that the numbers in `traffic` and `overview` are from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub numbers_as_of: Option<Timestamp>,
+    /// Ready (the spec is valid and its traffic is being watched), Degraded (the infrastructure is at fault) and
+    /// WorkloadFault (a service or pod is at fault).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Whether the network itself is healthy.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkHealthIndicator {
+    Healthy,
+    Degraded,
+    InsufficientData,
+}
+
+/// What is wrong and whose fault it is.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Degradation {
+    /// Start of the first window in which it showed.
+    #[schemars(schema_with = "date_time")]
+    pub since: Timestamp,
+    /// Whose fault it is.
+    pub attribution: AttributedTo,
+    /// One sentence that a person can act on.
+    pub summary: String,
+    /// The components at fault, the most certain first.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub components: Vec<FaultyComponent>,
+}
+
+/// Whose fault a degradation is.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttributedTo {
+    Infrastructure,
+    Workload,
+    /// Both at once.
+    Mixed,
+    /// Something outside the cluster: an AWS service or the internet path to it.
+    External,
+    /// Too little evidence to tell.
+    Undetermined,
+}
+
+/// One component at fault, with the evidence.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultyComponent {
+    /// What kind of component it is.
+    pub kind: ComponentKind,
+    /// Its name: NODE, ZONE, ZONE~ZONE, NAMESPACE/SERVICE or NAMESPACE/POD.
+    pub name: String,
+    /// Whom the component belongs to.
+    pub class: FaultClass,
+    /// What happens at it.
+    pub cause: FaultCause,
+    /// Start of the first window in which it showed.
+    #[schemars(schema_with = "date_time")]
+    pub since: Timestamp,
+    /// Probability from 0 to 1 that this component is at fault.
+    pub confidence: f64,
+    /// Retransmitted segments / sent segments of the flows through it.
+    pub retransmission_ratio: f64,
+    /// The ratio that the same flows are used to.
+    pub baseline_ratio: f64,
+    /// Flows through it that are affected.
+    pub affected_flows: u64,
+    /// Flows through it.
+    pub total_flows: u64,
+    /// Connection attempts towards it that failed, where there are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_attempts: Option<u64>,
+    /// Connection attempts towards it, where some failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u64>,
+}
+
+/// A kind of component.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ComponentKind {
+    Node,
+    Zone,
+    ZonePair,
+    Service,
+    Pod,
+    #[serde(rename = "AWSService")]
+    AwsService,
+    Internet,
+}
+
+/// Whom a component belongs to.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultClass {
+    Infrastructure,
+    Workload,
+    External,
+}
+
+/// What happens at a component.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultCause {
+    PacketLoss,
+    Latency,
+    /// Connection attempts are not answered.
+    Unreachable,
+    /// Connection attempts are answered by a reset.
+    Refused,
+    Overload,
+    Unknown,
+}
+
+/// The traffic of one category in one window.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Traffic {
+    /// Where the two ends are relative to each other.
+    pub category: Category,
+    /// Median round-trip time, such as 0.52ms.
+    #[serde(default, rename = "rttP50", skip_serializing_if = "Option::is_none")]
+    pub rtt_p50: Option<String>,
+    /// 99th percentile of the round-trip time.
+    #[serde(default, rename = "rttP99", skip_serializing_if = "Option::is_none")]
+    pub rtt_p99: Option<String>,
+    /// Segments retransmitted.
+    pub retransmissions: u64,
+    /// Retransmission time-outs.
+    pub timeouts: u64,
+    /// Bytes sent and received by the local endpoints.
+    pub bytes: u64,
+    /// Flows: pairs of local and remote endpoint.
+    pub flows: u64,
+}
+
+/// Where the two ends of a flow are relative to each other.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Category {
+    IntraNode,
+    #[serde(rename = "IntraAZ")]
+    IntraAz,
+    #[serde(rename = "InterAZ")]
+    InterAz,
+    #[serde(rename = "InterVPC")]
+    InterVpc,
+    InterRegion,
+    #[serde(rename = "AWSService")]
+    AwsService,
+    Internet,
+    Unclassified,
+}
+
+/// How much of the traffic was seen.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Coverage {
+    /// Nodes whose agent reported the last window.
+    pub nodes_reporting: u64,
+    /// Nodes that should have.
+    pub nodes_expected: u64,
+    /// Connections that those agents saw in the last ten minutes, over the whole cluster.
+    pub connections_seen: u64,
+    /// Those of them that reached the operator; the rest was sampled out, or lost to a full buffer or an outage.
+    pub connections_reported: u64,
+}
+
+/// The node agents.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Agents {
+    /// Nodes that should run one.
+    pub desired: i32,
+    /// Nodes that run one that is ready.
+    pub ready: i32,
+}
+
+/// The columns of `kubectl get`, as text.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Overview {
+    /// The component most certainly at fault, and how many more there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// 99th percentile of the round-trip time over all selected traffic.
+    #[serde(rename = "rttP99", skip_serializing_if = "Option::is_none")]
+    pub rtt_p99: Option<String>,
+    /// Retransmitted segments in percent of those sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmissions: Option<String>,
+    /// Nodes that report of those expected, and the share of connections reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<String>,
+}
+
+fn date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
+}
+
+/// The schema of `[]metav1.Condition`, as the Kubernetes API conventions have it.
+fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {"type": "string", "description": "What the condition is about.", "maxLength": 316},
+                "status": {"type": "string", "description": "True, False or Unknown.", "enum": ["True", "False", "Unknown"]},
+                "reason": {"type": "string", "description": "Why, in one word for machines.", "minLength": 1, "maxLength": 1024},
+                "message": {"type": "string", "description": "Why, in a sentence for people.", "maxLength": 32768},
+                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When the status last changed."},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0, "description": "The generation of the spec that the condition speaks of."},
+            },
+        },
+    })
+}

@@ -1,0 +1,178 @@
+//! The agent's own binary, run in a node's namespace.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tidewatch_records::jsonl::Reader;
+use tidewatch_records::{Accounting, FlowWindow, Record, Role};
+
+use crate::cgroup::Cgroup;
+use crate::network::Network;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A running agent that prints its records into a file.
+#[derive(Debug)]
+pub struct Agent {
+    process: Child,
+    directory: PathBuf,
+    /// Inside the node's namespace.
+    pub listen: String,
+}
+
+/// All that an agent said.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub flows: Vec<FlowWindow>,
+    pub accounting: Vec<Accounting>,
+}
+
+/// Where the agent's binary is: beside the test's, in the same target directory.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("TIDEWATCH_AGENT") {
+        return Ok(given.into());
+    }
+    let test = std::env::current_exe()?;
+    let beside =
+        test.ancestors().skip(1).take(2).map(|dir| dir.join("tidewatch-agent")).find(|path| path.exists());
+    beside.context(
+        "tidewatch-agent is not built: run `cargo build -p tidewatch-agent` (or set TIDEWATCH_AGENT)",
+    )
+}
+
+impl Agent {
+    /// Starts it, and waits until it has taken its first snapshot.
+    pub fn start(network: &Network, cgroup: &Cgroup, more: &[&str]) -> Result<Self> {
+        let directory = std::env::temp_dir().join(network.namespace("agent"));
+        std::fs::create_dir_all(&directory)?;
+        let listen = "127.0.0.1:9464".to_owned();
+        let mut enter = Command::new("nsenter");
+        enter.arg(format!("--net=/run/netns/{}", network.namespace("node"))).arg(binary()?);
+        enter
+            .args(["--stdout", "--node", "node-a", "--listen", &listen, "--cgroup"])
+            .arg(&cgroup.root)
+            .args(more);
+        if !more.contains(&"--window") {
+            // None ends while a test runs: SIGTERM ends the first.
+            enter.args(["--window", "3600s"]);
+        }
+        let process = enter
+            .stdin(Stdio::null())
+            .stdout(File::create(directory.join("out"))?)
+            .stderr(File::create(directory.join("err"))?)
+            .spawn()
+            .context("could not start nsenter")?;
+        let mut agent = Self { process, directory, listen };
+        agent.wait_for("watching")?;
+        Ok(agent)
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(self.directory.join("err")).unwrap_or_default()
+    }
+
+    fn wait_for(&mut self, text: &str) -> Result<()> {
+        let begun = Instant::now();
+        while !self.errors().contains(text) {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the agent ended ({status}): {}", self.errors());
+            }
+            if begun.elapsed() > LIMIT {
+                bail!("the agent didn't say {text:?} within {LIMIT:?}: {}", self.errors());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> Result<Said> {
+        let file = File::open(self.directory.join("out"))?;
+        let mut said = Said::default();
+        for record in Reader::new(BufReader::new(file)) {
+            match record? {
+                Record::Flow(flow) => said.flows.push(flow),
+                Record::Accounting(accounting) => said.accounting.push(accounting),
+            }
+        }
+        Ok(said)
+    }
+
+    /// Waits until what it said satisfies `enough`.
+    pub fn wait_until(&self, what: &str, enough: impl Fn(&Said) -> bool) -> Result<Said> {
+        let begun = Instant::now();
+        loop {
+            // A line may be half written.
+            if let Ok(said) = self.said()
+                && enough(&said)
+            {
+                return Ok(said);
+            }
+            if begun.elapsed() > LIMIT {
+                bail!("{what}: not within {LIMIT:?}; the agent said {:?} and {}", self.said(), self.errors());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Tells it to end, which sends the window so far, and gives all that it said.
+    pub fn finish(mut self) -> Result<Said> {
+        self.signal(Signal::SIGTERM)?;
+        let begun = Instant::now();
+        while self.process.try_wait()?.is_none() {
+            if begun.elapsed() > LIMIT {
+                bail!("the agent didn't end within {LIMIT:?} of SIGTERM: {}", self.errors());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.said()
+    }
+
+    /// Ends it without a chance to say anything.
+    pub fn kill(mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.process.id())?), signal).context("could not signal the agent")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Said {
+    /// Sum over the flows of one role.
+    pub fn sum(&self, role: Role, of: impl Fn(&FlowWindow) -> u64) -> u64 {
+        self.flows.iter().filter(|flow| flow.role == role).map(of).sum()
+    }
+
+    /// The flows of one role.
+    pub fn of(&self, role: Role) -> Vec<&FlowWindow> {
+        self.flows.iter().filter(|flow| flow.role == role).collect()
+    }
+
+    /// Whether every window's accounting adds up, and all that was seen was reported.
+    pub fn all_reported(&self) -> bool {
+        !self.accounting.is_empty() && self.accounting.iter().all(|a| a.seen == a.reported)
+    }
+}

@@ -1,0 +1,125 @@
+//! How a connection ended, told apart.
+
+// Test code: a panic is the failure.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use tidewatch_kernel_tests::agent::Said;
+use tidewatch_kernel_tests::{Agent, Cgroup, Network, Traffic};
+use tidewatch_records::{Connections, Role};
+
+struct Lab {
+    network: Network,
+    cgroup: Cgroup,
+    server: Traffic,
+    client: Traffic,
+}
+
+fn lab(name: &str) -> Lab {
+    let (network, cgroup) = (Network::new(name).unwrap(), Cgroup::new(name).unwrap());
+    let server = Traffic::start(&network, "server", &cgroup.make("s").unwrap()).unwrap();
+    let client = Traffic::start(&network, "client", &cgroup.make("c").unwrap()).unwrap();
+    Lab { network, cgroup, server, client }
+}
+
+/// The connections of the only flow of a role.
+fn only(said: &Said, role: Role) -> Connections {
+    let flows = said.of(role);
+    assert_eq!(flows.len(), 1, "{flows:#?}");
+    assert!(said.all_reported(), "{:?}", said.accounting);
+    flows[0].connections
+}
+
+#[test]
+fn a_reset_in_answer_to_the_syn_is_refused_also_when_the_caller_waited_for_it() {
+    let mut lab = lab("refused");
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    let error = lab.client.fails("connect x 198.18.2.2:81").unwrap();
+    assert!(error.contains("refused"), "{error}");
+    lab.client.fails("try 198.18.2.2:81 2000").unwrap();
+    let said = agent.finish().unwrap();
+    let expected = Connections { attempted: 2, refused: 2, closed: 2, ..Connections::default() };
+    assert_eq!(only(&said, Role::Client), expected);
+}
+
+#[test]
+fn an_icmp_port_unreachable_is_refused_as_kube_proxy_does_for_a_service_without_endpoints() {
+    let mut lab = lab("icmp");
+    let reject = "ip daddr 198.18.2.2 tcp dport 82 reject with icmp port-unreachable";
+    lab.network.rule("no_endpoints", "filter hook forward priority 0", reject).unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    lab.client.fails("connect x 198.18.2.2:82").unwrap();
+    let said = agent.finish().unwrap();
+    let expected = Connections { attempted: 1, refused: 1, closed: 1, ..Connections::default() };
+    assert_eq!(only(&said, Role::Client), expected);
+}
+
+#[test]
+fn an_attempt_that_is_given_up_has_timed_out() {
+    let mut lab = lab("given-up");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 83 drop").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    lab.client.fails("try 198.18.2.2:83 1500").unwrap();
+    let said = agent.finish().unwrap();
+    let expected = Connections { attempted: 1, timed_out: 1, closed: 1, ..Connections::default() };
+    assert_eq!(only(&said, Role::Client), expected);
+    assert!(said.sum(Role::Client, |flow| flow.retransmissions) >= 1, "SYNs count as retransmitted");
+}
+
+#[test]
+fn an_attempt_unanswered_for_3_s_has_timed_out_once_though_it_is_given_up_later() {
+    let mut lab = lab("unanswered");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 84 drop").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    lab.client.fails("try 198.18.2.2:84 5500").unwrap();
+    agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
+    let said = agent.finish().unwrap();
+    assert_eq!(said.sum(Role::Client, |f| f.connections.attempted), 1);
+    assert_eq!(said.sum(Role::Client, |f| f.connections.timed_out), 1);
+    assert_eq!(said.sum(Role::Client, |f| f.connections.established + f.connections.open), 0);
+    let when = |of: fn(&Connections) -> u64| {
+        said.flows.iter().find(|f| of(&f.connections) > 0).unwrap().window_start
+    };
+    assert!(when(|c| c.timed_out) < when(|c| c.closed), "it was said before the caller gave up");
+}
+
+#[test]
+fn a_peers_reset_is_reset_and_ours_is_aborted() {
+    let mut lab = lab("reset");
+    lab.server.tell("stall 198.18.2.2:8080").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    lab.client.tell("connect theirs 198.18.2.2:8080").unwrap();
+    lab.client.tell("pour theirs 1000").unwrap();
+    // The server's thread accepts on its own time.
+    while lab.network.run_in("server", "ss -tnHO state established").unwrap().lines().count() < 1 {}
+    lab.server.tell("hello").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    lab.server.tell("reset-peers").unwrap();
+    let gone = || lab.network.run_in("client", "ss -tnHO state established").unwrap().is_empty();
+    while !gone() {}
+    lab.client.tell("connect ours 198.18.2.2:8080").unwrap();
+    lab.client.tell("abort ours").unwrap();
+    let said = agent.finish().unwrap();
+    let client = only(&said, Role::Client);
+    assert_eq!((client.established, client.reset, client.aborted, client.closed), (2, 1, 1, 2), "{client:?}");
+    let server = only(&said, Role::Server);
+    assert_eq!((server.established, server.aborted, server.reset), (2, 1, 1), "{server:?}");
+    assert_eq!(
+        said.sum(Role::Client, |flow| flow.bytes_out),
+        1000,
+        "counted before tcp_disconnect() cleared it"
+    );
+}
+
+#[test]
+fn an_orderly_end_is_closed_and_nothing_else() {
+    let mut lab = lab("orderly");
+    lab.server.tell("listen 198.18.2.2:8080").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    lab.client.tell("connect x 198.18.2.2:8080").unwrap();
+    lab.client.tell("request x 100 100").unwrap();
+    lab.client.tell("close x").unwrap();
+    lab.network.settle().unwrap();
+    let said = agent.finish().unwrap();
+    let expected = Connections { attempted: 1, established: 1, closed: 1, ..Connections::default() };
+    assert_eq!(only(&said, Role::Client), expected);
+}

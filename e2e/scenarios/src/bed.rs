@@ -1,0 +1,305 @@
+//! The bed that scenarios lie in: a lab with Tidewatch installed by Helm, the shop talking, and the monitors applied.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::Api;
+use kube::api::ListParams;
+use tidewatch_lab::{ImageSpec, Lab, Options, Progress, ScopedLab};
+
+use crate::cluster::{Cluster, name_of};
+use crate::expect::{Expected, verdict_of};
+use crate::paths;
+use crate::report::Report;
+use crate::wait::{Look, wait_for};
+
+pub const OPERATOR_NAMESPACE: &str = "tidewatch-system";
+pub const SHOP: &str = "shop";
+/// Length of an evaluation window of the monitors in `monitors.yaml`.
+pub const WINDOW: Duration = Duration::from_secs(10);
+const APPLY_LIMIT: Duration = Duration::from_secs(60);
+const HELM_LIMIT: Duration = Duration::from_secs(120);
+const ROLLOUT_LIMIT: Duration = Duration::from_secs(180);
+
+/// A lab that is up, with everything in it.
+#[derive(Debug)]
+pub struct Bed {
+    lab: Option<ScopedLab>,
+    pub cluster: Cluster,
+    pub report: Report,
+}
+
+/// Whose lab it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// Taken down at the end.
+    No,
+    /// Left up at the end.
+    Yes,
+}
+
+impl Bed {
+    /// Brings up the lab `name`, or takes over the one that is up already, and installs everything.
+    pub fn make(name: &str, keep: &Keep, report: Report) -> anyhow::Result<Self> {
+        let taken_over = Lab::attach(name).is_ok();
+        let lab = if taken_over { Self::take_over(name, report)? } else { Self::start(name, report)? };
+        let mut bed =
+            Self { cluster: Cluster::connect(&lab.kubeconfig_path())?, lab: Some(lab.scoped()), report };
+        if let Err(error) = bed.furnish(taken_over) {
+            if *keep == Keep::Yes {
+                bed.leave();
+            }
+            return Err(error);
+        }
+        Ok(bed)
+    }
+
+    /// The lab `name` as it is, to work on one part.
+    pub fn attach(name: &str, report: Report) -> anyhow::Result<Self> {
+        let lab = Lab::attach(name)?;
+        Ok(Self { cluster: Cluster::connect(&lab.kubeconfig_path())?, lab: Some(lab.scoped()), report })
+    }
+
+    fn take_over(name: &str, report: Report) -> anyhow::Result<Lab> {
+        report.step(&format!("taking over lab {name}, which is up"));
+        let lab = Lab::attach(name)?;
+        lab.heal_all()?;
+        Ok(lab)
+    }
+
+    fn start(name: &str, report: Report) -> anyhow::Result<Lab> {
+        report.step("starting a Kubernetes cluster of 3 zones and 6 nodes on this machine");
+        let begun = Instant::now();
+        let lab = Lab::up(Options::named(name).progress(Progress::to(move |line| report.note(line))))?;
+        report.right("the cluster is up", begun.elapsed());
+        Ok(lab)
+    }
+
+    pub fn lab_ref(&self) -> anyhow::Result<&Lab> {
+        self.lab.as_deref().context("the lab was given away")
+    }
+
+    /// Leaves the lab up.
+    pub fn leave(&mut self) {
+        if let Some(lab) = self.lab.take() {
+            let _ = lab.keep();
+        }
+    }
+
+    fn furnish(&self, taken_over: bool) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        self.report.step("installing Tidewatch by Helm, and the shop");
+        let lab = self.lab_ref()?;
+        for (image, binary) in
+            [("shop", "tidewatch-shop"), ("agent", "tidewatch-agent"), ("operator", "tidewatch")]
+        {
+            let image = format!("tidewatch.local/{image}:dev");
+            lab.load_image(&ImageSpec::new(image, paths::binary(binary)?))?;
+        }
+        self.report.note("images built and loaded on all nodes");
+        if taken_over {
+            // The images have new content under their old names.
+            let pods = ["delete", "pods", "--all", "--namespace", OPERATOR_NAMESPACE, "--wait=true"];
+            lab.kubectl(&pods, APPLY_LIMIT)?;
+        }
+        self.serve_remote()?;
+        self.apply(&paths::manifest("shop.yaml"))?;
+        self.install()?;
+        self.wait_for_deployments(OPERATOR_NAMESPACE)?;
+        self.report.note("the operator runs");
+        self.apply(&paths::manifest("monitors.yaml"))?;
+        self.wait_for_deployments(SHOP)?;
+        self.report.note("the shop's services talk");
+        self.wait_for_agents()?;
+        self.report.right("installed: operator, agents on all nodes, shop, sample monitors", begun.elapsed());
+        Ok(())
+    }
+
+    /// What stands for DynamoDB: a shop process on the host outside the cluster.
+    fn serve_remote(&self) -> anyhow::Result<()> {
+        let lab = self.lab_ref()?;
+        let listening = lab.exec_in("remote-dynamodb", &["ss", "-Hltn", "sport = :8000"], APPLY_LIMIT)?;
+        if listening.stdout.trim().is_empty() {
+            let shop = paths::binary("tidewatch-shop")?;
+            let command =
+                [shop.to_str().context("the path of the shop isn't UTF-8")?, "serve", "--port=8000"];
+            lab.remote_serve("dynamodb", &command)?;
+        }
+        Ok(())
+    }
+
+    /// Installs, or upgrades, both charts.
+    pub fn install(&self) -> anyhow::Result<()> {
+        self.helm_chart("tidewatch-crds", &[])?;
+        let values = paths::manifest("values-lab.yaml");
+        let values = values.to_str().context("the path of the values isn't UTF-8")?;
+        let cgroup = format!(
+            "agent.cgroupPath=/sys/fs/cgroup/unified/{}/$(NODE_NAME)",
+            self.lab_ref()?.plan().cgroup()
+        );
+        self.helm_chart("tidewatch", &["--values", values, "--set", &cgroup])
+    }
+
+    fn helm_chart(&self, chart: &str, extra: &[&str]) -> anyhow::Result<()> {
+        let path = paths::chart(chart);
+        let path = path.to_str().context("the path of the chart isn't UTF-8")?;
+        let mut arguments = vec![
+            "upgrade",
+            "--install",
+            chart,
+            path,
+            "--namespace",
+            OPERATOR_NAMESPACE,
+            "--create-namespace",
+        ];
+        arguments.extend(extra);
+        self.lab_ref()?.helm(&arguments, HELM_LIMIT)?;
+        Ok(())
+    }
+
+    /// Uninstalls both charts.
+    pub fn uninstall(&self) -> anyhow::Result<()> {
+        for chart in ["tidewatch", "tidewatch-crds"] {
+            self.lab_ref()?.helm(&["uninstall", chart, "--namespace", OPERATOR_NAMESPACE], HELM_LIMIT)?;
+        }
+        Ok(())
+    }
+
+    pub fn apply(&self, file: &Path) -> anyhow::Result<()> {
+        let file = file.to_str().context("the path of the manifest isn't UTF-8")?;
+        self.lab_ref()?.kubectl(&["apply", "--server-side", "-f", file], APPLY_LIMIT)?;
+        Ok(())
+    }
+
+    fn wait_for_deployments(&self, namespace: &str) -> anyhow::Result<()> {
+        let api: Api<Deployment> = Api::namespaced(self.cluster.client(), namespace);
+        wait_for(ROLLOUT_LIMIT, format!("the Deployments of {namespace} are available"), || {
+            let listed = self.cluster.call("Deployments", api.list(&ListParams::default()));
+            let Ok(listed) = listed else { return Look::NotYet(format!("{listed:?}")) };
+            let waiting: Vec<_> = listed
+                .items
+                .iter()
+                .filter(|deployment| !available(deployment))
+                .map(|d| name_of(&d.metadata))
+                .collect();
+            if waiting.is_empty() && !listed.items.is_empty() {
+                return Look::Done(());
+            }
+            Look::NotYet(format!("waiting for {}; {}", waiting.join(", "), self.unready_pods(namespace)))
+        })?;
+        Ok(())
+    }
+
+    /// Why pods aren't ready, for a person.
+    fn unready_pods(&self, namespace: &str) -> String {
+        let Ok(pods) = self.cluster.pods(namespace, "") else { return "pods unknown".to_owned() };
+        let mut lines = Vec::new();
+        for pod in &pods {
+            let Some(status) = &pod.status else { continue };
+            for container in status.container_statuses.iter().flatten().filter(|container| !container.ready) {
+                let state = container.state.as_ref();
+                let waiting = state.and_then(|state| state.waiting.as_ref());
+                let ended = state.and_then(|state| state.terminated.as_ref());
+                let why = match (waiting, ended) {
+                    (Some(waiting), _) => waiting.message.as_ref().or(waiting.reason.as_ref()).cloned(),
+                    (_, Some(ended)) => Some(format!("ended with {}", ended.exit_code)),
+                    _ => None,
+                };
+                lines.push(format!(
+                    "{}: {}",
+                    name_of(&pod.metadata),
+                    why.unwrap_or_else(|| "not ready".to_owned())
+                ));
+            }
+        }
+        lines.truncate(4);
+        lines.join("; ")
+    }
+
+    /// Waits until the agents' DaemonSet is there with a ready pod on every node.
+    pub fn wait_for_agents(&self) -> anyhow::Result<Duration> {
+        let nodes = i32::try_from(self.lab_ref()?.nodes().len()).unwrap_or(i32::MAX);
+        let api: Api<DaemonSet> = Api::namespaced(self.cluster.client(), OPERATOR_NAMESPACE);
+        let ((), took) = wait_for(ROLLOUT_LIMIT, "an agent is ready on every node", || {
+            match self.cluster.call("the agents' DaemonSet", api.get_opt("tidewatch-agent")) {
+                Ok(Some(set)) => {
+                    let ready = set.status.as_ref().map_or(0, |status| status.number_ready);
+                    if ready == nodes {
+                        return Look::Done(());
+                    }
+                    Look::NotYet(format!(
+                        "{ready} of {nodes} ready; {}",
+                        self.unready_pods(OPERATOR_NAMESPACE)
+                    ))
+                }
+                Ok(None) => Look::NotYet("there is no DaemonSet tidewatch-agent".to_owned()),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            }
+        })?;
+        Ok(took)
+    }
+
+    /// Waits until a monitor of the shop says what is expected.
+    pub fn wait_for_verdict(
+        &self,
+        monitor: &str,
+        expected: &Expected,
+        limit: Duration,
+    ) -> anyhow::Result<Duration> {
+        let ((), took) = wait_for(limit, format!("monitor {monitor} says {expected}"), || {
+            match self.cluster.status(SHOP, monitor) {
+                Ok(status) if expected.is_met_by(&status) => Look::Done(()),
+                Ok(status) => Look::NotYet(verdict_of(&status)),
+                Err(error) => Look::NotYet(format!("{error:#}")),
+            }
+        })?;
+        Ok(took)
+    }
+
+    /// Waits until all nodes report what they see.
+    pub fn wait_for_coverage(&self, limit: Duration) -> anyhow::Result<Duration> {
+        let nodes = self.lab_ref()?.nodes().len() as u64;
+        let ((), took) = wait_for(limit, "all nodes report", || match self.cluster.status(SHOP, SHOP) {
+            Ok(status) => match status.coverage.map_or(0, |coverage| coverage.nodes_reporting) {
+                reporting if reporting == nodes => Look::Done(()),
+                reporting => Look::NotYet(format!("{reporting} of {nodes}")),
+            },
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })?;
+        Ok(took)
+    }
+
+    /// Ends all faults and waits until the whole shop is healthy again.
+    pub fn heal(&self, limit: Duration) -> anyhow::Result<Duration> {
+        self.lab_ref()?.heal_all()?;
+        self.wait_for_verdict(SHOP, &Expected::healthy(), limit)
+    }
+}
+
+fn available(deployment: &Deployment) -> bool {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let Some(status) = &deployment.status else { return false };
+    status.observed_generation == deployment.metadata.generation
+        && status.updated_replicas.unwrap_or(0) >= wanted
+        && status.available_replicas.unwrap_or(0) >= wanted
+}
+
+impl Bed {
+    /// After a failure: what Tidewatch itself says.
+    pub fn explain(&self) {
+        let Ok(lab) = self.lab_ref() else { return };
+        let selector = "app.kubernetes.io/component=operator";
+        let logs = ["logs", "--namespace", OPERATOR_NAMESPACE, "--selector", selector, "--tail=25"];
+        let monitors = ["get", "networkmonitors", "--all-namespaces"];
+        let pods = ["get", "pods", "--namespace", OPERATOR_NAMESPACE, "-o", "wide"];
+        for command in [&monitors[..], &pods[..], &logs[..]] {
+            self.report.plain(&format!("$ kubectl {}", command.join(" ")));
+            match lab.kubectl(command, APPLY_LIMIT) {
+                Ok(output) => self.report.plain(output.stdout.trim_end()),
+                Err(error) => self.report.plain(&error.to_string()),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The demo's story: what is done to the cluster, what Tidewatch should say, what it says, and after how long.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tidewatch_crds::network_monitor::{ComponentKind, FaultCause, NetworkMonitorStatus};
+use tidewatch_lab::Fault;
+
+use crate::bed::{Bed, SHOP};
+use crate::expect::{Expected, verdict_of};
+use crate::report::seconds;
+use crate::scenarios::faults::{HEAL_LIMIT, ONSET_LIMIT};
+use crate::traffic;
+
+/// Until the agents report and the engine knows what is usual.
+const FIRST_LIMIT: Duration = Duration::from_secs(180);
+const KUBECTL_LIMIT: Duration = Duration::from_secs(30);
+
+/// One step of the story.
+struct Step {
+    title: &'static str,
+    does: Deed,
+    expected: Expected,
+    limit: Duration,
+}
+
+enum Deed {
+    Nothing,
+    Fault(Fault),
+    Heal,
+}
+
+/// Traffic that the closing table shows.
+struct Noted {
+    title: &'static str,
+    status: NetworkMonitorStatus,
+}
+
+/// Tells the story. True if Tidewatch was right at each step.
+pub fn tell(bed: &Bed) -> anyhow::Result<bool> {
+    let mut right = true;
+    let mut noted = Vec::new();
+    for step in story() {
+        right &= take(bed, &step)?;
+        noted.push(Noted { title: step.title, status: bed.cluster.status(SHOP, SHOP)? });
+    }
+    for Noted { title, status } in noted.iter().take(2) {
+        bed.report.plain(&format!("\nTraffic of one window, {title}:"));
+        for line in traffic::table(status) {
+            bed.report.plain(&format!("  {line}"));
+        }
+    }
+    Ok(right)
+}
+
+fn story() -> [Step; 5] {
+    let pair = Expected::infrastructure(ComponentKind::ZonePair, "zone-1~zone-2");
+    let blocked = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
+    let healed = |title| Step { title, does: Deed::Heal, expected: Expected::healthy(), limit: HEAL_LIMIT };
+    [
+        Step { title: "all is well", does: Deed::Nothing, expected: Expected::healthy(), limit: FIRST_LIMIT },
+        Step {
+            title: "the link between zone-1 and zone-2 loses 2% of its packets",
+            does: Deed::Fault(Fault::zone_link("zone-1", "zone-2", 0.02)),
+            expected: pair,
+            limit: ONSET_LIMIT,
+        },
+        healed("the link is repaired"),
+        Step {
+            title: "somebody blocks the port of payments",
+            does: Deed::Fault(Fault::block(SHOP, "payments")),
+            expected: blocked,
+            limit: ONSET_LIMIT,
+        },
+        healed("the port is open again"),
+    ]
+}
+
+fn take(bed: &Bed, step: &Step) -> anyhow::Result<bool> {
+    bed.report.step(step.title);
+    match &step.does {
+        Deed::Nothing => {}
+        Deed::Heal => bed.lab_ref()?.heal_all()?,
+        Deed::Fault(fault) => {
+            bed.lab_ref()?.fault(fault.clone())?;
+            bed.report.note(&format!("$ tidewatch-lab fault {fault}"));
+        }
+    }
+    bed.report.line(&format!("  expected  {}", step.expected));
+    let outcome = bed.wait_for_verdict(SHOP, &step.expected, step.limit);
+    if matches!(step.does, Deed::Nothing) {
+        bed.wait_for_coverage(step.limit)?;
+    }
+    let status = bed.cluster.status(SHOP, SHOP)?;
+    let observed = format!("observed  {}", verdict_of(&status));
+    match &outcome {
+        Ok(took) => bed
+            .report
+            .line(&format!("  {observed}  {}", bed.report.good(&format!("✓ after {}", seconds(*took))))),
+        Err(error) => {
+            bed.report.line(&format!("  {observed}  {}", bed.report.bad("✗")));
+            bed.report.wrong(&format!("{error:#}"));
+        }
+    }
+    if let Some(degradation) = &status.degradation {
+        bed.report.note(&format!("summary   {}", degradation.summary));
+    }
+    show_monitors(bed)?;
+    Ok(outcome.is_ok())
+}
+
+/// What a user sees.
+fn show_monitors(bed: &Bed) -> anyhow::Result<()> {
+    let columns = bed.lab_ref()?.kubectl(&["get", "netmon", "--namespace", SHOP], KUBECTL_LIMIT);
+    for line in columns.context("kubectl get netmon")?.stdout.lines() {
+        bed.report.note(&format!("  {line}"));
+    }
+    Ok(())
+}

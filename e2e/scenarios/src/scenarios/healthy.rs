@@ -1,0 +1,101 @@
+//! The healthy run: nothing is wrong, nothing is said, nothing is written, and every counter is the kernel's.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tidewatch_crds::network_monitor::ComponentKind;
+use tidewatch_lab::Fault;
+
+use super::faults::{HEAL_LIMIT, try_fault_while};
+use crate::api_writes::ApiWrites;
+use crate::bed::{Bed, SHOP};
+use crate::expect::{Expected, verdict_of};
+use crate::interrupt::interrupted;
+use crate::truth::{Comparison, Measurement};
+
+const MINUTES: Duration = Duration::from_secs(300);
+const MEASURED: Duration = Duration::from_secs(60);
+/// Three windows: what the standstill made too quiet to judge has passed, and been written, by then.
+const AFTER_STANDSTILL: Duration = Duration::from_secs(30);
+/// The counters of a scenario with retransmissions in it.
+const MEASURED_WITH_LOSS: Duration = Duration::from_secs(45);
+
+pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
+    let took = bed.heal(HEAL_LIMIT)?;
+    bed.report.right("Healthy to begin with", took);
+    // The measurement stops the shop at both its edges, which readiness probes and small monitors notice: it comes
+    // before the minutes in which nothing may be written.
+    compare(bed, MEASURED)?;
+    bed.heal(HEAL_LIMIT)?;
+    std::thread::sleep(AFTER_STANDSTILL);
+    let length = shortened()?.unwrap_or(MINUTES);
+    let begun = Instant::now();
+    let before = ApiWrites::now(&bed.cluster)?;
+    std::thread::scope(|scope| {
+        let watched = scope.spawn(|| stays_healthy(bed, length));
+        let rejected = super::rogue::run_quietly(bed);
+        let watched = watched.join().map_err(|_| anyhow::anyhow!("the watch panicked"))?;
+        watched.and(rejected)
+    })?;
+    let writes = ApiWrites::now(&bed.cluster)?.since(&before);
+    if !writes.is_empty() {
+        bail!("writes while nothing changed, besides leases: {}", listed(&writes));
+    }
+    bed.report.right("Healthy throughout, without one API write but the lease's", begun.elapsed());
+    Ok(())
+}
+
+/// `HEALTHY_SECONDS` shortens the run for whoever works on something else.
+fn shortened() -> anyhow::Result<Option<Duration>> {
+    let Ok(text) = std::env::var("HEALTHY_SECONDS") else { return Ok(None) };
+    let seconds =
+        text.parse().with_context(|| format!("HEALTHY_SECONDS={text}: write a number of seconds"))?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+fn stays_healthy(bed: &Bed, length: Duration) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < length {
+        if interrupted() {
+            bail!("interrupted");
+        }
+        let status = bed.cluster.status(SHOP, SHOP)?;
+        if !Expected::healthy().is_met_by(&status) {
+            let summary = status.degradation.as_ref().map(|degradation| degradation.summary.clone());
+            let after = begun.elapsed().as_secs();
+            bail!("after {after} s of health: {}; {}", verdict_of(&status), summary.unwrap_or_default());
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+fn listed(writes: &BTreeMap<String, u64>) -> String {
+    writes.iter().map(|(what, count)| format!("{count} × {what}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Measures, and fails where agents and kernel differ.
+fn compare(bed: &Bed, length: Duration) -> anyhow::Result<()> {
+    let measurement = Measurement::begin(bed)?;
+    told(bed, &measurement.end_after(bed, length)?)
+}
+
+fn told(bed: &Bed, comparison: &Comparison) -> anyhow::Result<()> {
+    for counter in &comparison.counters {
+        bed.report.note(&counter.to_string());
+    }
+    let differing: Vec<_> = comparison.differing().iter().map(ToString::to_string).collect();
+    if !differing.is_empty() {
+        bail!("agents and kernel differ by more than 1%: {}", differing.join("; "));
+    }
+    Ok(())
+}
+
+/// 5% loss between two zones, with the counters compared while it lasts.
+pub(super) fn zone_pair_loss_with_counters(bed: &Bed) -> anyhow::Result<()> {
+    let expected = Expected::infrastructure(ComponentKind::ZonePair, "zone-2~zone-3");
+    let fault = Fault::zone_link("zone-2", "zone-3", 0.05);
+    let measurement = Measurement::begin(bed)?;
+    try_fault_while(bed, &fault, &expected, |bed| told(bed, &measurement.end_after(bed, MEASURED_WITH_LOSS)?))
+}

@@ -1,0 +1,69 @@
+//! What is tried, and the order: from an untouched cluster to an uninstalled one.
+
+mod bad_input;
+pub mod faults;
+mod healthy;
+mod lifecycle;
+mod resilience;
+mod rogue;
+
+use crate::bed::Bed;
+
+/// One thing that is tried on the bed.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// The sentence it proves.
+    pub proves: &'static str,
+    pub run: fn(&Bed) -> anyhow::Result<()>,
+}
+
+/// All of them, in order.
+pub fn all() -> Vec<Scenario> {
+    let mut scenarios = vec![
+        Scenario {
+            name: "healthy",
+            proves: "a healthy cluster stays Healthy, costs no API write, and its counters are the kernel's own",
+            run: healthy::run,
+        },
+        Scenario {
+            name: "bad-input",
+            proves: "a monitor that can't be meant is refused, or says what to write instead",
+            run: bad_input::run,
+        },
+        Scenario {
+            name: "rogue-otlp",
+            proves: "forged tokens and broken bodies are rejected and counted, and the collector goes on",
+            run: rogue::run,
+        },
+    ];
+    scenarios.extend(faults::SCENARIOS);
+    scenarios.extend([
+        Scenario {
+            name: "agent-killed",
+            proves: "agents that crash are back, and the status is right again, within two windows",
+            run: resilience::agent_killed,
+        },
+        Scenario {
+            name: "operator-killed",
+            proves: "an operator that crashes in the middle of a fault names it again",
+            run: resilience::operator_killed,
+        },
+        Scenario {
+            name: "collector-unreachable",
+            proves: "two minutes without the collector show in the coverage, and then the status is right again",
+            run: resilience::collector_unreachable,
+        },
+        Scenario {
+            name: "agents-come-and-go",
+            proves: "the agents go with the last monitor and return with the next",
+            run: lifecycle::agents_come_and_go,
+        },
+        Scenario {
+            name: "uninstall",
+            proves: "helm uninstall leaves nothing behind",
+            run: lifecycle::uninstall,
+        },
+    ]);
+    scenarios
+}

@@ -1,0 +1,118 @@
+//! Counter truth: what agents report against what the kernel itself counted, over the same seconds.
+//!
+//! The agents measured here are the shipped binary, started beside the cluster's own on every node's cgroup, with
+//! `--stdout`. The kernel's side is `/proc/net/snmp` and `/proc/net/netstat` of every shop pod, and `ss -ti` for
+//! bytes.
+
+mod agents;
+mod compare;
+mod kernel;
+mod sockets;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tidewatch_lab::Lab;
+
+pub use compare::{Comparison, Counter};
+
+use crate::bed::{Bed, SHOP};
+use crate::pods::{Located, signal};
+use agents::Agents;
+use kernel::KernelCounters;
+use sockets::Sockets;
+
+/// Windows are aligned to the clock, so both sides can be read at the same edges.
+const WINDOW_SECONDS: i64 = 5;
+/// How long before an edge the shop pauses: until what was under way is acknowledged or sent again.
+const SETTLING: Duration = Duration::from_millis(1500);
+/// How long after an edge it goes on: until the agents have read theirs, on a busy machine too.
+const READING: Duration = Duration::from_millis(1500);
+
+/// A measurement that has begun.
+#[derive(Debug)]
+pub struct Measurement {
+    agents: Agents,
+    pods: Vec<Located>,
+    begin: Edge,
+}
+
+/// What the kernel said at the edge of a window.
+#[derive(Debug)]
+struct Edge {
+    at: Timestamp,
+    kernel: KernelCounters,
+    sockets: Sockets,
+}
+
+impl Measurement {
+    /// Starts an agent on each node, and reads the kernel's counters at the edge of a window after that.
+    pub fn begin(bed: &Bed) -> anyhow::Result<Self> {
+        let lab = bed.lab_ref()?;
+        let pods: Vec<_> = bed
+            .cluster
+            .pods(SHOP, "")?
+            .iter()
+            .map(|pod| Located::find(lab, pod))
+            .collect::<anyhow::Result<_>>()?;
+        let agents = Agents::start(lab, WINDOW_SECONDS)?;
+        // The first edge comes within the agents' start; by the second all of them have a whole window.
+        let begin = Edge::read(lab, &pods, Duration::from_secs(6))?;
+        Ok(Self { agents, pods, begin })
+    }
+
+    /// Reads both sides again after at least `duration`, and compares.
+    pub fn end_after(self, bed: &Bed, duration: Duration) -> anyhow::Result<Comparison> {
+        let passed = Duration::try_from(Timestamp::now().duration_since(self.begin.at)).unwrap_or_default();
+        let end = Edge::read(bed.lab_ref()?, &self.pods, duration.saturating_sub(passed))?;
+        // The agents print the last window shortly after its edge.
+        std::thread::sleep(Duration::from_secs(2));
+        let records = self.agents.stop()?.between(self.begin.at, end.at);
+        let kernel = end.kernel.since(&self.begin.kernel);
+        Ok(Comparison::of(&records, &self.pods, &kernel, &end.sockets.since(&self.begin.sockets)))
+    }
+}
+
+impl Edge {
+    /// Reads the kernel at the first edge that is at least `after` away. Around it the shop pauses, so that agents
+    /// and kernel are read at the same state, however late a busy machine lets them.
+    fn read(lab: &Lab, pods: &[Located], after: Duration) -> anyhow::Result<Self> {
+        let earliest = Timestamp::now().checked_add(after.max(2 * SETTLING)).context("a time")?;
+        let at = Timestamp::from_second((earliest.as_second() / WINDOW_SECONDS + 1) * WINDOW_SECONDS)?;
+        sleep_until(at.checked_sub(SETTLING)?);
+        let _paused = Paused::of(pods)?;
+        sleep_until(at);
+        let edge = Self { at, kernel: KernelCounters::read(pods)?, sockets: Sockets::read(lab, pods)? };
+        sleep_until(at.checked_add(READING)?);
+        Ok(edge)
+    }
+}
+
+fn sleep_until(time: Timestamp) {
+    std::thread::sleep(Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default());
+}
+
+/// Pods that stand still until this is dropped.
+#[derive(Debug)]
+struct Paused(Vec<u32>);
+
+impl Paused {
+    fn of(pods: &[Located]) -> anyhow::Result<Self> {
+        let mut processes = Vec::new();
+        for pod in pods {
+            processes.extend(pod.processes()?);
+        }
+        let paused = Self(processes);
+        signal(&paused.0, "STOP")?;
+        Ok(paused)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        if let Err(error) = signal(&self.0, "CONT") {
+            eprintln!("{error:#}");
+        }
+    }
+}

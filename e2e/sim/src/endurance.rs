@@ -1,0 +1,63 @@
+//! A cluster-week of healthy but messy traffic: how often does the engine blame the infrastructure for nothing?
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tidewatch_health::{Class, ComponentId, Config, Engine, Window};
+
+use crate::mode::{HISTORY_WINDOWS, Mode, WINDOW_SECONDS};
+use crate::trial::Trial;
+
+/// Windows of a week.
+pub const WEEK: usize = 7 * 24 * 3600 / WINDOW_SECONDS as usize;
+
+/// What the engine blamed while nothing was at fault.
+#[derive(Debug, Clone, Default)]
+pub struct Endurance {
+    pub windows: usize,
+    pub records: u64,
+    /// Verdicts, a component blamed in consecutive windows being one.
+    pub false_infrastructure: usize,
+    pub false_others: usize,
+    /// Windows in which anything was blamed.
+    pub alarming: usize,
+    /// Each false verdict's window and component.
+    pub verdicts: Vec<(usize, String)>,
+    /// In the engine alone.
+    pub spent: Duration,
+}
+
+/// Runs the engine over `windows` healthy windows, after the usual history.
+pub fn endure(mode: Mode, seed: u64, windows: usize) -> Endurance {
+    let mut trial = Trial::endless(mode, seed);
+    let mut engine = Engine::new(Config::default());
+    let mut records = Vec::new();
+    let mut before: BTreeSet<ComponentId> = BTreeSet::new();
+    let mut result = Endurance::default();
+    for index in 0..HISTORY_WINDOWS + windows {
+        let Some(truth) = trial.step(&mut records) else { break };
+        let began = Instant::now();
+        let verdict = engine.evaluate(&Window {
+            start: truth.window_start,
+            seconds: truth.window_seconds,
+            flows: &records,
+        });
+        result.spent += began.elapsed();
+        let blamed: BTreeSet<ComponentId> =
+            verdict.components.into_iter().map(|fault| fault.component).collect();
+        if index >= HISTORY_WINDOWS {
+            result.windows += 1;
+            result.records += records.len() as u64;
+            result.alarming += usize::from(!blamed.is_empty());
+            for component in blamed.difference(&before) {
+                result.verdicts.push((index, component.to_string()));
+                match component.class() {
+                    Class::Infrastructure => result.false_infrastructure += 1,
+                    Class::Workload | Class::External => result.false_others += 1,
+                }
+            }
+        }
+        before = blamed;
+    }
+    result
+}

@@ -1,0 +1,23 @@
+//! A simulator of clusters whose traffic is messy, with faults of known truth; the published localisation methods;
+//! and the scoring that sets ours beside them. `docs/nhi-bench.md` says what is drawn and how it is scored.
+
+pub mod build;
+pub mod cluster;
+pub mod endurance;
+pub mod fault;
+mod mess;
+pub mod methods;
+pub mod mode;
+pub mod onset;
+pub mod plan;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod scale;
+pub mod score;
+mod traffic;
+mod trial;
+mod truth;
+
+pub use trial::Trial;
+pub use truth::{Culprit, Phase, Truth};

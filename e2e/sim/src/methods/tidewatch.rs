@@ -1,0 +1,38 @@
+//! Ours: the engine that the operator runs, with its standard settings, window by window.
+
+use tidewatch_health::{Config, Engine, HealthIndicator, Window};
+
+use super::{Blamed, Finding, Method, Observed};
+
+#[derive(Debug)]
+pub struct Tidewatch {
+    engine: Engine,
+}
+
+impl Default for Tidewatch {
+    fn default() -> Self {
+        Self { engine: Engine::new(Config::default()) }
+    }
+}
+
+impl Method for Tidewatch {
+    /// The engine isn't told that the history is healthy: in a cluster nobody tells it either.
+    fn observe_history(&mut self, window: &Observed<'_>) {
+        self.verdict(window);
+    }
+
+    fn verdict(&mut self, window: &Observed<'_>) -> Finding {
+        let verdict = self.engine.evaluate(&Window {
+            start: window.start,
+            seconds: window.seconds,
+            flows: window.flows,
+        });
+        let blamed = verdict.components.iter().map(|fault| Blamed {
+            component: fault.component.clone(),
+            confidence: Some(fault.confidence),
+            cause: Some(fault.cause),
+            note: format!("{:?} {:?}", fault.cause, fault.evidence),
+        });
+        Finding { blamed: blamed.collect(), insufficient: verdict.nhi == HealthIndicator::InsufficientData }
+    }
+}

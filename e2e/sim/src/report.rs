@@ -1,0 +1,149 @@
+//! The tables.
+
+use std::fmt::Write as _;
+
+use crate::fault::FaultKind;
+use crate::methods::MethodName;
+use crate::mode::Mode;
+use crate::score::{Outcome, Score, Times, reliability, score};
+
+/// Median and 95th percentile.
+pub fn times(times: &Times) -> String {
+    let seconds = |time: Option<u32>| time.map_or("never".to_owned(), |t| format!("{t} s"));
+    format!("{} / {}", seconds(times.median), seconds(times.p95))
+}
+
+/// Method × figures.
+pub fn methods(mode: Mode, results: &[(MethodName, Vec<Outcome>)]) -> String {
+    let mut out = String::new();
+    let trials = results.first().map_or(0, |(_, outcomes)| outcomes.len());
+    let _ = writeln!(out, "{} ({trials} trials)", mode.name());
+    let _ = writeln!(
+        out,
+        "{:<14} {:>9} {:>7} {:>8} {:>17} {:>10}  {:>16} {:>16}",
+        "method",
+        "precision",
+        "recall",
+        "verdict",
+        "healthy alarming",
+        "slandered",
+        "detect 50/95%",
+        "recover 50/95%"
+    );
+    for (name, outcomes) in results {
+        let s = score(outcomes.iter());
+        let _ = writeln!(
+            out,
+            "{:<14} {:>9.3} {:>7.3} {:>8.3} {:>17.4} {:>10}  {:>16} {:>16}",
+            name.name(),
+            s.precision,
+            s.recall,
+            s.verdict,
+            s.healthy_alarming,
+            s.slandered,
+            times(&s.detect),
+            times(&s.recover)
+        );
+    }
+    out
+}
+
+/// For each kind of fault: precision/recall/verdict of each method.
+pub fn kinds(results: &[(MethodName, Vec<Outcome>)]) -> String {
+    let mut out = String::new();
+    let _ = write!(out, "{:<19}", "precision/recall/verdict");
+    for (name, _) in results {
+        let _ = write!(out, " {:>14}", name.name());
+    }
+    let _ = writeln!(out);
+    for kind in FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Healthy) {
+        let of = |outcomes: &[Outcome]| score(outcomes.iter().filter(|outcome| outcome.kind == kind));
+        if results.first().is_none_or(|(_, outcomes)| of(outcomes).trials == 0) {
+            continue;
+        }
+        let _ = write!(out, "{:<24}", kind.name());
+        for (_, outcomes) in results {
+            let s: Score = of(outcomes);
+            let cell = format!("{:.2}/{:.2}/{:.2}", s.precision, s.recall, s.verdict);
+            let _ = write!(out, " {cell:>14}");
+        }
+        let _ = writeln!(out);
+    }
+    out
+}
+
+/// Stated confidence against how often it was right.
+pub fn confidence(outcomes: &[Outcome]) -> String {
+    let mut out = String::from("confidence     stated   right    components\n");
+    for bin in reliability(outcomes.iter()).into_iter().filter(|bin| bin.all > 0) {
+        let _ = writeln!(
+            out,
+            "{:.2} – {:.2}    {:.3}    {:.3}    {}",
+            bin.from,
+            bin.to,
+            bin.stated,
+            bin.right as f64 / bin.all as f64,
+            bin.all
+        );
+    }
+    out
+}
+
+/// One line a trial in which the method wasn't right in everything, with what it said.
+pub fn misses(name: MethodName, outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    for outcome in outcomes.iter().filter(|outcome| outcome.is_miss()) {
+        let truth: Vec<String> =
+            outcome.culprits.iter().map(|c| format!("{} ({:?})", c.component, c.cause)).collect();
+        let _ = writeln!(
+            out,
+            "{} seed {} {}: truth [{}] found {} wrong {} verdict {} quiet alarms {}/{} slandered {} detected {:?} recovered {:?} insufficient {}",
+            name.name(),
+            outcome.seed,
+            outcome.kind.name(),
+            truth.join(", "),
+            outcome.found(),
+            outcome.wrong(),
+            if outcome.verdict_is_right() { "right" } else { "WRONG" },
+            outcome.quiet_alarming,
+            outcome.quiet,
+            outcome.slandered,
+            outcome.detected_after,
+            outcome.recovered_after,
+            outcome.insufficient,
+        );
+        for (when, blamed) in outcome
+            .last
+            .iter()
+            .map(|b| ("end", b))
+            .chain(outcome.quiet_blamed.iter().take(4).map(|b| ("quiet", b)))
+        {
+            let guilty = if when == "end" && outcome.is_culprit(&blamed.component) { "+" } else { "-" };
+            let confidence = blamed.confidence.map_or(String::new(), |c| format!("{c:.3} "));
+            let _ = writeln!(out, "    {guilty} {when} {} {confidence}{}", blamed.component, blamed.note);
+        }
+    }
+    out
+}
+
+/// The line that machines read.
+pub fn bench_line(mode: Mode, name: MethodName, outcomes: &[Outcome]) -> String {
+    let s = score(outcomes.iter());
+    let round = |x: f64| (x * 10_000.0).round() / 10_000.0;
+    let line = serde_json::json!({
+        "bench": "nhi",
+        "mode": mode.name(),
+        "method": name.name(),
+        "precision": round(s.precision),
+        "recall": round(s.recall),
+        "verdict": round(s.verdict),
+        "healthy_alarming": round(s.healthy_alarming),
+        "trials": s.trials,
+        "detect_seconds_median": s.detect.median,
+        "detect_seconds_p95": s.detect.p95,
+        "recover_seconds_median": s.recover.median,
+        "recover_seconds_p95": s.recover.p95,
+        "workload_faults_blamed_on_infrastructure": s.slandered,
+    });
+    format!("BENCH {line}")
+}

@@ -1,0 +1,218 @@
+//! The engine: one evaluation window in, one verdict out, with what it remembers in between.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use tidewatch_records::FlowWindow;
+
+use crate::baseline::{Baselines, Expected, SeriesKey};
+use crate::channel::{Delays, Losses, Refusals};
+use crate::confidence::confidence;
+use crate::config::{Config, Sensitivity};
+use crate::finding::{By, Context, Finding};
+use crate::localise::{Thresholds, localise};
+use crate::memory::Memory;
+use crate::names::Names;
+use crate::power;
+use crate::reason;
+use crate::reduce::{Cell, reduce};
+use crate::space::{Component, Space};
+use crate::track::{Rule, Track, Tracks};
+use crate::verdict::{Attribution, Class, ComponentFault, Coverage, HealthIndicator, Verdict};
+
+/// The records of one evaluation window, whichever agents' windows they came in, in any order.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'a> {
+    pub start: Timestamp,
+    pub seconds: u32,
+    /// Resolved flow-window records of the whole cluster.
+    pub flows: &'a [FlowWindow],
+}
+
+/// Names known before those that nothing refers to any more (pods long gone) are forgotten.
+const MOST_NAMES: usize = 500_000;
+
+/// Judges the windows of one cluster, in time order. Has no clock: time is what the windows say.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    config: Config,
+    names: Names,
+    baselines: Baselines,
+    tracks: Tracks,
+}
+
+impl Engine {
+    pub fn new(config: Config) -> Self {
+        Self { config, names: Names::default(), baselines: Baselines::default(), tracks: Tracks::default() }
+    }
+
+    pub fn config(&self) -> Config {
+        self.config
+    }
+
+    /// What the engine has learned and what it suspects, to go on with after a restart.
+    pub fn memory(&self) -> Memory {
+        Memory::of(&self.names, &self.baselines, &self.tracks)
+    }
+
+    /// An engine that goes on where another's [`Engine::memory`] was taken.
+    pub fn resume(config: Config, memory: &Memory) -> Self {
+        let (names, baselines, tracks) = memory.recall();
+        Self { config, names, baselines, tracks }
+    }
+
+    /// The verdict on `window`, given all the windows before it.
+    pub fn evaluate(&mut self, window: &Window<'_>) -> Verdict {
+        if self.names.len() > MOST_NAMES {
+            *self = Self::resume(self.config, &self.memory());
+        }
+        let cells = reduce(window.flows, &mut self.names);
+        let cells: Vec<&Cell> = cells.iter().collect();
+        let space = Space::build(cells.iter().copied());
+        let expected = self.expected(&cells);
+        let findings = self.find(&cells, &space, &expected);
+        let seen: HashSet<Component> = space.components.iter().copied().collect();
+        self.tracks.step(window.start, &findings, Rule::of(self.config.sensitivity), |component| {
+            seen.contains(&component)
+        });
+        self.learn(window, &cells, &space, &findings);
+        let enough = enough(&cells, &expected);
+        self.verdict(window, cells.len(), enough)
+    }
+
+    fn expected(&self, cells: &[&Cell]) -> Vec<Expected> {
+        let mut last: Option<(SeriesKey, Expected)> = None;
+        let mut expected = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let key = SeriesKey::of(&cell.flow);
+            let value = match last {
+                Some((held, value)) if held == key => value,
+                _ => self.baselines.expected(key),
+            };
+            last = Some((key, value));
+            expected.push(value);
+        }
+        expected
+    }
+
+    /// Refusals first, since they leave no doubt; then loss and silence; then delay, where nothing else was found.
+    fn find(&self, cells: &[&Cell], space: &Space, expected: &[Expected]) -> Vec<Finding> {
+        let thresholds = thresholds(self.config.sensitivity);
+        let context = Context { cells, expected, baselines: &self.baselines };
+        let mut refusals = Refusals::new(cells, expected);
+        let refused = localise(cells, space, &mut refusals, &thresholds);
+        let mut losses = Losses::new(cells, expected, refusals.silent());
+        let lost = localise(cells, space, &mut losses, &thresholds);
+        let mut silent = losses.silent();
+        for (cell, _) in lost.iter().flat_map(|found| &found.cells) {
+            if let Some(silent) = silent.get_mut(*cell) {
+                *silent = true;
+            }
+        }
+        let mut delays = Delays::new(cells, &self.baselines, &silent);
+        let delayed = localise(cells, space, &mut delays, &thresholds);
+        let mut findings: Vec<Finding> = Vec::new();
+        for (by, found) in [(By::Refusal, refused), (By::Loss, lost), (By::Delay, delayed)] {
+            for found in &found {
+                // A component is found once; the other way of a path or a second kind of evidence adds nothing.
+                if !findings.iter().any(|finding| finding.component == found.component) {
+                    findings.push(Finding::of(found, by, &context));
+                }
+            }
+        }
+        findings
+    }
+
+    /// Learns from what crosses nothing that is at fault or suspected.
+    fn learn(&mut self, window: &Window<'_>, cells: &[&Cell], space: &Space, findings: &[Finding]) {
+        let mut tainted = vec![false; cells.len()];
+        let mut taint = |cell: usize| {
+            if let Some(tainted) = tainted.get_mut(cell) {
+                *tainted = true;
+            }
+        };
+        findings.iter().flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
+        let suspects: HashSet<Component> = self.tracks.iter().map(|track| track.component).collect();
+        if !suspects.is_empty() {
+            let guilty =
+                |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
+            for half in (0..space.halves()).filter(|half| guilty(*half)) {
+                space.members(half).for_each(&mut taint);
+            }
+        }
+        let clean = cells.iter().zip(&tainted).filter(|(_, tainted)| !**tainted).map(|(cell, _)| *cell);
+        self.baselines.learn(window.start.as_second(), clean);
+    }
+
+    fn verdict(&self, window: &Window<'_>, flows: usize, enough: bool) -> Verdict {
+        let mut components: Vec<ComponentFault> =
+            self.tracks.active().map(|track| fault(track, &self.names)).collect();
+        components.sort_by(|a, b| {
+            b.confidence.total_cmp(&a.confidence).then_with(|| a.component.cmp(&b.component))
+        });
+        let nhi = indicator(&components, enough);
+        let attribution =
+            if self.tracks.is_ambiguous() { Attribution::Undetermined } else { attribution(&components) };
+        Verdict {
+            window_start: window.start,
+            window_seconds: window.seconds,
+            nhi,
+            attribution,
+            reason: reason::sentence(nhi, attribution, &components),
+            components,
+            coverage: Coverage { records: window.flows.len() as u64, flows: flows as u64 },
+        }
+    }
+}
+
+fn thresholds(sensitivity: Sensitivity) -> Thresholds {
+    match sensitivity {
+        Sensitivity::Low => Thresholds { infrastructure: 14.0, workload: 14.0 },
+        Sensitivity::Standard => Thresholds { infrastructure: 10.0, workload: 8.0 },
+        Sensitivity::High => Thresholds { infrastructure: 6.0, workload: 6.0 },
+    }
+}
+
+/// Whether the traffic would have shown a fault.
+fn enough(cells: &[&Cell], expected: &[Expected]) -> bool {
+    let (mut trials, mut benign) = (0.0, 0.0);
+    for (cell, expected) in cells.iter().zip(expected) {
+        trials += cell.data.segments as f64 + 2.0 * cell.handshakes.decided() as f64;
+        benign += cell.data.segments as f64 * expected.ratio;
+    }
+    power::suffices(trials, benign)
+}
+
+fn fault(track: &Track, names: &Names) -> ComponentFault {
+    ComponentFault {
+        component: track.component.id(names),
+        class: track.component.class(),
+        cause: track.cause,
+        since: track.since,
+        // Two that can't be told apart share what is certain.
+        confidence: confidence(track.score) / if track.rival.is_some() { 2.0 } else { 1.0 },
+        evidence: track.evidence,
+    }
+}
+
+/// Degraded as soon as an infrastructure component is at fault; otherwise healthy only if enough passed to tell.
+pub(crate) fn indicator(components: &[ComponentFault], enough: bool) -> HealthIndicator {
+    if components.iter().any(|fault| fault.class == Class::Infrastructure) {
+        HealthIndicator::Degraded
+    } else if enough {
+        HealthIndicator::Healthy
+    } else {
+        HealthIndicator::InsufficientData
+    }
+}
+
+pub(crate) fn attribution(components: &[ComponentFault]) -> Attribution {
+    let has = |class| components.iter().any(|fault| fault.class == class);
+    match (has(Class::Infrastructure), has(Class::Workload), has(Class::External)) {
+        (false, false, false) => Attribution::None,
+        (true, false, false) => Attribution::Infrastructure,
+        (false, true, false) => Attribution::Workload,
+        (false, false, true) => Attribution::External,
+        _ => Attribution::Mixed,
+    }
+}

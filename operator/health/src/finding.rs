@@ -1,0 +1,169 @@
+//! What one window says about one component, with the figures that it stands on.
+
+use std::collections::BTreeSet;
+
+use crate::baseline::{Baselines, Expected};
+use crate::hypothesis::Ways;
+use crate::localise::Found;
+use crate::reduce::{Cell, Handshakes, Subject};
+use crate::space::{Component, Way};
+use crate::verdict::{Cause, Class, Evidence};
+
+/// Share of the connection requests over a path that goes unanswered when it carries nothing.
+const NOTHING_PASSES: f64 = 0.5;
+/// Share of a service's connection requests that has to be answered for it to be overloaded rather than cut off.
+const STILL_ANSWERED: f64 = 0.1;
+/// Share of unanswered requests that makes a lossy service an overloaded one.
+const BACKLOG_FULL: f64 = 0.05;
+
+/// The evidence that a component was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Refusal,
+    Loss,
+    Delay,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Finding {
+    pub(crate) component: Component,
+    pub(crate) cause: Cause,
+    pub(crate) score: f64,
+    pub(crate) evidence: Evidence,
+    pub(crate) rival: Option<Component>,
+    /// Cells that must not teach the baselines.
+    pub(crate) cells: Vec<usize>,
+}
+
+/// What the cells are judged against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) cells: &'a [&'a Cell],
+    pub(crate) expected: &'a [Expected],
+    pub(crate) baselines: &'a Baselines,
+}
+
+impl Finding {
+    pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
+        let sums = Sums::of(found, by, context);
+        Self {
+            component: found.component,
+            cause: cause(found, by, &sums),
+            score: found.score,
+            evidence: sums.evidence(),
+            rival: found.rival,
+            cells: found.cells.iter().map(|(cell, _)| *cell).collect(),
+        }
+    }
+}
+
+fn cause(found: &Found, by: By, sums: &Sums) -> Cause {
+    match by {
+        By::Refusal => Cause::Refused,
+        By::Delay => Cause::Latency,
+        By::Loss if found.component.class() == Class::Infrastructure => {
+            if sums.unanswered_of_affected() >= NOTHING_PASSES {
+                Cause::Unreachable
+            } else {
+                Cause::PacketLoss
+            }
+        }
+        By::Loss => {
+            let decided = sums.handshakes.decided();
+            let unanswered = sums.handshakes.unanswered as f64 / decided.max(1) as f64;
+            let is_service = matches!(found.component, Component::Service(_));
+            let is_workload = found.component.class() == Class::Workload;
+            let is_overload = (is_workload && found.column.is_handshake())
+                || (is_service && (unanswered > BACKLOG_FULL || found.ways == Ways::One(Way::First)));
+            if decided > 0 && 1.0 - unanswered < STILL_ANSWERED {
+                Cause::Unreachable
+            } else if is_overload {
+                Cause::Overload
+            } else {
+                Cause::PacketLoss
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    segments: f64,
+    retransmissions: f64,
+    expected: f64,
+    handshakes: Handshakes,
+    affected: Handshakes,
+    rtt_weight: f64,
+    rtt: f64,
+    usual_rtt: f64,
+    flows: u64,
+    flows_affected: u64,
+    services_affected: BTreeSet<Subject>,
+}
+
+impl Sums {
+    fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
+        let mut sums = Self::default();
+        for (number, hurt) in &found.cells {
+            let (Some(cell), Some(expected)) = (context.cells.get(*number), context.expected.get(*number))
+            else {
+                continue;
+            };
+            sums.add(cell, expected, context.baselines);
+            if *hurt && shows(cell, expected, by) {
+                sums.flows_affected += 1;
+                sums.affected.add(cell.handshakes);
+                sums.services_affected.insert(cell.flow.subject);
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, cell: &Cell, expected: &Expected, baselines: &Baselines) {
+        self.flows += 1;
+        self.segments += cell.data.segments as f64;
+        self.retransmissions += cell.data.retransmissions as f64;
+        self.expected += cell.data.segments as f64 * expected.ratio;
+        self.handshakes.add(cell.handshakes);
+        if let (Some(rtt), Some(path)) = (cell.round_trips.p50_us(), baselines.path(&cell.flow)) {
+            let weight = cell.round_trips.count as f64;
+            self.rtt_weight += weight;
+            self.rtt += weight * rtt;
+            self.usual_rtt += weight * path.mean_ln_us.exp();
+        }
+    }
+
+    fn unanswered_of_affected(&self) -> f64 {
+        self.affected.unanswered as f64 / self.affected.decided().max(1) as f64
+    }
+
+    fn evidence(&self) -> Evidence {
+        let mean = |sum: f64| (self.rtt_weight > 0.0).then(|| (sum / self.rtt_weight).round() as u64);
+        Evidence {
+            retransmission_ratio: ratio(self.retransmissions, self.segments),
+            baseline_ratio: ratio(self.expected, self.segments),
+            rtt_p50_us: mean(self.rtt),
+            baseline_rtt_p50_us: mean(self.usual_rtt),
+            flows: self.flows,
+            flows_affected: self.flows_affected,
+            services_affected: self.services_affected.len() as u64,
+            attempts: self.handshakes.decided(),
+            attempts_failed: self.handshakes.refused.saturating_add(self.handshakes.unanswered),
+        }
+    }
+}
+
+/// Whether the flow itself did worse than it is used to.
+pub(crate) fn shows(cell: &Cell, expected: &Expected, by: By) -> bool {
+    let lost = cell.data.retransmissions as f64 > 2.0 * cell.data.segments as f64 * expected.ratio;
+    match by {
+        By::Refusal => cell.handshakes.refused > 0,
+        By::Loss => (cell.data.retransmissions > 0 && lost) || cell.handshakes.unanswered > 0,
+        By::Delay => true,
+    }
+}
+
+/// To four significant digits, so that a figure in a status doesn't change for nothing.
+pub(crate) fn ratio(part: f64, whole: f64) -> f64 {
+    if whole <= 0.0 { 0.0 } else { (part / whole * 1e6).round() / 1e6 }
+}

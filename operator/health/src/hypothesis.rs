@@ -1,0 +1,100 @@
+//! What a component may be suspected of: a size of harm, on all its flows or on part of them, on one way or on both.
+
+use crate::evidence::{HYPOTHESES, LOSSES, Ratios, UNANSWERED};
+use crate::space::Way;
+use crate::verdict::Class;
+
+/// Shares of a component's flows that a fault may hurt: nearly all; or those of one queue or path among several.
+const SHARES: [f64; 2] = [0.92, 0.4];
+
+/// The least size (an index of [`LOSSES`], 1.5%) that part of a component's flows is suspected of: milder harm to some
+/// flows is what benign unevenness looks like.
+const PARTIAL_FROM: usize = 4;
+
+/// Sizes times shares.
+pub(crate) const COLUMNS: usize = HYPOTHESES * SHARES.len();
+
+/// Support of one cell, or of one half of a component, for each column.
+pub(crate) type Support<T> = [T; COLUMNS];
+
+/// What one cell's log-likelihood ratios say of a component that it crosses, whose fault hurts but a share of flows:
+/// ln(1 − share + share × likelihood ratio).
+pub(crate) fn support(ratios: &Ratios) -> Support<f32> {
+    let mut support = [0.0; COLUMNS];
+    for (column, ratio) in support.chunks_exact_mut(SHARES.len()).zip(ratios) {
+        if *ratio == 0.0 {
+            continue;
+        }
+        let likelihood = ratio.exp();
+        for (value, share) in column.iter_mut().zip(SHARES) {
+            *value = (1.0 - share as f32 + share as f32 * likelihood).ln();
+        }
+    }
+    support
+}
+
+/// A column of [`Support`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Column(usize);
+
+impl Column {
+    /// All columns that a component of this class can be suspected of.
+    pub(crate) fn of(class: Class) -> impl Iterator<Item = Self> {
+        (0..COLUMNS).map(Self).filter(move |column| column.allowed(class))
+    }
+
+    /// A path can't leave connection requests unanswered and lose nothing else; nor does part of a service stand in
+    /// for the service.
+    fn allowed(self, class: Class) -> bool {
+        match class {
+            Class::Infrastructure => {
+                !self.is_handshake() && (!self.is_partial() || self.size() >= PARTIAL_FROM)
+            }
+            Class::Workload | Class::External => !self.is_partial(),
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn size(self) -> usize {
+        self.0 / SHARES.len()
+    }
+
+    /// About unanswered connection requests alone.
+    pub(crate) fn is_handshake(self) -> bool {
+        self.size() >= LOSSES.len()
+    }
+
+    pub(crate) fn is_partial(self) -> bool {
+        !self.0.is_multiple_of(SHARES.len())
+    }
+
+    pub(crate) fn share(self) -> f64 {
+        SHARES.get(self.0 % SHARES.len()).copied().unwrap_or(1.0)
+    }
+
+    /// The loss ratio or the unanswered share.
+    pub(crate) fn amount(self) -> f64 {
+        LOSSES.iter().chain(UNANSWERED.iter()).nth(self.size()).copied().unwrap_or(0.0)
+    }
+}
+
+/// Which of a component's ways are suspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ways {
+    Both,
+    One(Way),
+}
+
+impl Ways {
+    pub(crate) const ALL: [Self; 3] = [Self::Both, Self::One(Way::First), Self::One(Way::Second)];
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Way> {
+        [Way::First, Way::Second].into_iter().filter(move |way| match self {
+            Self::Both => true,
+            Self::One(only) => only == *way,
+        })
+    }
+}

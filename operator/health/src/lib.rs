@@ -1,0 +1,31 @@
+//! Pure inference: flow-window records in, a verdict out. No I/O, no async, no clock.
+
+mod baseline;
+mod breadth;
+mod channel;
+mod common;
+mod confidence;
+mod config;
+mod engine;
+mod evidence;
+mod finding;
+mod gamma;
+mod hypothesis;
+mod localise;
+mod memory;
+mod names;
+mod power;
+mod project;
+mod reason;
+mod reduce;
+mod space;
+mod track;
+mod verdict;
+
+pub use config::{Config, Sensitivity};
+pub use engine::{Engine, Window};
+pub use memory::Memory;
+pub use project::project;
+pub use verdict::{
+    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator, Verdict,
+};

@@ -1,0 +1,282 @@
+//! Which components explain the evidence: the best one first, then what is left over once it is allowed for.
+
+use std::collections::HashSet;
+
+use crate::breadth::Breadth;
+use crate::evidence::Ratios;
+use crate::hypothesis::{COLUMNS, Column, Support, Ways, support};
+use crate::reduce::Cell;
+use crate::space::{Component, Space, half};
+use crate::verdict::Class;
+
+/// Components found in one window at most; more than this at once is no localisation.
+const MOST_FOUND: usize = 8;
+/// Candidates looked at, the best first, before it is concluded that none of them will do.
+const MOST_TRIED: usize = 40;
+
+/// Components whose scores differ by less, and of whose cells at least so large a share is the same, are ambiguous.
+const AMBIGUOUS: f64 = 1.0;
+const SAME: f64 = 0.95;
+
+/// One kind of evidence about cells, which can be told what has been explained.
+pub(crate) trait Channel {
+    fn ratios(&self, cell: usize) -> Ratios;
+    /// The component found harms this cell to this degree: from now on that is to be expected.
+    fn explain(&mut self, cell: usize, column: Column);
+    /// Nothing more is to be concluded from this cell.
+    fn silence(&mut self, cell: usize);
+    /// Whether the cell would show harm of this degree if it suffered it: 1 and above is yes.
+    fn power(&self, cell: usize, column: Column) -> f64;
+    /// Whether this degree of harm is enough to blame a workload or an outside path for.
+    fn is_substantial(&self, class: Class, column: Column) -> bool;
+    /// Whether it is known what this cell was used to.
+    fn is_known(&self, cell: usize, column: Column) -> bool;
+}
+
+/// What support is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thresholds {
+    pub(crate) infrastructure: f64,
+    pub(crate) workload: f64,
+}
+
+/// A component that explains evidence.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) component: Component,
+    pub(crate) ways: Ways,
+    pub(crate) column: Column,
+    /// Log-odds against no fault, the choice among many components paid for.
+    pub(crate) score: f64,
+    /// A component of another class that explains the same cells as well.
+    pub(crate) rival: Option<Component>,
+    /// Cells that cross the component in its guilty ways, and whether each is more likely hurt than not.
+    pub(crate) cells: Vec<(usize, bool)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    number: usize,
+    component: Component,
+    ways: Ways,
+    column: Column,
+    score: f64,
+}
+
+/// Finds the components at fault.
+pub(crate) fn localise(
+    cells: &[&Cell],
+    space: &Space,
+    channel: &mut impl Channel,
+    thresholds: &Thresholds,
+) -> Vec<Found> {
+    let mut supports: Vec<Support<f32>> =
+        (0..cells.len()).map(|cell| support(&channel.ratios(cell))).collect();
+    let mut found = Vec::new();
+    while found.len() < MOST_FOUND {
+        let halves = sum(space, &supports);
+        let candidates = candidates(space, &halves, channel, thresholds);
+        let mut standing = candidates
+            .into_iter()
+            .take(MOST_TRIED)
+            .filter(|candidate| stands(candidate, cells, space, channel, &supports));
+        let Some(best) = standing.next() else { break };
+        let rival = standing.take_while(|other| other.score >= best.score - AMBIGUOUS).find(|other| {
+            other.component.class() != best.component.class() && same_cells(&best, other, space)
+        });
+        let mut next = settle(&best, space, &supports);
+        if let Some(rival) = rival {
+            next.rival = Some(rival.component);
+            found.push(Found { rival: Some(best.component), ..settle(&rival, space, &supports) });
+        }
+        allow_for(&next, space, best.number, channel, &mut supports);
+        found.push(next);
+    }
+    found
+}
+
+fn sum(space: &Space, supports: &[Support<f32>]) -> Vec<Support<f64>> {
+    let mut halves = vec![[0.0; COLUMNS]; space.halves()];
+    for (crossings, support) in space.crossings.iter().zip(supports) {
+        for half in crossings.iter() {
+            if let Some(sums) = halves.get_mut(half) {
+                for (sum, value) in sums.iter_mut().zip(support) {
+                    *sum += f64::from(*value);
+                }
+            }
+        }
+    }
+    halves
+}
+
+/// Components with support enough, the best first; ties go to the smaller kind.
+fn candidates(
+    space: &Space,
+    halves: &[Support<f64>],
+    channel: &impl Channel,
+    thresholds: &Thresholds,
+) -> Vec<Candidate> {
+    let prices = Prices::of(space);
+    let mut candidates: Vec<Candidate> = space
+        .components
+        .iter()
+        .zip(halves.chunks_exact(2))
+        .enumerate()
+        .filter_map(|(number, (component, ways))| {
+            let (column, ways, score) = best_of(*component, ways, channel)?;
+            let score = score - prices.of_component(*component);
+            let least = match component.class() {
+                Class::Infrastructure => thresholds.infrastructure,
+                Class::Workload | Class::External => thresholds.workload,
+            };
+            (score >= least).then_some(Candidate { number, component: *component, ways, column, score })
+        })
+        .collect();
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.component.cmp(&b.component)));
+    candidates
+}
+
+fn best_of(
+    component: Component,
+    ways: &[Support<f64>],
+    channel: &impl Channel,
+) -> Option<(Column, Ways, f64)> {
+    let [first, second] = ways else { return None };
+    let mut best: Option<(Column, Ways, f64)> = None;
+    for column in Column::of(component.class()) {
+        let at = |half: &Support<f64>| half.get(column.index()).copied().unwrap_or(0.0);
+        let price = if column.is_partial() { 1.5 } else { 0.0 };
+        for way in Ways::ALL {
+            let score = match way {
+                Ways::Both => at(first) + at(second),
+                Ways::One(crate::space::Way::First) => at(first) - 0.7,
+                Ways::One(crate::space::Way::Second) => at(second) - 0.7,
+            } - price;
+            if best.is_none_or(|(.., least)| score > least) {
+                best = Some((column, way, score));
+            }
+        }
+    }
+    best.filter(|(column, ..)| {
+        component.class() == Class::Infrastructure || channel.is_substantial(component.class(), *column)
+    })
+}
+
+/// What suspecting one component among many costs.
+struct Prices {
+    nodes: f64,
+    pairs: f64,
+    zones: f64,
+    services: f64,
+    pods: f64,
+    outside: f64,
+}
+
+impl Prices {
+    fn of(space: &Space) -> Self {
+        let log = |is: fn(&Component) -> bool| {
+            let count = space.components.iter().filter(|component| is(component)).count();
+            (count.max(1) as f64).ln()
+        };
+        Self {
+            nodes: log(|c| matches!(c, Component::Node(_))),
+            pairs: log(|c| matches!(c, Component::ZonePair(..))) + 0.2,
+            zones: log(|c| matches!(c, Component::Zone(_))) + 1.5,
+            services: log(|c| matches!(c, Component::Service(_))),
+            pods: log(|c| matches!(c, Component::Pod(_))) + 0.5,
+            outside: log(|c| matches!(c, Component::Aws(_) | Component::Address(_))),
+        }
+    }
+
+    fn of_component(&self, component: Component) -> f64 {
+        match component {
+            Component::Node(_) => self.nodes,
+            Component::ZonePair(..) => self.pairs,
+            Component::Zone(_) => self.zones,
+            Component::Service(_) => self.services,
+            Component::Pod(_) => self.pods,
+            Component::Aws(_) | Component::Address(_) => self.outside,
+            Component::Internet => self.outside + 1.5,
+        }
+    }
+}
+
+fn stands(
+    candidate: &Candidate,
+    cells: &[&Cell],
+    space: &Space,
+    channel: &impl Channel,
+    supports: &[Support<f32>],
+) -> bool {
+    if candidate.component.class() != Class::Infrastructure {
+        // A newcomer's ways aren't known: it can't have changed them.
+        let (mut known, mut all) = (0, 0);
+        for cell in members(candidate.number, candidate.ways, space) {
+            known += usize::from(channel.is_known(cell, candidate.column));
+            all += 1;
+        }
+        return 2 * known >= all;
+    }
+    let crossing = members(candidate.number, candidate.ways, space).filter_map(|cell| {
+        let support = supports.get(cell)?.get(candidate.column.index())?;
+        Some((*cells.get(cell)?, f64::from(*support), channel.power(cell, candidate.column)))
+    });
+    Breadth::of(crossing).is_of_infrastructure(candidate.column)
+}
+
+fn members(number: usize, ways: Ways, space: &Space) -> impl Iterator<Item = usize> + '_ {
+    ways.iter().flat_map(move |way| space.members(half(number, way)))
+}
+
+/// Whether two components are crossed by nearly the same cells, so that nothing can tell them apart.
+fn same_cells(one: &Candidate, other: &Candidate, space: &Space) -> bool {
+    let of =
+        |candidate: &Candidate| members(candidate.number, candidate.ways, space).collect::<HashSet<usize>>();
+    let (one, other) = (of(one), of(other));
+    let shared = one.intersection(&other).count() as f64;
+    shared >= SAME * one.len().max(other.len()) as f64
+}
+
+fn settle(candidate: &Candidate, space: &Space, supports: &[Support<f32>]) -> Found {
+    // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above
+    // ln(2 (1 − share)).
+    let hurt_above = (2.0 * (1.0 - candidate.column.share())).ln() as f32;
+    let cells = members(candidate.number, candidate.ways, space)
+        .map(|cell| {
+            let value = supports.get(cell).and_then(|support| support.get(candidate.column.index()));
+            (cell, value.is_some_and(|value| *value > hurt_above))
+        })
+        .collect();
+    Found {
+        component: candidate.component,
+        ways: candidate.ways,
+        column: candidate.column,
+        score: candidate.score,
+        rival: None,
+        cells,
+    }
+}
+
+/// What the component found does to its cells is no longer evidence for another.
+fn allow_for(
+    found: &Found,
+    space: &Space,
+    number: usize,
+    channel: &mut impl Channel,
+    supports: &mut [Support<f32>],
+) {
+    let changed: Vec<usize> = if found.component.class() == Class::Infrastructure {
+        let hurt: Vec<usize> = found.cells.iter().filter(|(_, hurt)| *hurt).map(|(cell, _)| *cell).collect();
+        hurt.iter().for_each(|cell| channel.explain(*cell, found.column));
+        hurt
+    } else {
+        let all: Vec<usize> = members(number, Ways::Both, space).collect();
+        all.iter().for_each(|cell| channel.silence(*cell));
+        all
+    };
+    for cell in changed {
+        if let Some(slot) = supports.get_mut(cell) {
+            *slot = support(&channel.ratios(cell));
+        }
+    }
+}

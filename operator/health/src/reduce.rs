@@ -1,0 +1,220 @@
+//! Records of one window → one cell for each flow and direction, in an order that depends on names alone.
+//!
+//! A record tells about the data that its local end sent: its retransmissions are about the path local → remote. So
+//! the client's and the server's record of one flow are two cells, one a direction. Handshake counters count at the
+//! client alone.
+
+use serde::{Deserialize, Serialize};
+use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Role};
+
+use crate::names::{Id, Names};
+
+/// Whom a flow is served by: the key of its baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Subject {
+    Service(Id),
+    Aws(Id),
+    Workload(Id),
+    Pod(Id),
+    Node(Id),
+    Address(Id),
+}
+
+impl Subject {
+    pub(crate) fn renumbered(self, number: &mut impl FnMut(Id) -> Id) -> Self {
+        match self {
+            Self::Service(id) => Self::Service(number(id)),
+            Self::Aws(id) => Self::Aws(number(id)),
+            Self::Workload(id) => Self::Workload(number(id)),
+            Self::Pod(id) => Self::Pod(number(id)),
+            Self::Node(id) => Self::Node(number(id)),
+            Self::Address(id) => Self::Address(number(id)),
+        }
+    }
+}
+
+/// Where a flow's other end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Reach {
+    Cluster,
+    /// Outside: an AWS service, a VPC, the internet.
+    External,
+}
+
+/// What makes two records of a window one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Flow {
+    pub(crate) subject: Subject,
+    pub(crate) role: Role,
+    pub(crate) reach: Reach,
+    pub(crate) local: Id,
+    pub(crate) remote: Id,
+    pub(crate) local_pod: Option<Id>,
+    pub(crate) remote_pod: Option<Id>,
+    pub(crate) local_node: Option<Id>,
+    pub(crate) remote_node: Option<Id>,
+    pub(crate) local_zone: Option<Id>,
+    pub(crate) remote_zone: Option<Id>,
+}
+
+impl Flow {
+    /// Whether the flow leaves its node, as far as is known.
+    pub(crate) fn leaves_node(&self) -> bool {
+        self.local_node != self.remote_node
+    }
+}
+
+/// Data segments of one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Data {
+    pub(crate) segments: u64,
+    pub(crate) retransmissions: u64,
+    pub(crate) timeouts: u64,
+}
+
+/// Connection attempts by outcome; zero at the server's side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Handshakes {
+    pub(crate) established: u64,
+    pub(crate) refused: u64,
+    pub(crate) unanswered: u64,
+}
+
+impl Handshakes {
+    /// Attempts whose outcome is known.
+    pub(crate) fn decided(self) -> u64 {
+        self.established.saturating_add(self.refused).saturating_add(self.unanswered)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.established = self.established.saturating_add(other.established);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.unanswered = self.unanswered.saturating_add(other.unanswered);
+    }
+}
+
+/// Round-trip times, kept as integers so that merging doesn't depend on order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RoundTrips {
+    pub(crate) count: u64,
+    /// Σ count × median.
+    weighted_p50_us: u128,
+}
+
+impl RoundTrips {
+    /// Mean of the merged records' medians.
+    pub(crate) fn p50_us(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.weighted_p50_us as f64 / self.count as f64)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.weighted_p50_us = self.weighted_p50_us.saturating_add(other.weighted_p50_us);
+    }
+}
+
+/// One flow's one direction in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) flow: Flow,
+    pub(crate) data: Data,
+    pub(crate) handshakes: Handshakes,
+    pub(crate) round_trips: RoundTrips,
+}
+
+/// The cells of `flows`, sorted. Records about an endpoint that talks to itself say nothing about a network.
+pub(crate) fn reduce(flows: &[FlowWindow], names: &mut Names) -> Vec<Cell> {
+    names.learn(flows);
+    let mut cells: Vec<Cell> = flows.iter().filter_map(|flow| cell(flow, names)).collect();
+    cells.sort_unstable_by_key(|cell| cell.flow);
+    cells.dedup_by(|later, kept| {
+        let same = later.flow == kept.flow;
+        if same {
+            kept.data.segments = kept.data.segments.saturating_add(later.data.segments);
+            kept.data.retransmissions = kept.data.retransmissions.saturating_add(later.data.retransmissions);
+            kept.data.timeouts = kept.data.timeouts.saturating_add(later.data.timeouts);
+            kept.handshakes.add(later.handshakes);
+            kept.round_trips.add(later.round_trips);
+        }
+        same
+    });
+    cells
+}
+
+fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
+    let local = identity(&record.local, names)?;
+    let remote = identity(&record.remote, names)?;
+    if local == remote {
+        return None;
+    }
+    let server = match record.role {
+        Role::Client => &record.remote,
+        Role::Server => &record.local,
+    };
+    let text = |name: &Option<_>| name.as_deref().and_then(|name: &str| names.text(name));
+    let flow = Flow {
+        subject: subject(server, names)?,
+        role: record.role,
+        reach: reach(&record.remote),
+        local,
+        remote,
+        local_pod: text(&record.local.pod),
+        remote_pod: text(&record.remote.pod),
+        local_node: text(&record.local.node).or_else(|| names.text(&record.reporter)),
+        remote_node: text(&record.remote.node),
+        local_zone: text(&record.local.zone),
+        remote_zone: text(&record.remote.zone),
+    };
+    let handshakes = match record.role {
+        Role::Client => Handshakes {
+            established: record.connections.established,
+            refused: record.connections.refused,
+            unanswered: record.connections.timed_out,
+        },
+        Role::Server => Handshakes::default(),
+    };
+    let round_trips = record.rtt_us.as_ref().map_or_else(RoundTrips::default, |rtt| RoundTrips {
+        count: rtt.count,
+        weighted_p50_us: u128::from(rtt.count) * u128::from(rtt.p50),
+    });
+    let data = Data {
+        // A record may be cut by a window's edge: a retransmission is a segment whatever the other counter says.
+        segments: record.data_segments_out.max(record.retransmissions),
+        retransmissions: record.retransmissions,
+        timeouts: record.timeouts,
+    };
+    Some(Cell { flow, data, handshakes, round_trips })
+}
+
+fn identity(endpoint: &Endpoint, names: &Names) -> Option<Id> {
+    match &endpoint.pod {
+        Some(pod) => names.text(pod),
+        None => names.address(endpoint.ip),
+    }
+}
+
+fn subject(server: &Endpoint, names: &Names) -> Option<Subject> {
+    let text = |name: &Option<_>| name.as_deref().and_then(|name: &str| names.text(name));
+    if let Some(service) = &server.service {
+        let id = names.text(service)?;
+        return Some(if service.starts_with("aws/") { Subject::Aws(id) } else { Subject::Service(id) });
+    }
+    text(&server.workload)
+        .map(Subject::Workload)
+        .or_else(|| text(&server.pod).map(Subject::Pod))
+        .or_else(|| text(&server.node).map(Subject::Node))
+        .or_else(|| names.address(server.ip).map(Subject::Address))
+}
+
+fn reach(remote: &Endpoint) -> Reach {
+    match remote.kind {
+        Some(EndpointKind::Aws | EndpointKind::Vpc | EndpointKind::Internet) => Reach::External,
+        Some(EndpointKind::Pod | EndpointKind::Node | EndpointKind::Service | EndpointKind::Unknown) => {
+            Reach::Cluster
+        }
+        None if remote.service.as_deref().is_some_and(|service| service.starts_with("aws/")) => {
+            Reach::External
+        }
+        None => Reach::Cluster,
+    }
+}

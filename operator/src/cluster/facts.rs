@@ -1,0 +1,157 @@
+//! What is kept of each Kubernetes object: the few facts that resolution and selection need.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tidewatch_records::Name;
+
+/// The labels of an object. Objects with the same labels (a ReplicaSet's pods) share one map; the type is what
+/// [`kube::core::Selector`] matches against.
+pub type Labels = Arc<BTreeMap<String, String>>;
+
+/// A pod's UID as a number: 16 bytes instead of a string of 36, and the same whether a cgroup's name spells it with
+/// dashes, underscores (systemd) or none (a static pod's config hash).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uid(u128);
+
+impl Uid {
+    /// The UID that `text` spells; `None` if it doesn't have 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut value = 0_u128;
+        let mut digits = 0;
+        for c in text.chars().filter(|c| !matches!(c, '-' | '_')) {
+            value = (value << 4) | u128::from(c.to_digit(16)?);
+            digits += 1;
+            if digits > 32 {
+                return None;
+            }
+        }
+        (digits == 32).then_some(Self(value))
+    }
+}
+
+/// A pod, live or departed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodFact {
+    pub uid: Uid,
+    /// For a static pod's mirror: the UID its cgroup has (annotation `kubernetes.io/config.hash`).
+    pub static_uid: Option<Uid>,
+    /// `namespace/name`.
+    pub key: Name,
+    pub node: Option<Name>,
+    /// `namespace/Kind/name` of the top owner; of the pod itself where nothing owns it.
+    pub workload: Name,
+    pub labels: Labels,
+    /// Empty until the kubelet reported them.
+    pub ips: Vec<IpAddr>,
+    /// Its addresses are its node's.
+    pub host_network: bool,
+    pub phase: PodPhase,
+    /// Condition `Ready`.
+    pub ready: bool,
+    /// Runs under the agent's service account in the operator's namespace.
+    pub agent: bool,
+    /// When the kubelet took it (`status.startTime`); its addresses can't be older.
+    pub started: Option<Timestamp>,
+}
+
+impl PodFact {
+    pub fn namespace(&self) -> &str {
+        self.key.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PodPhase {
+    #[default]
+    Pending,
+    Running,
+    /// Succeeded or failed: the object is still there, its addresses are free for others.
+    Ended,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFact {
+    pub name: Name,
+    /// Label `topology.kubernetes.io/zone`.
+    pub zone: Option<Name>,
+    /// Label `topology.kubernetes.io/region`.
+    pub region: Option<Name>,
+    pub labels: Labels,
+    /// Internal and external addresses.
+    pub ips: Vec<IpAddr>,
+    pub pod_cidrs: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceFact {
+    /// `namespace/name`.
+    pub key: Name,
+    /// Cluster, external and load balancer addresses: all that can be dialled to reach it.
+    pub ips: Vec<IpAddr>,
+    pub ports: Vec<u16>,
+    pub selector: Labels,
+    pub labels: Labels,
+}
+
+impl ServiceFact {
+    pub fn namespace(&self) -> &str {
+        self.key.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+}
+
+/// One EndpointSlice: which addresses and ports stand behind a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceFact {
+    /// `namespace/name` of the slice.
+    pub key: Name,
+    /// `namespace/name` of the Service.
+    pub service: Name,
+    /// Ports of the backends (not of the Service).
+    pub ports: Arc<[u16]>,
+    pub backends: Vec<Backend>,
+}
+
+/// Ready or not: traffic to a backend that isn't ready is still that Service's traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Backend {
+    pub ip: IpAddr,
+    /// The pod behind the address, where it is one.
+    pub pod: Option<Uid>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceFact {
+    pub name: Name,
+    pub labels: Labels,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Uid;
+
+    #[test]
+    fn a_uid_is_the_same_however_a_cgroup_spells_it() {
+        let uid = Uid::parse("0f5fdb64-2a3c-4f0e-9f1b-6f1de3a6a001");
+        assert!(uid.is_some());
+        assert_eq!(uid, Uid::parse("0f5fdb64_2a3c_4f0e_9f1b_6f1de3a6a001"));
+        assert_eq!(uid, Uid::parse("0f5fdb642a3c4f0e9f1b6f1de3a6a001"));
+    }
+
+    #[test]
+    fn what_is_no_uid_is_none() {
+        for text in [
+            "",
+            "-",
+            "xyz",
+            "0f5fdb64",
+            "0f5fdb64-2a3c-4f0e-9f1b-6f1de3a6a0010",
+            "é0f5fdb642a3c4f0e9f1b6f1de3a6a00",
+        ] {
+            assert_eq!(Uid::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The cluster as resolution and selection see it. Pure: watches apply facts to it, with the time at which they did.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tidewatch_records::Name;
+
+use super::backends::Backends;
+use super::cidr::CidrTable;
+use super::facts::{NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, SliceFact, Uid};
+use super::history::History;
+use super::table::{Applied, Table};
+
+/// How long the past is remembered.
+pub const HISTORY: SignedDuration = SignedDuration::from_mins(15);
+
+/// Departed objects of a kind, and ended tenancies, remembered at most.
+const DEPARTED: usize = 100_000;
+
+/// The kinds that are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Pod,
+    Node,
+    Service,
+    EndpointSlice,
+    Namespace,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Pod, Self::Node, Self::Service, Self::EndpointSlice, Self::Namespace];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Node => "node",
+            Self::Service => "service",
+            Self::EndpointSlice => "endpointslice",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
+/// Something a watch said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    Pod(PodFact),
+    Node(NodeFact),
+    Service(ServiceFact),
+    EndpointSlice(SliceFact),
+    Namespace(NamespaceFact),
+}
+
+/// Live objects of one kind, and departed ones still remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub live: usize,
+    pub departed: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Index {
+    pods: Table<Uid, PodFact>,
+    /// UIDs that a static pod's cgroup has, to those of its mirror.
+    static_uids: std::collections::HashMap<Uid, Uid>,
+    pod_ips: History<Uid>,
+    nodes: Table<Name, NodeFact>,
+    node_ips: History<Name>,
+    pod_cidrs: CidrTable<Name>,
+    services: Table<Name, ServiceFact>,
+    service_ips: History<Name>,
+    slices: Table<Name, SliceFact>,
+    backends: Backends,
+    namespaces: Table<Name, NamespaceFact>,
+    listed: BTreeSet<Kind>,
+}
+
+impl Index {
+    /// Whether every kind has been listed once: before that, what isn't known may exist all the same.
+    pub fn synced(&self) -> bool {
+        self.listed.len() == Kind::ALL.len()
+    }
+
+    /// Applies `fact`, learned at `now`; whether anything changed.
+    pub fn apply(&mut self, fact: Fact, now: Timestamp) -> bool {
+        match fact {
+            Fact::Pod(pod) => self.apply_pod(pod, now),
+            Fact::Node(node) => self.apply_node(node, now),
+            Fact::Service(service) => self.apply_service(service, now),
+            Fact::EndpointSlice(slice) => self.apply_slice(slice, now),
+            Fact::Namespace(namespace) => {
+                self.namespaces.apply(namespace.name.clone(), namespace) != Applied::Unchanged
+            }
+        }
+    }
+
+    /// The object of `fact` was deleted.
+    pub fn depart(&mut self, fact: &Fact, now: Timestamp) {
+        match fact {
+            Fact::Pod(pod) => {
+                let gone = self.pods.depart(&pod.uid, now);
+                self.pod_departed(gone, now);
+            }
+            Fact::Node(node) => {
+                let gone = self.nodes.depart(&node.name, now);
+                self.node_departed(gone, now);
+            }
+            Fact::Service(service) => {
+                let gone = self.services.depart(&service.key, now);
+                self.service_departed(gone, now);
+            }
+            Fact::EndpointSlice(slice) => {
+                let gone = self.slices.depart(&slice.key, now);
+                self.slice_departed(gone, now);
+            }
+            Fact::Namespace(namespace) => {
+                self.namespaces.depart(&namespace.name, now);
+            }
+        }
+    }
+
+    /// A list of `kind` begins: what it doesn't name before [`Index::end_list`] is gone.
+    pub fn begin_list(&mut self, kind: Kind) {
+        match kind {
+            Kind::Pod => self.pods.begin_list(),
+            Kind::Node => self.nodes.begin_list(),
+            Kind::Service => self.services.begin_list(),
+            Kind::EndpointSlice => self.slices.begin_list(),
+            Kind::Namespace => self.namespaces.begin_list(),
+        }
+    }
+
+    pub fn end_list(&mut self, kind: Kind, now: Timestamp) {
+        match kind {
+            Kind::Pod => {
+                self.pods.end_list(now).into_iter().for_each(|gone| self.pod_departed(Some(gone), now))
+            }
+            Kind::Node => {
+                self.nodes.end_list(now).into_iter().for_each(|gone| self.node_departed(Some(gone), now))
+            }
+            Kind::Service => {
+                self.services
+                    .end_list(now)
+                    .into_iter()
+                    .for_each(|gone| self.service_departed(Some(gone), now));
+            }
+            Kind::EndpointSlice => {
+                self.slices.end_list(now).into_iter().for_each(|gone| self.slice_departed(Some(gone), now));
+            }
+            Kind::Namespace => drop(self.namespaces.end_list(now)),
+        }
+        self.listed.insert(kind);
+    }
+
+    /// Forgets what is older than the history.
+    pub fn forget(&mut self, now: Timestamp) {
+        let horizon = now.checked_sub(HISTORY).unwrap_or(Timestamp::MIN);
+        for pod in self.pods.forget(horizon, DEPARTED) {
+            if let Some(uid) = pod.static_uid
+                && self.static_uids.get(&uid) == Some(&pod.uid)
+            {
+                self.static_uids.remove(&uid);
+            }
+        }
+        self.nodes.forget(horizon, DEPARTED);
+        self.services.forget(horizon, DEPARTED);
+        self.slices.forget(horizon, DEPARTED);
+        self.namespaces.forget(horizon, DEPARTED);
+        self.pod_ips.forget(horizon, DEPARTED);
+        self.node_ips.forget(horizon, DEPARTED);
+        self.service_ips.forget(horizon, DEPARTED);
+        self.backends.forget(horizon, DEPARTED);
+    }
+
+    fn apply_pod(&mut self, pod: PodFact, now: Timestamp) -> bool {
+        let uid = pod.uid;
+        if let Some(static_uid) = pod.static_uid {
+            self.static_uids.insert(static_uid, uid);
+        }
+        let before = match self.pods.apply(uid, pod) {
+            Applied::Unchanged => return false,
+            Applied::New => None,
+            Applied::Replaced(before) => Some(before),
+        };
+        let Some(pod) = self.pods.get(&uid).cloned() else { return true };
+        let had = before.as_deref().map_or(&[][..], addresses_held);
+        let has = addresses_held(&pod);
+        for ip in had.iter().filter(|ip| !has.contains(ip)) {
+            self.pod_ips.end(*ip, &uid, now);
+        }
+        for ip in has.iter().filter(|ip| !had.contains(ip)) {
+            // An address that changed on a running pod is new now; otherwise it is as old as the pod can be.
+            let from = if had.is_empty() { pod.started.unwrap_or(now) } else { now };
+            self.pod_ips.begin(*ip, uid, from);
+        }
+        true
+    }
+
+    fn pod_departed(&mut self, gone: Option<Arc<PodFact>>, now: Timestamp) {
+        let Some(pod) = gone else { return };
+        for ip in addresses_held(&pod) {
+            self.pod_ips.end(*ip, &pod.uid, now);
+        }
+    }
+
+    fn apply_node(&mut self, node: NodeFact, now: Timestamp) -> bool {
+        let name = node.name.clone();
+        let before = match self.nodes.apply(name.clone(), node) {
+            Applied::Unchanged => return false,
+            Applied::New => None,
+            Applied::Replaced(before) => Some(before),
+        };
+        let Some(node) = self.nodes.get(&name).cloned() else { return true };
+        let (had, had_cidrs) = before
+            .as_deref()
+            .map_or((&[][..], &[][..]), |node| (node.ips.as_slice(), node.pod_cidrs.as_slice()));
+        for ip in had.iter().filter(|ip| !node.ips.contains(ip)) {
+            self.node_ips.end(*ip, &name, now);
+        }
+        for ip in node.ips.iter().filter(|ip| !had.contains(ip)) {
+            self.node_ips.begin(*ip, name.clone(), since(before.is_none(), now));
+        }
+        for cidr in had_cidrs.iter().filter(|cidr| !node.pod_cidrs.contains(cidr)) {
+            self.pod_cidrs.remove(cidr);
+        }
+        for cidr in &node.pod_cidrs {
+            self.pod_cidrs.insert(*cidr, name.clone());
+        }
+        true
+    }
+
+    fn node_departed(&mut self, gone: Option<Arc<NodeFact>>, now: Timestamp) {
+        let Some(node) = gone else { return };
+        for ip in &node.ips {
+            self.node_ips.end(*ip, &node.name, now);
+        }
+        for cidr in &node.pod_cidrs {
+            self.pod_cidrs.remove(cidr);
+        }
+    }
+
+    fn apply_service(&mut self, service: ServiceFact, now: Timestamp) -> bool {
+        let key = service.key.clone();
+        let before = match self.services.apply(key.clone(), service) {
+            Applied::Unchanged => return false,
+            Applied::New => None,
+            Applied::Replaced(before) => Some(before),
+        };
+        let Some(service) = self.services.get(&key).cloned() else { return true };
+        let had = before.as_deref().map_or(&[][..], |service| service.ips.as_slice());
+        for ip in had.iter().filter(|ip| !service.ips.contains(ip)) {
+            self.service_ips.end(*ip, &key, now);
+        }
+        for ip in service.ips.iter().filter(|ip| !had.contains(ip)) {
+            self.service_ips.begin(*ip, key.clone(), since(before.is_none(), now));
+        }
+        true
+    }
+
+    fn service_departed(&mut self, gone: Option<Arc<ServiceFact>>, now: Timestamp) {
+        let Some(service) = gone else { return };
+        for ip in &service.ips {
+            self.service_ips.end(*ip, &service.key, now);
+        }
+    }
+
+    fn apply_slice(&mut self, slice: SliceFact, now: Timestamp) -> bool {
+        let key = slice.key.clone();
+        let before = match self.slices.apply(key.clone(), slice) {
+            Applied::Unchanged => return false,
+            Applied::New => None,
+            Applied::Replaced(before) => Some(before),
+        };
+        if let Some(slice) = self.slices.get(&key) {
+            self.backends.replace(before.as_deref(), Some(slice), now);
+        }
+        true
+    }
+
+    fn slice_departed(&mut self, gone: Option<Arc<SliceFact>>, now: Timestamp) {
+        self.backends.replace(gone.as_deref(), None, now);
+    }
+}
+
+/// Questions.
+impl Index {
+    /// The pod with this UID, live or departed within the history; also by the UID that a static pod's cgroup has.
+    pub fn pod(&self, uid: Uid) -> Option<&Arc<PodFact>> {
+        self.pods.get(&uid).or_else(|| self.pods.get(self.static_uids.get(&uid)?))
+    }
+
+    /// The pod that held `ip` during `[from, to)`. Never a pod in its host's network.
+    pub fn pod_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<PodFact>> {
+        self.pods.get(self.pod_ips.holder(ip, from, to)?)
+    }
+
+    pub fn node(&self, name: &str) -> Option<&Arc<NodeFact>> {
+        self.nodes.get(name)
+    }
+
+    pub fn node_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<NodeFact>> {
+        self.nodes.get(self.node_ips.holder(ip, from, to)?)
+    }
+
+    /// The node whose pod CIDR has `ip`. Some network plugins leave that CIDR unused, so this says only that `ip` is
+    /// the cluster's.
+    pub fn in_pod_cidr(&self, ip: IpAddr) -> bool {
+        self.pod_cidrs.get(ip).is_some()
+    }
+
+    /// `namespace/name` of the Service that had `ip` as its own address.
+    pub fn service_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Name> {
+        self.service_ips.holder(ip, from, to)
+    }
+
+    /// The Service that `ip` was a backend of during `[from, to)`: the one with `port`, else the first by name.
+    pub fn service_behind(
+        &self,
+        ip: IpAddr,
+        port: Option<u16>,
+        pod: Option<Uid>,
+        from: Timestamp,
+    ) -> Option<&Name> {
+        self.backends.service(ip, port, pod, from)
+    }
+
+    /// Live pods.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<PodFact>> {
+        self.pods.live()
+    }
+
+    /// Live pods, and those that departed within the history: a closed window has their flows still.
+    pub fn pods_and_departed(&self) -> impl Iterator<Item = &Arc<PodFact>> {
+        self.pods.all()
+    }
+
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeFact>> {
+        self.nodes.live()
+    }
+
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceFact>> {
+        self.services.live()
+    }
+
+    pub fn service(&self, key: &str) -> Option<&Arc<ServiceFact>> {
+        self.services.get(key)
+    }
+
+    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<NamespaceFact>> {
+        self.namespaces.live()
+    }
+
+    pub fn namespace(&self, name: &str) -> Option<&Arc<NamespaceFact>> {
+        self.namespaces.get(name)
+    }
+
+    /// Nodes whose agent is ready.
+    pub fn ready_agents(&self) -> BTreeSet<Name> {
+        self.pods().filter(|pod| pod.agent && pod.ready).filter_map(|pod| pod.node.clone()).collect()
+    }
+
+    pub fn size(&self, kind: Kind) -> Size {
+        fn of<K: std::hash::Hash + Eq + Clone, F: PartialEq>(table: &Table<K, F>) -> Size {
+            Size { live: table.live_count(), departed: table.departed_count() }
+        }
+        match kind {
+            Kind::Pod => of(&self.pods),
+            Kind::Node => of(&self.nodes),
+            Kind::Service => of(&self.services),
+            Kind::EndpointSlice => of(&self.slices),
+            Kind::Namespace => of(&self.namespaces),
+        }
+    }
+
+    /// Addresses with a known holder, past ones included.
+    pub fn addresses(&self) -> usize {
+        self.pod_ips.len() + self.node_ips.len() + self.service_ips.len()
+    }
+}
+
+/// The addresses that are the pod's own now.
+fn addresses_held(pod: &PodFact) -> &[IpAddr] {
+    if pod.host_network || pod.phase == PodPhase::Ended { &[] } else { &pod.ips }
+}
+
+/// Since when an object has an address that it was found with: nodes and Services outlive windows, so one that is met
+/// for the first time is taken to have had it always.
+fn since(first_met: bool, now: Timestamp) -> Timestamp {
+    if first_met { Timestamp::MIN } else { now }
+}

@@ -1,0 +1,259 @@
+//! Kubernetes objects to facts. Pods and nodes are read through types that leave out everything else at parsing: a
+//! node's list of images alone is more than all its facts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::core::Object;
+use serde::{Deserialize, Serialize};
+
+use super::facts::{Backend, NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, SliceFact, Uid};
+use super::intern::Interner;
+
+pub(super) type SlimPod = Object<PodSpec, PodStatus>;
+pub(super) type SlimNode = Object<NodeSpec, NodeStatus>;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PodSpec {
+    node_name: Option<String>,
+    host_network: bool,
+    service_account_name: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PodStatus {
+    phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(rename = "podIPs")]
+    pod_ips: Vec<PodIp>,
+    start_time: Option<Time>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct PodIp {
+    ip: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct NodeSpec {
+    #[serde(rename = "podCIDR")]
+    pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeStatus {
+    addresses: Vec<NodeAddress>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct NodeAddress {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+/// Whose pods are agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AgentIdentity {
+    pub(super) namespace: String,
+    pub(super) service_account: String,
+}
+
+/// `None` for what has no name or UID, which an API server doesn't send.
+pub(super) fn pod(pod: SlimPod, agent: &AgentIdentity, names: &mut Interner) -> Option<PodFact> {
+    let meta = pod.metadata;
+    let (namespace, name) = (meta.namespace.as_deref()?, meta.name.as_deref()?);
+    let status = pod.status.unwrap_or_default();
+    let labels = meta.labels.clone().unwrap_or_default();
+    let mut ips: Vec<IpAddr> = status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok()).collect();
+    if ips.is_empty() {
+        ips.extend(status.pod_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()));
+    }
+    ips.shrink_to_fit();
+    Some(PodFact {
+        uid: Uid::parse(meta.uid.as_deref()?)?,
+        static_uid: meta
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get("kubernetes.io/config.hash"))
+            .and_then(|hash| Uid::parse(hash)),
+        key: format!("{namespace}/{name}").into(),
+        node: pod.spec.node_name.as_deref().filter(|node| !node.is_empty()).map(|node| names.name(node)),
+        workload: names.name(&workload(namespace, name, &meta, &labels)),
+        labels: names.labels(labels),
+        ips,
+        host_network: pod.spec.host_network,
+        phase: match status.phase.as_deref() {
+            Some("Running") => PodPhase::Running,
+            Some("Succeeded" | "Failed") => PodPhase::Ended,
+            _ => PodPhase::Pending,
+        },
+        ready: status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True"),
+        agent: namespace == agent.namespace
+            && pod.spec.service_account_name.as_deref() == Some(agent.service_account.as_str()),
+        started: status.start_time.and_then(|time| time_of(&time)),
+    })
+}
+
+fn time_of(time: &Time) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(time.0.as_nanosecond()).ok()
+}
+
+/// `namespace/Kind/name` of the pod's top owner, from the pod alone: watching every ReplicaSet and Job for it would cost
+/// more than all pods.
+fn workload(namespace: &str, name: &str, meta: &ObjectMeta, labels: &BTreeMap<String, String>) -> String {
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    let Some(owner) = owners.iter().find(|owner| owner.controller == Some(true)) else {
+        return format!("{namespace}/Pod/{name}");
+    };
+    let (kind, name) = top_owner(owner, labels);
+    format!("{namespace}/{kind}/{name}")
+}
+
+fn top_owner<'a>(owner: &'a OwnerReference, labels: &BTreeMap<String, String>) -> (&'a str, &'a str) {
+    let owned_by = |hash_label: &str| {
+        let hash = labels.get(hash_label)?;
+        owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')
+    };
+    match owner.kind.as_str() {
+        // The deployment controller names a ReplicaSet after its Deployment and the hash it labels the pods with
+        // (getNewReplicaSet in pkg/controller/deployment/sync.go); Argo Rollouts does likewise with a label of its own.
+        "ReplicaSet" => owned_by("pod-template-hash")
+            .map(|name| ("Deployment", name))
+            .or_else(|| owned_by("rollouts-pod-template-hash").map(|name| ("Rollout", name)))
+            .unwrap_or((&owner.kind, &owner.name)),
+        // The CronJob controller names a Job after its CronJob and the minute it was due (getJobName in
+        // pkg/controller/cronjob/utils.go).
+        "Job" => match owner.name.rsplit_once('-') {
+            Some((name, minute)) if minute.len() == 8 && minute.bytes().all(|b| b.is_ascii_digit()) => {
+                ("CronJob", name)
+            }
+            _ => (&owner.kind, &owner.name),
+        },
+        // A static pod's mirror is owned by its node; together they are what runs it everywhere, but each has a name
+        // of its own, so there is no better one.
+        _ => (&owner.kind, &owner.name),
+    }
+}
+
+pub(super) fn node(node: SlimNode, names: &mut Interner) -> Option<NodeFact> {
+    let meta = node.metadata;
+    let labels = meta.labels.unwrap_or_default();
+    let mut cidrs: Vec<_> = node.spec.pod_cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    if cidrs.is_empty() {
+        cidrs.extend(node.spec.pod_cidr.as_deref().and_then(|cidr| cidr.parse::<ipnet::IpNet>().ok()));
+    }
+    Some(NodeFact {
+        name: names.name(meta.name.as_deref()?),
+        zone: labels.get("topology.kubernetes.io/zone").map(|zone| names.name(zone)),
+        region: labels.get("topology.kubernetes.io/region").map(|region| names.name(region)),
+        labels: names.labels(labels),
+        ips: node
+            .status
+            .unwrap_or_default()
+            .addresses
+            .iter()
+            .filter(|address| matches!(address.kind.as_str(), "InternalIP" | "ExternalIP"))
+            .filter_map(|address| address.address.parse().ok())
+            .collect(),
+        pod_cidrs: cidrs,
+    })
+}
+
+pub(super) fn service(service: Service, names: &mut Interner) -> Option<ServiceFact> {
+    let meta = service.metadata;
+    let spec = service.spec.unwrap_or_default();
+    let ingress =
+        service.status.and_then(|status| status.load_balancer).and_then(|lb| lb.ingress).unwrap_or_default();
+    let mut ips: Vec<IpAddr> = spec
+        .cluster_ips
+        .unwrap_or_default()
+        .iter()
+        .chain(spec.cluster_ip.iter())
+        .chain(spec.external_ips.unwrap_or_default().iter())
+        .chain(ingress.iter().filter_map(|ingress| ingress.ip.as_ref()))
+        // A headless Service says "None".
+        .filter_map(|ip| ip.parse().ok())
+        .collect();
+    ips.sort_unstable();
+    ips.dedup();
+    Some(ServiceFact {
+        key: format!("{}/{}", meta.namespace.as_deref()?, meta.name.as_deref()?).into(),
+        ips,
+        ports: spec
+            .ports
+            .unwrap_or_default()
+            .iter()
+            .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+            .filter_map(|port| u16::try_from(port.port).ok())
+            .collect(),
+        selector: names.labels(spec.selector.unwrap_or_default()),
+        labels: names.labels(meta.labels.unwrap_or_default()),
+    })
+}
+
+/// `None` also for a slice that belongs to no Service.
+pub(super) fn slice(slice: EndpointSlice, names: &mut Interner) -> Option<SliceFact> {
+    let meta = slice.metadata;
+    let namespace = meta.namespace.as_deref()?;
+    let service = meta.labels.as_ref()?.get("kubernetes.io/service-name")?;
+    let mut ports: Vec<u16> = slice
+        .ports
+        .unwrap_or_default()
+        .iter()
+        .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+        .filter_map(|port| u16::try_from(port.port?).ok())
+        .collect();
+    ports.sort_unstable();
+    let backends = slice
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| {
+            let pod = endpoint
+                .target_ref
+                .as_ref()
+                .filter(|target| target.kind.as_deref() == Some("Pod"))
+                .and_then(|target| Uid::parse(target.uid.as_deref()?));
+            endpoint.addresses.iter().filter_map(move |ip| Some(Backend { ip: ip.parse().ok()?, pod }))
+        })
+        .collect();
+    Some(SliceFact {
+        key: format!("{namespace}/{}", meta.name.as_deref()?).into(),
+        service: names.name(&format!("{namespace}/{service}")),
+        ports: ports.into(),
+        backends,
+    })
+}
+
+pub(super) fn namespace(meta: ObjectMeta, names: &mut Interner) -> Option<NamespaceFact> {
+    Some(NamespaceFact {
+        name: names.name(meta.name.as_deref()?),
+        labels: names.labels(meta.labels.unwrap_or_default()),
+    })
+}
+
+#[cfg(test)]
+#[path = "reduce_tests.rs"]
+mod tests;

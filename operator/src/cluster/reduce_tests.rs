@@ -1,0 +1,133 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn agent() -> AgentIdentity {
+    AgentIdentity { namespace: "tidewatch-system".to_owned(), service_account: "tidewatch-agent".to_owned() }
+}
+
+fn reduced(object: Value) -> Option<PodFact> {
+    pod(serde_json::from_value(object).unwrap(), &agent(), &mut Interner::new())
+}
+
+fn owned(kind: &str, owner: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "shop", "name": "p", "uid": "00000000-0000-0000-0000-000000000001", "labels": labels,
+            "ownerReferences": [{"apiVersion": "x", "kind": kind, "name": owner, "uid": "u", "controller": true}]
+        },
+        "spec": {"nodeName": "node-a", "containers": [{"name": "c", "image": "i"}]},
+        "status": {"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
+            "startTime": "2026-11-22T12:00:00Z", "conditions": [{"type": "Ready", "status": "True"}]}
+    })
+}
+
+#[test]
+fn the_workload_is_the_top_owner() {
+    for (kind, owner, labels, expected) in [
+        ("ReplicaSet", "web-7d9f", json!({"pod-template-hash": "7d9f"}), "shop/Deployment/web"),
+        ("ReplicaSet", "web-7d9f", json!({"rollouts-pod-template-hash": "7d9f"}), "shop/Rollout/web"),
+        ("ReplicaSet", "alone", json!({}), "shop/ReplicaSet/alone"),
+        ("ReplicaSet", "other-1", json!({"pod-template-hash": "7d9f"}), "shop/ReplicaSet/other-1"),
+        ("Job", "backup-29405520", json!({}), "shop/CronJob/backup"),
+        ("Job", "migrate-12", json!({}), "shop/Job/migrate-12"),
+        ("StatefulSet", "db", json!({}), "shop/StatefulSet/db"),
+        ("DaemonSet", "agent", json!({}), "shop/DaemonSet/agent"),
+    ] {
+        assert_eq!(&*reduced(owned(kind, owner, &labels)).unwrap().workload, expected);
+    }
+    let mut alone = owned("x", "y", &json!({}));
+    alone["metadata"]["ownerReferences"] = json!([]);
+    assert_eq!(&*reduced(alone).unwrap().workload, "shop/Pod/p");
+}
+
+#[test]
+fn a_pod_is_reduced_to_its_facts() {
+    let fact = reduced(owned("DaemonSet", "d", &json!({"app": "x"}))).unwrap();
+    assert_eq!(&*fact.key, "shop/p");
+    assert_eq!(fact.namespace(), "shop");
+    assert_eq!(fact.node.as_deref(), Some("node-a"));
+    assert_eq!(fact.ips.len(), 2);
+    assert!(fact.ready && !fact.host_network && !fact.agent);
+    assert_eq!(fact.phase, PodPhase::Running);
+    assert_eq!(fact.started.unwrap().to_string(), "2026-11-22T12:00:00Z");
+    assert_eq!(fact.labels.get("app").map(String::as_str), Some("x"));
+}
+
+#[test]
+fn only_the_service_account_in_the_operator_s_namespace_makes_an_agent() {
+    for (namespace, account, expected) in [
+        ("tidewatch-system", "tidewatch-agent", true),
+        ("tidewatch-system", "default", false),
+        ("shop", "tidewatch-agent", false),
+    ] {
+        let mut object = owned("DaemonSet", "d", &json!({}));
+        object["metadata"]["namespace"] = json!(namespace);
+        object["spec"]["serviceAccountName"] = json!(account);
+        assert_eq!(reduced(object).unwrap().agent, expected, "{namespace}/{account}");
+    }
+}
+
+#[test]
+fn a_static_pod_is_known_by_its_cgroup_s_uid_too() {
+    let mut object = owned("Node", "node-a", &json!({}));
+    object["metadata"]["annotations"] =
+        json!({"kubernetes.io/config.hash": "0f5fdb642a3c4f0e9f1b6f1de3a6a001"});
+    assert_eq!(reduced(object).unwrap().static_uid, Uid::parse("0f5fdb642a3c4f0e9f1b6f1de3a6a001"));
+}
+
+#[test]
+fn a_pod_just_created_has_few_facts() {
+    let fact = reduced(json!({
+        "metadata": {"namespace": "a", "name": "b", "uid": "00000000-0000-0000-0000-000000000001"}, "spec": {}
+    }))
+    .unwrap();
+    assert_eq!((fact.node, fact.ips.len(), fact.phase), (None, 0, PodPhase::Pending));
+}
+
+#[test]
+fn a_node_s_images_and_pods_are_left_out_and_its_addresses_kept() {
+    let object: SlimNode = serde_json::from_value(json!({
+        "metadata": {"name": "node-a", "labels": {"topology.kubernetes.io/zone": "zone-1", "topology.kubernetes.io/region": "lab"}},
+        "spec": {"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24", "fd00:1::/64"]},
+        "status": {"images": [{"names": ["x"]}], "addresses": [
+            {"type": "InternalIP", "address": "192.168.0.1"}, {"type": "Hostname", "address": "node-a"}]}
+    }))
+    .unwrap();
+    let fact = node(object, &mut Interner::new()).unwrap();
+    assert_eq!((fact.zone.as_deref(), fact.region.as_deref()), (Some("zone-1"), Some("lab")));
+    assert_eq!(fact.ips, ["192.168.0.1".parse::<IpAddr>().unwrap()]);
+    assert_eq!(fact.pod_cidrs.len(), 2);
+}
+
+#[test]
+fn services_and_slices_are_reduced_to_tcp() {
+    let object: Service = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "dns"},
+        "spec": {"clusterIP": "10.0.0.10", "clusterIPs": ["10.0.0.10"], "externalIPs": ["203.0.113.1"],
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}, {"port": 9153}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.2"}, {"hostname": "lb"}]}}
+    }))
+    .unwrap();
+    let fact = service(object, &mut Interner::new()).unwrap();
+    assert_eq!(fact.ips.len(), 3);
+    assert_eq!(fact.ports, [53, 9153]);
+
+    let object: EndpointSlice = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "dns-x", "labels": {"kubernetes.io/service-name": "dns"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "a", "port": 53, "protocol": "UDP"}, {"name": "b", "port": 5353, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": false},
+            "targetRef": {"kind": "Pod", "uid": "00000000-0000-0000-0000-000000000001"}}]
+    }))
+    .unwrap();
+    let fact = slice(object, &mut Interner::new()).unwrap();
+    assert_eq!((&*fact.service, &*fact.ports), ("shop/dns", &[5353][..]));
+    assert!(fact.backends[0].pod.is_some());
+    let headless: Service = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "h"}, "spec": {"clusterIP": "None", "clusterIPs": ["None"]}
+    }))
+    .unwrap();
+    assert!(service(headless, &mut Interner::new()).unwrap().ips.is_empty());
+}

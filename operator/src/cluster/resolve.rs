@@ -1,0 +1,184 @@
+//! Endpoints of a record to names: which pod, workload, Service, node and zone, and how far the two ends are apart.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tidewatch_records::{Category, Endpoint, EndpointKind, FlowWindow, Name, Role};
+
+use super::facts::{NodeFact, PodFact, Uid};
+use super::index::Index;
+use super::remotes::{Remote, Remotes, is_private};
+
+/// Fills in what the collector knows of both ends of `flow`, as of its window. Returns whether both ends are known, so
+/// that a record that came before the watches can be tried again.
+///
+/// What the agent says of names is overwritten: it knows none.
+pub fn resolve(index: &Index, remotes: &Remotes, flow: &mut FlowWindow) -> bool {
+    let from = flow.window_start;
+    let to =
+        from.checked_add(SignedDuration::from_secs(i64::from(flow.window_seconds))).unwrap_or(Timestamp::MAX);
+    let lookup = Lookup { index, remotes, from, to };
+    clear(&mut flow.local);
+    clear(&mut flow.remote);
+    // A Service's port is the local one of who accepts and the remote one of who connects.
+    let local_known = lookup.local(&mut flow.local, &flow.reporter);
+    let remote_known = lookup.remote(&mut flow.remote, flow.role);
+    flow.category = Some(lookup.category(&flow.local, &flow.remote));
+    local_known && remote_known
+}
+
+fn clear(endpoint: &mut Endpoint) {
+    endpoint.pod = None;
+    endpoint.workload = None;
+    endpoint.service = None;
+    endpoint.node = None;
+    endpoint.zone = None;
+    endpoint.kind = None;
+}
+
+struct Lookup<'a> {
+    index: &'a Index,
+    remotes: &'a Remotes,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Lookup<'_> {
+    /// The local end is on the reporter, whatever else is known of it.
+    fn local(&self, endpoint: &mut Endpoint, reporter: &Name) -> bool {
+        let ip = endpoint.ip.to_canonical();
+        let uid = endpoint.pod_uid.as_deref().and_then(Uid::parse);
+        let pod = match uid {
+            // A cgroup names its pod for certain. Where that pod isn't known yet, its address may be: the address is
+            // the pod's own, so it can't name another, unless it is the node's.
+            Some(uid) => self.index.pod(uid),
+            None => None,
+        }
+        .or_else(|| {
+            self.index
+                .pod_at(ip, self.from, self.to)
+                .filter(|pod| pod.node.as_ref().is_none_or(|node| node == reporter))
+        });
+        if let Some(node) = self.index.node(reporter) {
+            endpoint.node = Some(node.name.clone());
+            endpoint.zone = node.zone.clone();
+        } else {
+            endpoint.node = Some(reporter.clone());
+        }
+        if let Some(pod) = pod {
+            self.name_pod(endpoint, ip, pod);
+            return true;
+        }
+        let is_node = self.index.node_at(ip, self.from, self.to).is_some_and(|node| node.name == *reporter);
+        endpoint.kind =
+            Some(if is_node && uid.is_none() { EndpointKind::Node } else { EndpointKind::Unknown });
+        endpoint.service = self.index.service_behind(ip, endpoint.port, None, self.from).cloned();
+        is_node && uid.is_none()
+    }
+
+    fn remote(&self, endpoint: &mut Endpoint, role: Role) -> bool {
+        let ip = endpoint.ip.to_canonical();
+        // The Service that was dialled, where the agent saw the address translated.
+        let dialled = endpoint
+            .cluster_ip
+            .and_then(|ip| self.index.service_at(ip.to_canonical(), self.from, self.to))
+            .filter(|_| role == Role::Client);
+        if let Some(pod) = self.index.pod_at(ip, self.from, self.to) {
+            if let Some(node) = &pod.node {
+                self.name_node_of(endpoint, node);
+            }
+            self.name_pod(endpoint, ip, pod);
+        } else if let Some(node) = self.index.node_at(ip, self.from, self.to) {
+            name_node(endpoint, node);
+            endpoint.kind = Some(EndpointKind::Node);
+            endpoint.service = self.index.service_behind(ip, endpoint.port, None, self.from).cloned();
+        } else if let Some(service) = self.index.service_at(ip, self.from, self.to) {
+            // No backend answered, or the translation wasn't seen: the Service is all that is known.
+            endpoint.kind = Some(EndpointKind::Service);
+            endpoint.service = Some(service.clone());
+        } else {
+            self.name_outside(endpoint, ip);
+        }
+        if let Some(service) = dialled {
+            endpoint.service = Some(service.clone());
+            if endpoint.kind == Some(EndpointKind::Unknown) {
+                endpoint.kind = Some(EndpointKind::Service);
+            }
+        }
+        endpoint.kind != Some(EndpointKind::Unknown)
+    }
+
+    fn name_pod(&self, endpoint: &mut Endpoint, ip: IpAddr, pod: &Arc<PodFact>) {
+        endpoint.kind = Some(EndpointKind::Pod);
+        endpoint.pod = Some(pod.key.clone());
+        endpoint.workload = Some(pod.workload.clone());
+        endpoint.service = self.index.service_behind(ip, endpoint.port, Some(pod.uid), self.from).cloned();
+    }
+
+    fn name_node_of(&self, endpoint: &mut Endpoint, name: &Name) {
+        match self.index.node(name) {
+            Some(node) => name_node(endpoint, node),
+            None => endpoint.node = Some(name.clone()),
+        }
+    }
+
+    fn name_outside(&self, endpoint: &mut Endpoint, ip: IpAddr) {
+        match self.remotes.get(ip) {
+            Some(Remote::Aws { service }) => {
+                endpoint.kind = Some(EndpointKind::Aws);
+                endpoint.service = Some(service.clone());
+            }
+            Some(Remote::Vpc { zone, .. }) => {
+                endpoint.kind = Some(EndpointKind::Vpc);
+                endpoint.zone = zone.clone();
+            }
+            // A pod that isn't known (yet), or somebody's own network that nobody named: not the internet.
+            None if self.index.in_pod_cidr(ip) || is_private(ip) => {
+                endpoint.kind = Some(EndpointKind::Unknown)
+            }
+            None => endpoint.kind = Some(EndpointKind::Internet),
+        }
+        // A Service may have backends outside the cluster, by an EndpointSlice of its owner's.
+        if let Some(service) = self.index.service_behind(ip, endpoint.port, None, self.from) {
+            endpoint.service = Some(service.clone());
+            if endpoint.kind == Some(EndpointKind::Unknown) {
+                endpoint.kind = Some(EndpointKind::Service);
+            }
+        }
+    }
+
+    fn category(&self, local: &Endpoint, remote: &Endpoint) -> Category {
+        match remote.kind {
+            Some(EndpointKind::Aws) => return Category::AwsService,
+            Some(EndpointKind::Internet) => return Category::Internet,
+            Some(EndpointKind::Vpc) if remote.zone.is_none() => return Category::InterVpc,
+            _ => {}
+        }
+        if remote.node.is_some() && local.node == remote.node {
+            return Category::IntraNode;
+        }
+        let region = |endpoint: &Endpoint| {
+            endpoint.node.as_ref().and_then(|node| self.index.node(node)).and_then(|node| node.region.clone())
+        };
+        if let (Some(local), Some(remote)) = (region(local), region(remote))
+            && local != remote
+        {
+            return Category::InterRegion;
+        }
+        match (&local.zone, &remote.zone) {
+            (Some(local), Some(remote)) if local == remote => Category::IntraAz,
+            (Some(_), Some(_)) => Category::InterAz,
+            _ => Category::Unclassified,
+        }
+    }
+}
+
+fn name_node(endpoint: &mut Endpoint, node: &NodeFact) {
+    endpoint.node = Some(node.name.clone());
+    endpoint.zone.clone_from(&node.zone);
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

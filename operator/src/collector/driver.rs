@@ -1,0 +1,85 @@
+//! Closes evaluation windows when they are due and hands them on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tidewatch_records::EndpointKind;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::metrics::Metrics;
+use super::windows::Windows;
+use crate::cluster::{Cluster, Remotes, resolve};
+use crate::evaluation::{ClusterWindow, Registry};
+
+/// How often it looks. Within this much of the last report the window is closed.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Looks at the sizes of things are taken this many ticks apart.
+const SIZES_EVERY: u32 = 40;
+
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) windows: Arc<Mutex<Windows>>,
+    pub(super) cluster: Cluster,
+    pub(super) remotes: Arc<Remotes>,
+    pub(super) registry: Registry,
+    pub(super) metrics: Metrics,
+}
+
+impl Driver {
+    pub(super) async fn run(&self, clock: &dyn Clock, cancel: &CancellationToken) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut count = 0_u32;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            self.tick(clock.now());
+            if count.is_multiple_of(SIZES_EVERY) {
+                self.metrics.index(&self.cluster);
+            }
+            count = count.wrapping_add(1);
+        }
+    }
+
+    /// Closes what is due at `now`.
+    pub(super) fn tick(&self, now: Timestamp) {
+        let lengths = self.registry.lengths(now);
+        let closing = {
+            let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            windows.set_lengths(&lengths, now);
+            let ready =
+                if windows.is_due(now) { self.cluster.read().ready_agents() } else { Default::default() };
+            let closing = windows.close(now, &ready);
+            self.metrics.held(windows.flows(), windows.slots());
+            closing
+        };
+        self.metrics.windows_skipped.inc_by(closing.skipped);
+        for mut window in closing.windows {
+            self.resolve_late(&mut window);
+            self.metrics.windows_closed.inc();
+            let missing =
+                window.expected.iter().filter(|node| !window.accounting.contains_key(*node)).count();
+            self.metrics.nodes_missing.inc_by(missing as u64);
+            tracing::debug!(
+                start = %window.start, seconds = window.seconds, flows = window.flows.len(),
+                nodes = window.accounting.len(), missing, "closed an evaluation window"
+            );
+            self.registry.publish(Arc::new(window));
+        }
+    }
+
+    /// A pod's first records may come before the watch has told of it: what was unknown then may be known now.
+    fn resolve_late(&self, window: &mut ClusterWindow) {
+        let index = self.cluster.read();
+        let unknown = |kind: Option<EndpointKind>| matches!(kind, None | Some(EndpointKind::Unknown));
+        for flow in window.flows.iter_mut().filter(|f| unknown(f.local.kind) || unknown(f.remote.kind)) {
+            resolve(&index, &self.remotes, flow);
+        }
+    }
+}

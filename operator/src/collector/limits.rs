@@ -1,0 +1,45 @@
+//! Every bound of the collector in one place. What goes over one is refused, and counted.
+
+use std::time::Duration;
+
+/// The defaults are for 5,000 nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request, decompressed.
+    pub message_bytes: usize,
+    pub connections: usize,
+    pub streams_per_connection: u32,
+    /// Requests decoded at one time over all connections: what bounds the memory of decoding.
+    pub requests: usize,
+    /// From a request's headers to its answer.
+    pub request_timeout: Duration,
+    pub handshake_timeout: Duration,
+    /// An idle connection is pinged this often, and closed when it doesn't answer for as long.
+    pub keepalive: Duration,
+    /// Flow records of one node in one agent window.
+    pub flows_per_node_window: usize,
+    /// Flow records held over all windows.
+    pub flows: usize,
+    /// Agent windows (distinct starts) held.
+    pub windows: usize,
+    /// Nodes in one agent window.
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 8 << 20,
+            connections: 10_000,
+            streams_per_connection: 8,
+            requests: 16,
+            request_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+            keepalive: Duration::from_secs(60),
+            flows_per_node_window: 50_000,
+            flows: 2_000_000,
+            windows: 512,
+            nodes: 10_000,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Flow records by agent window, until the evaluation windows that they belong to close. Pure: time is passed in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tidewatch_records::{Accounting, FlowWindow, Name};
+
+use super::limits::Limits;
+use super::reject::Reject;
+use crate::cluster::HISTORY;
+use crate::evaluation::ClusterWindow;
+
+/// Clocks of nodes differ by this much at most.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// Past the end of a window, and the agents' window, its reports may take this long.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Closed windows are remembered for this long, so that a batch that is sent again is known for a duplicate.
+const REMEMBER_CLOSED: SignedDuration = SignedDuration::from_mins(2);
+
+/// An evaluation that fell behind by more windows than this (the machine slept) starts afresh.
+const BEHIND: i64 = 10;
+
+/// What is known of one node in one agent window.
+#[derive(Debug, Default)]
+struct NodeWindow {
+    /// Hashes of the flows' keys. Keyed at random (SipHash), so that nobody can make two keys collide.
+    keys: HashSet<u64>,
+    flows: Vec<FlowWindow>,
+    accounting: Option<Accounting>,
+    /// Connections of the records that bounds refused.
+    lost: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    nodes: HashMap<Name, NodeWindow>,
+    /// Every evaluation length has had it.
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Windows {
+    limits: Limits,
+    grace: SignedDuration,
+    hasher: RandomState,
+    /// By start, in seconds since the epoch.
+    slots: BTreeMap<i64, Slot>,
+    /// Evaluation lengths in seconds, and up to where each has closed.
+    lengths: BTreeMap<u32, i64>,
+    flows: usize,
+}
+
+/// Windows that were skipped since they lay too far back.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    pub(super) windows: Vec<ClusterWindow>,
+    pub(super) skipped: u64,
+}
+
+impl Windows {
+    pub(super) fn new(agent_window: Duration, limits: Limits) -> Self {
+        Self {
+            limits,
+            grace: SignedDuration::try_from(agent_window + GRACE).unwrap_or(SignedDuration::from_secs(63)),
+            hasher: RandomState::new(),
+            slots: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            flows: 0,
+        }
+    }
+
+    /// Which evaluation lengths are wanted from now on. A new one begins with the window that is going on.
+    pub(super) fn set_lengths(&mut self, wanted: &BTreeSet<u32>, now: Timestamp) {
+        self.lengths.retain(|seconds, _| wanted.contains(seconds));
+        for seconds in wanted.iter().copied().filter(|seconds| *seconds > 0) {
+            let length = i64::from(seconds);
+            self.lengths.entry(seconds).or_insert_with(|| now.as_second().div_euclid(length) * length);
+        }
+    }
+
+    /// Flow records held.
+    pub(super) fn flows(&self) -> usize {
+        self.flows
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether a window that starts at `start` and lasts `seconds` is one that records may be about now.
+    pub(super) fn timely(start: Timestamp, seconds: u32, now: Timestamp) -> Result<(), Reject> {
+        let length = SignedDuration::from_secs(i64::from(seconds));
+        let end = start.checked_add(length).map_err(|_| Reject::Future)?;
+        if start.duration_since(now) > SKEW.saturating_add(length) {
+            return Err(Reject::Future);
+        }
+        if now.duration_since(end) > HISTORY {
+            return Err(Reject::Past);
+        }
+        Ok(())
+    }
+
+    /// Identifies the flow among all of its node's in its window.
+    pub(super) fn key(&self, flow: &FlowWindow) -> u64 {
+        let (local, remote) = (&flow.local, &flow.remote);
+        self.hasher.hash_one((
+            flow.window_seconds,
+            flow.role,
+            (local.ip, local.port, local.pod_uid.as_deref()),
+            (remote.ip, remote.port, remote.cluster_ip, remote.cluster_port),
+        ))
+    }
+
+    /// Keeps `flow`, whose [`Windows::key`] is `key`.
+    pub(super) fn offer(&mut self, flow: FlowWindow, key: u64, now: Timestamp) -> Result<(), Reject> {
+        Self::timely(flow.window_start, flow.window_seconds, now)?;
+        let limits = self.limits;
+        let full = self.flows >= limits.flows;
+        let closed = self.is_closed(flow.window_start.as_second());
+        let node = self.node(flow.window_start.as_second(), &flow.reporter)?;
+        if node.keys.contains(&key) {
+            return Err(Reject::Duplicate);
+        }
+        if closed {
+            return Err(Reject::Late);
+        }
+        if full || node.flows.len() >= limits.flows_per_node_window {
+            let connections = flow.connections.open.saturating_add(flow.connections.closed);
+            node.lost = node.lost.saturating_add(connections);
+            return Err(if full { Reject::Full } else { Reject::NodeFull });
+        }
+        node.keys.insert(key);
+        node.flows.push(flow);
+        self.flows += 1;
+        Ok(())
+    }
+
+    /// Keeps `accounting`, the last that a node says of an agent window.
+    pub(super) fn account(&mut self, accounting: Accounting, now: Timestamp) -> Result<(), Reject> {
+        Self::timely(accounting.window_start, accounting.window_seconds, now)?;
+        let start = accounting.window_start.as_second();
+        let closed = self.is_closed(start);
+        let node = self.node(start, &accounting.reporter)?;
+        if node.accounting.is_some() {
+            return Err(Reject::Duplicate);
+        }
+        if closed {
+            return Err(Reject::Late);
+        }
+        node.accounting = Some(accounting);
+        Ok(())
+    }
+
+    fn node(&mut self, start: i64, reporter: &Name) -> Result<&mut NodeWindow, Reject> {
+        if !self.slots.contains_key(&start) && self.slots.len() >= self.limits.windows {
+            return Err(Reject::Full);
+        }
+        let slot = self.slots.entry(start).or_default();
+        if !slot.nodes.contains_key(reporter) && slot.nodes.len() >= self.limits.nodes {
+            return Err(Reject::Full);
+        }
+        Ok(slot.nodes.entry(reporter.clone()).or_default())
+    }
+
+    /// Whether every evaluation length has closed the window that `start` lies in. While none is wanted nothing is
+    /// closed: someone may be about to want it.
+    fn is_closed(&self, start: i64) -> bool {
+        !self.lengths.is_empty() && self.lengths.values().all(|closed_to| start < *closed_to)
+    }
+
+    /// Whether any evaluation window has ended.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.lengths.iter().any(|(seconds, closed_to)| closed_to + i64::from(*seconds) <= now.as_second())
+    }
+
+    /// Closes the evaluation windows that are due: all of `ready` have reported to their end, or the grace is over.
+    pub(super) fn close(&mut self, now: Timestamp, ready: &BTreeSet<Name>) -> Closing {
+        let mut closing = Closing::default();
+        let lengths: Vec<u32> = self.lengths.keys().copied().collect();
+        for seconds in lengths {
+            self.close_length(seconds, now, ready, &mut closing);
+        }
+        self.expire(now);
+        closing
+    }
+
+    fn close_length(&mut self, seconds: u32, now: Timestamp, ready: &BTreeSet<Name>, closing: &mut Closing) {
+        let length = i64::from(seconds);
+        let Some(mut start) = self.lengths.get(&seconds).copied() else { return };
+        let behind = (now.as_second() - start).div_euclid(length) - BEHIND;
+        if behind > 0 {
+            closing.skipped += behind.unsigned_abs();
+            start += behind * length;
+            self.lengths.insert(seconds, start);
+        }
+        while let Ok(end) = Timestamp::from_second(start + length) {
+            let over = now.duration_since(end);
+            if over.is_negative() || (over < self.grace && !self.all_reported(start, start + length, ready)) {
+                return;
+            }
+            self.lengths.insert(seconds, start + length);
+            closing.windows.extend(self.take(start, seconds, ready));
+            start += length;
+        }
+    }
+
+    /// Whether each of `ready` has accounted for the last agent window in `[start, end)`.
+    fn all_reported(&self, start: i64, end: i64, ready: &BTreeSet<Name>) -> bool {
+        let reported = |node: &Name| {
+            self.slots.range(start..end).rev().any(|(_, slot)| {
+                let accounting = slot.nodes.get(node).and_then(|node| node.accounting.as_ref());
+                accounting.is_some_and(|a| a.window_start.as_second() + i64::from(a.window_seconds) >= end)
+            })
+        };
+        !ready.is_empty() && ready.iter().all(reported)
+    }
+
+    /// What the evaluation window holds: moved out where no other length needs it, else copied.
+    fn take(&mut self, start: i64, seconds: u32, ready: &BTreeSet<Name>) -> Option<ClusterWindow> {
+        let starts: Vec<i64> =
+            self.slots.range(start..start + i64::from(seconds)).map(|(start, _)| *start).collect();
+        let window_start = Timestamp::from_second(start).ok()?;
+        let mut window = ClusterWindow {
+            start: window_start,
+            seconds,
+            flows: Vec::new(),
+            accounting: BTreeMap::new(),
+            expected: ready.clone(),
+        };
+        for start in starts {
+            let last = self.is_closed(start);
+            let Some(slot) = self.slots.get_mut(&start) else { continue };
+            slot.closed = last;
+            for (name, node) in &mut slot.nodes {
+                if let Some(accounting) = &node.accounting {
+                    let sum =
+                        window.accounting.entry(name.clone()).or_insert_with(|| nothing(name, window_start));
+                    add(sum, accounting, node.lost);
+                }
+                if last {
+                    self.flows -= node.flows.len();
+                    window.flows.append(&mut std::mem::take(&mut node.flows));
+                } else {
+                    window.flows.extend(node.flows.iter().cloned());
+                }
+            }
+        }
+        Some(window)
+    }
+
+    /// Drops what is closed, after a while, and what is older than anyone will want.
+    fn expire(&mut self, now: Timestamp) {
+        let (closed, unwanted) = (now.checked_sub(REMEMBER_CLOSED), now.checked_sub(HISTORY));
+        let (Ok(closed), Ok(unwanted)) = (closed, unwanted) else { return };
+        let gone: Vec<i64> = self
+            .slots
+            .range(..closed.as_second())
+            .filter(|(start, slot)| slot.closed || self.is_closed(**start) || **start < unwanted.as_second())
+            .map(|(start, _)| *start)
+            .collect();
+        for start in gone {
+            if let Some(slot) = self.slots.remove(&start) {
+                self.flows -= slot.nodes.values().map(|node| node.flows.len()).sum::<usize>();
+            }
+        }
+    }
+}
+
+fn nothing(reporter: &Name, window_start: Timestamp) -> Accounting {
+    Accounting {
+        window_start,
+        window_seconds: 0,
+        reporter: reporter.clone(),
+        seen: 0,
+        reported: 0,
+        sampled_out: 0,
+        buffer_full: 0,
+        dropped: 0,
+        invalid: 0,
+    }
+}
+
+/// Adds one agent window; connections whose records the collector refused for want of room count as dropped.
+fn add(sum: &mut Accounting, one: &Accounting, lost: u64) {
+    let lost = lost.min(one.reported);
+    sum.window_seconds = sum.window_seconds.saturating_add(one.window_seconds);
+    sum.seen = sum.seen.saturating_add(one.seen);
+    sum.reported = sum.reported.saturating_add(one.reported - lost);
+    sum.sampled_out = sum.sampled_out.saturating_add(one.sampled_out);
+    sum.buffer_full = sum.buffer_full.saturating_add(one.buffer_full);
+    sum.dropped = sum.dropped.saturating_add(one.dropped).saturating_add(lost);
+    sum.invalid = sum.invalid.saturating_add(one.invalid);
+}
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;

@@ -1,0 +1,200 @@
+use super::*;
+use tidewatch_records::{Connections, Endpoint, Role};
+
+const AGENT: u32 = 5;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+fn windows(limits: Limits, lengths: &[u32]) -> Windows {
+    let mut windows = Windows::new(Duration::from_secs(AGENT.into()), limits);
+    windows.set_lengths(&lengths.iter().copied().collect(), at(0));
+    windows
+}
+
+fn flow(node: &str, second: i64, port: u16) -> FlowWindow {
+    FlowWindow {
+        window_start: at(second),
+        window_seconds: AGENT,
+        reporter: node.into(),
+        role: Role::Client,
+        local: Endpoint::of("10.0.0.1".parse().unwrap()),
+        remote: Endpoint { port: Some(port), ..Endpoint::of("10.0.0.2".parse().unwrap()) },
+        category: None,
+        connections: Connections { open: 2, closed: 1, ..Default::default() },
+        data_segments_out: 0,
+        retransmissions: 0,
+        timeouts: 0,
+        bytes_out: 0,
+        bytes_in: 0,
+        rtt_us: None,
+        handshake_us: None,
+    }
+}
+
+fn offer(windows: &mut Windows, flow: FlowWindow, now: i64) -> Result<(), Reject> {
+    let key = windows.key(&flow);
+    windows.offer(flow, key, at(now))
+}
+
+fn account(windows: &mut Windows, node: &str, second: i64, now: i64) -> Result<(), Reject> {
+    let accounting =
+        Accounting { window_seconds: AGENT, seen: 10, reported: 10, ..nothing(&node.into(), at(second)) };
+    windows.account(accounting, at(now))
+}
+
+fn ready(nodes: &[&str]) -> BTreeSet<Name> {
+    nodes.iter().map(|node| Name::from(*node)).collect()
+}
+
+fn starts(closing: &Closing) -> Vec<(i64, u32)> {
+    closing.windows.iter().map(|w| (w.start.as_second() - 1_000_000, w.seconds)).collect()
+}
+
+#[test]
+fn a_window_closes_when_all_ready_nodes_have_reported_its_end() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a", "b"]);
+    for (node, second) in [("a", 0), ("b", 0), ("a", 5)] {
+        offer(&mut windows, flow(node, second, 80), 10).unwrap();
+        account(&mut windows, node, second, 10).unwrap();
+        assert!(windows.close(at(10), &nodes).windows.is_empty());
+    }
+    account(&mut windows, "b", 5, 11).unwrap();
+    let closing = windows.close(at(11), &nodes);
+    assert_eq!(starts(&closing), [(0, 10)]);
+    let window = &closing.windows[0];
+    assert_eq!(window.flows.len(), 3);
+    assert_eq!(window.accounting["a"].window_seconds, 10);
+    assert_eq!(window.connections(), (40, 40));
+    assert_eq!(windows.flows(), 0, "nobody needs the flows any more");
+}
+
+#[test]
+fn a_window_never_closes_before_its_end_even_if_all_reported() {
+    let mut windows = windows(Limits::default(), &[10]);
+    account(&mut windows, "a", 5, 9).unwrap();
+    assert!(windows.close(at(9), &ready(&["a"])).windows.is_empty());
+    assert_eq!(windows.close(at(10), &ready(&["a"])).windows.len(), 1);
+}
+
+#[test]
+fn a_node_that_does_not_report_holds_the_window_up_for_the_grace_and_nothing_is_invented_for_it() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a", "b"]);
+    account(&mut windows, "a", 0, 5).unwrap();
+    account(&mut windows, "a", 5, 10).unwrap();
+    assert!(windows.close(at(17), &nodes).windows.is_empty(), "10 s, and 5 + 3 s of grace aren't over");
+    let closing = windows.close(at(18), &nodes);
+    let window = &closing.windows[0];
+    assert_eq!(window.expected, nodes);
+    assert_eq!(window.accounting.keys().map(|n| &**n).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_window_without_any_agent_closes_empty_after_the_grace() {
+    let mut windows = windows(Limits::default(), &[10]);
+    assert!(windows.close(at(12), &ready(&[])).windows.is_empty());
+    let closing = windows.close(at(18), &ready(&[]));
+    assert_eq!(closing.windows.len(), 1);
+    assert!(closing.windows[0].accounting.is_empty() && closing.windows[0].flows.is_empty());
+}
+
+#[test]
+fn lengths_share_the_records_and_each_closes_in_its_own_time() {
+    let mut windows = windows(Limits::default(), &[10, 20]);
+    let nodes = ready(&["a"]);
+    for second in [0, 5, 10, 15] {
+        offer(&mut windows, flow("a", second, 80), second + 5).unwrap();
+        account(&mut windows, "a", second, second + 5).unwrap();
+    }
+    let closing = windows.close(at(20), &nodes);
+    assert_eq!(starts(&closing), [(0, 10), (10, 10), (0, 20)]);
+    assert_eq!(closing.windows.iter().map(|w| w.flows.len()).collect::<Vec<_>>(), [2, 2, 4]);
+    assert_eq!(windows.flows(), 0);
+}
+
+#[test]
+fn a_record_of_a_closed_window_is_late_and_one_sent_again_is_a_duplicate() {
+    let mut windows = windows(Limits::default(), &[10]);
+    offer(&mut windows, flow("a", 0, 80), 5).unwrap();
+    assert_eq!(offer(&mut windows, flow("a", 0, 80), 6), Err(Reject::Duplicate));
+    assert_eq!(windows.close(at(18), &ready(&[])).windows.len(), 1);
+    assert_eq!(offer(&mut windows, flow("a", 5, 80), 19), Err(Reject::Late));
+    assert_eq!(
+        offer(&mut windows, flow("a", 0, 80), 19),
+        Err(Reject::Duplicate),
+        "kept for a while, closed or not"
+    );
+    assert_eq!(account(&mut windows, "a", 5, 19), Err(Reject::Late));
+}
+
+#[test]
+fn the_order_of_batches_does_not_matter() {
+    let forwards: Vec<i64> = (0..2).map(|n| n * 5).collect();
+    let mut results = Vec::new();
+    for order in [forwards.clone(), forwards.into_iter().rev().collect()] {
+        let mut windows = windows(Limits::default(), &[10]);
+        for second in order {
+            for port in [80, 81] {
+                offer(&mut windows, flow("a", second, port), 10).unwrap();
+            }
+            account(&mut windows, "a", second, 10).unwrap();
+        }
+        let mut window = windows.close(at(18), &ready(&["a"])).windows.remove(0);
+        window.flows.sort_by_key(|flow| (flow.window_start, flow.remote.port));
+        results.push(window);
+    }
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn records_of_the_far_past_and_of_the_future_are_refused() {
+    let mut windows = windows(Limits::default(), &[10]);
+    for (second, now, expected) in [
+        (0, 904, Ok(())),
+        (0, 906, Err(Reject::Past)),
+        (1000, 965, Ok(())),
+        (1000, 964, Err(Reject::Future)),
+        (1_000_000_000, 1000, Err(Reject::Future)),
+    ] {
+        assert_eq!(offer(&mut windows, flow("a", second, 80), now), expected, "{second} at {now}");
+    }
+}
+
+#[test]
+fn every_bound_refuses_and_what_it_refused_is_missing_from_the_coverage() {
+    let limits = Limits { flows_per_node_window: 1, flows: 2, windows: 2, nodes: 3, ..Limits::default() };
+    let mut windows = windows(limits, &[10]);
+    offer(&mut windows, flow("a", 0, 1), 0).unwrap();
+    assert_eq!(offer(&mut windows, flow("a", 0, 2), 0), Err(Reject::NodeFull));
+    offer(&mut windows, flow("b", 0, 1), 0).unwrap();
+    assert_eq!(offer(&mut windows, flow("c", 0, 1), 0), Err(Reject::Full), "flows");
+    assert_eq!(offer(&mut windows, flow("d", 0, 1), 0), Err(Reject::Full), "nodes");
+    account(&mut windows, "a", 5, 0).unwrap();
+    assert_eq!(account(&mut windows, "a", 10, 0), Err(Reject::Full), "windows");
+    account(&mut windows, "a", 0, 0).unwrap();
+    let window = windows.close(at(18), &ready(&[])).windows.remove(0);
+    let a = &window.accounting["a"];
+    assert_eq!((a.seen, a.reported, a.dropped), (20, 17, 3), "3 connections of the record that was refused");
+}
+
+#[test]
+fn nothing_is_held_for_ever_if_nobody_wants_it() {
+    let mut windows = windows(Limits::default(), &[]);
+    offer(&mut windows, flow("a", 0, 80), 5).unwrap();
+    assert!(windows.close(at(800), &ready(&["a"])).windows.is_empty());
+    assert_eq!((windows.flows(), windows.slots()), (1, 1));
+    windows.close(at(901), &ready(&["a"]));
+    assert_eq!((windows.flows(), windows.slots()), (0, 0));
+}
+
+#[test]
+fn after_a_long_sleep_the_windows_in_between_are_skipped_and_counted() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let closing = windows.close(at(10_000), &ready(&["a"]));
+    assert_eq!(closing.skipped, 990);
+    assert!(closing.windows.len() <= 10);
+    assert_eq!(windows.close(at(10_000), &ready(&["a"])).windows.len(), 0);
+}

@@ -1,0 +1,131 @@
+//! What the operator is told at start: flags, each also an environment variable, as the chart sets them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cluster::{RemoteError, RemoteSpec, Remotes};
+use crate::controllers::network_monitor::Policy;
+use crate::telemetry::LogFormat;
+
+/// Run the operator: the controllers and the flow collector
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Namespace that the operator runs in
+    #[arg(long, env = "TIDEWATCH_NAMESPACE", default_value = "tidewatch-system")]
+    pub namespace: String,
+    /// Name of this pod; the hostname if absent
+    #[arg(long, env = "TIDEWATCH_POD_NAME")]
+    pub pod_name: Option<String>,
+    /// Address of this pod, to which the agents are sent
+    #[arg(long, env = "TIDEWATCH_POD_IP")]
+    pub pod_ip: Option<IpAddr>,
+    /// Where /metrics, /healthz and /readyz are served
+    #[arg(long, env = "TIDEWATCH_HTTP_LISTEN", default_value = "0.0.0.0:8080")]
+    pub http_listen: SocketAddr,
+    /// Where flow records are received (OTLP/gRPC over TLS)
+    #[arg(long, env = "TIDEWATCH_COLLECTOR_LISTEN", default_value = "0.0.0.0:4317")]
+    pub collector_listen: SocketAddr,
+    /// Service account of the agents
+    #[arg(long, env = "TIDEWATCH_AGENT_SERVICE_ACCOUNT", default_value = "tidewatch-agent")]
+    pub agent_service_account: String,
+    /// Length of the agents' windows
+    #[arg(long, env = "TIDEWATCH_AGENT_WINDOW", default_value = "30s", value_parser = duration)]
+    pub agent_window: Duration,
+    /// Namespaces whose monitors may select any local endpoint, separated by commas
+    #[arg(long, env = "TIDEWATCH_CLUSTER_WIDE_NAMESPACES", value_delimiter = ',')]
+    pub cluster_wide_namespaces: Vec<String>,
+    /// YAML file with the list of remotes (chart value collector.remotes)
+    #[arg(long, env = "TIDEWATCH_REMOTES", value_name = "FILE")]
+    pub remotes: Option<PathBuf>,
+    /// Log level or filter
+    #[arg(long, env = "TIDEWATCH_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// Log format
+    #[arg(long, env = "TIDEWATCH_LOG_FORMAT", value_enum, default_value = "json")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: {message}", path.display())]
+    Parse { path: PathBuf, message: String },
+    #[error(transparent)]
+    Remotes(#[from] RemoteError),
+    #[error("the agents' window must be from 1s to 10m, in whole seconds: it is {} s", .0.as_secs())]
+    AgentWindow(Duration),
+}
+
+impl Args {
+    /// Limits on monitors.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        let seconds = u32::try_from(self.agent_window.as_secs()).unwrap_or(u32::MAX);
+        if !(1..=600).contains(&seconds) {
+            return Err(Error::AgentWindow(self.agent_window));
+        }
+        let namespaces = self.cluster_wide_namespaces.iter().map(|name| name.trim().to_owned());
+        let cluster_wide_namespaces: BTreeSet<String> = namespaces.filter(|name| !name.is_empty()).collect();
+        Ok(Policy { cluster_wide_namespaces, agent_window_seconds: seconds })
+    }
+
+    /// The remotes, from their file.
+    pub fn load_remotes(&self) -> Result<Remotes, Error> {
+        let Some(path) = &self.remotes else { return Ok(Remotes::default()) };
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let specs: Vec<RemoteSpec> = if text.trim().is_empty() {
+            Vec::new()
+        } else {
+            serde_saphyr::from_str(&text)
+                .map_err(|error| Error::Parse { path: path.clone(), message: error.to_string() })?
+        };
+        Ok(Remotes::new(&specs)?)
+    }
+
+    /// Name of this pod.
+    pub fn instance(&self) -> String {
+        self.pod_name
+            .clone()
+            .or_else(|| std::env::var("HOSTNAME").ok())
+            .unwrap_or_else(|| format!("tidewatch-{}", std::process::id()))
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {
+    tidewatch_crds::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(arguments: &[&str]) -> Args {
+        Line::try_parse_from([&["x"], arguments].concat()).unwrap().args
+    }
+
+    #[test]
+    fn an_empty_list_of_namespaces_is_no_namespace() {
+        let policy = parse(&["--cluster-wide-namespaces", ""]).policy().unwrap();
+        assert!(policy.cluster_wide_namespaces.is_empty());
+        let policy = parse(&["--cluster-wide-namespaces", "a, b"]).policy().unwrap();
+        assert_eq!(policy.cluster_wide_namespaces, ["a".to_owned(), "b".to_owned()].into());
+    }
+
+    #[test]
+    fn a_window_that_no_agent_can_have_is_refused() {
+        assert!(parse(&["--agent-window", "0s"]).policy().is_err());
+        assert_eq!(parse(&["--agent-window", "5s"]).policy().unwrap().agent_window_seconds, 5);
+        assert!(Line::try_parse_from(["x", "--agent-window", "5"]).is_err());
+    }
+}

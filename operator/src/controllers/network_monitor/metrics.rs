@@ -1,0 +1,142 @@
+//! What the monitors say, as metrics: live numbers, where the status keeps to what changed materially. One series a
+//! monitor (and category): never an address or a port.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+use tidewatch_crds::NetworkMonitorStatus;
+use tidewatch_crds::network_monitor::{Category, NetworkHealthIndicator};
+
+use super::observe::{Observed, View};
+use super::plan::Action;
+use super::subscriptions::Key;
+
+type Float = Gauge<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Monitor {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MonitorCategory {
+    namespace: String,
+    name: String,
+    category: String,
+}
+
+/// Cheap to clone; all clones are the same metrics.
+#[derive(Debug, Clone, Default)]
+pub struct MonitorMetrics {
+    healthy: Family<Monitor, Gauge>,
+    degraded: Family<Monitor, Gauge>,
+    retransmission_ratio: Family<Monitor, Float>,
+    rtt_p50_seconds: Family<MonitorCategory, Float>,
+    rtt_p99_seconds: Family<MonitorCategory, Float>,
+    status_writes: Counter,
+    events: Counter,
+}
+
+const CATEGORIES: [Category; 8] = [
+    Category::IntraNode,
+    Category::IntraAz,
+    Category::InterAz,
+    Category::InterVpc,
+    Category::InterRegion,
+    Category::AwsService,
+    Category::Internet,
+    Category::Unclassified,
+];
+
+impl MonitorMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("networkmonitor");
+        registry.register(
+            "healthy",
+            "1 while the network health indicator is Healthy",
+            metrics.healthy.clone(),
+        );
+        registry.register("degraded", "1 while the infrastructure is at fault", metrics.degraded.clone());
+        registry.register(
+            "retransmission_ratio",
+            "Retransmitted / sent segments of the last window",
+            metrics.retransmission_ratio.clone(),
+        );
+        registry.register(
+            "rtt_p50_seconds",
+            "Median round-trip time of the last window",
+            metrics.rtt_p50_seconds.clone(),
+        );
+        registry.register(
+            "rtt_p99_seconds",
+            "99th percentile of the round-trip time of the last window",
+            metrics.rtt_p99_seconds.clone(),
+        );
+        registry.register("status_writes", "Statuses written", metrics.status_writes.clone());
+        registry.register("events", "Events published", metrics.events.clone());
+        metrics
+    }
+
+    pub(super) fn count(&self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::WriteStatus(_) => self.status_writes.inc(),
+                Action::Tell(_) => self.events.inc(),
+            };
+        }
+    }
+
+    pub(super) fn show(&self, key: &Key, status: &NetworkMonitorStatus, observed: &Observed) {
+        let monitor = Monitor { namespace: key.0.clone(), name: key.1.clone() };
+        let is = |indicator| i64::from(status.network_health_indicator == Some(indicator));
+        self.healthy.get_or_create(&monitor).set(is(NetworkHealthIndicator::Healthy));
+        self.degraded.get_or_create(&monitor).set(is(NetworkHealthIndicator::Degraded));
+        let Ok(monitored) = &observed.monitor else { return };
+        let View::Window(view) = &monitored.view else { return };
+        if let Some(ratio) = view.traffic.all.retransmission_ratio() {
+            self.retransmission_ratio.get_or_create(&monitor).set(ratio);
+        }
+        for category in CATEGORIES {
+            let labels = labels(key, category);
+            let totals = view.traffic.by_category.get(&category);
+            let quantile = |q| totals.and_then(|totals| totals.rtt_us.quantile(q));
+            match (quantile(0.5), quantile(0.99)) {
+                (Some(p50), Some(p99)) => {
+                    self.rtt_p50_seconds.get_or_create(&labels).set(seconds(p50));
+                    self.rtt_p99_seconds.get_or_create(&labels).set(seconds(p99));
+                }
+                _ => {
+                    self.rtt_p50_seconds.remove(&labels);
+                    self.rtt_p99_seconds.remove(&labels);
+                }
+            }
+        }
+    }
+
+    /// Drops the series of a monitor that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        let monitor = Monitor { namespace: key.0.clone(), name: key.1.clone() };
+        self.healthy.remove(&monitor);
+        self.degraded.remove(&monitor);
+        self.retransmission_ratio.remove(&monitor);
+        for category in CATEGORIES {
+            let labels = labels(key, category);
+            self.rtt_p50_seconds.remove(&labels);
+            self.rtt_p99_seconds.remove(&labels);
+        }
+    }
+}
+
+fn labels(key: &Key, category: Category) -> MonitorCategory {
+    MonitorCategory { namespace: key.0.clone(), name: key.1.clone(), category: format!("{category:?}") }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a round trip fit 53 bits")]
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}

@@ -1,0 +1,222 @@
+//! NetworkMonitor: observe → desired → plan → apply → status.
+//!
+//! `spec` makes the spec one that can be acted on; `observe` gathers what is known; `status` folds it into the status
+//! that should stand; `plan` compares that with the one that does; `apply` writes. Only `apply` talks to the API server.
+
+mod apply;
+mod components;
+mod conditions;
+mod metrics;
+mod numbers;
+mod observe;
+mod plan;
+mod selection;
+mod spec;
+mod status;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
+mod traffic;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client, Resource};
+use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::apply::{Applier, Target};
+use self::conditions::{ConditionType, Says, Truth};
+use self::metrics::MonitorMetrics;
+use self::numbers::Memory;
+use self::observe::{Clock, Observed, View, late_after, observe};
+use self::plan::{Action, plan};
+use self::spec::ValidSpec;
+use self::subscriptions::{Key, Subscriptions};
+use crate::cluster::Cluster;
+use crate::controllers::agents::Fleet;
+use crate::evaluation::Registry;
+use crate::leader::Leadership;
+use crate::reconcile::{Limits, Loop, Objects, Reconciler};
+use crate::telemetry::Metrics;
+
+pub use self::apply::{ApplyError, FIELD_MANAGER};
+pub use self::metrics::MonitorMetrics as NetworkMonitorMetrics;
+pub use self::spec::Policy;
+
+/// How often what belongs to deleted monitors is forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What the controller stands on.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "kube's Client has no Debug")]
+pub struct Dependencies {
+    pub client: Client,
+    pub cluster: Cluster,
+    pub registry: Registry,
+    pub policy: Policy,
+    pub fleet: watch::Receiver<Fleet>,
+    pub leadership: Leadership,
+    /// Name of this pod.
+    pub instance: String,
+    pub metrics: MonitorMetrics,
+}
+
+/// Reconciles every monitor until `cancel`.
+pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
+    let api = Api::all(dependencies.client.clone());
+    let (subscriptions, woken) = Subscriptions::new(dependencies.registry.clone());
+    let fleet = dependencies.fleet.clone();
+    let applier = Applier::new(
+        dependencies.client.clone(),
+        dependencies.leadership.clone(),
+        dependencies.instance.clone(),
+    );
+    let controller = Loop::new(api);
+    let objects = controller.objects();
+    let reconciler = Arc::new(Monitors { dependencies, applier, subscriptions, memories: Mutex::default() });
+    let housekeeping = keep_house(Arc::clone(&reconciler), objects, fleet);
+    tokio::select! {
+        () = controller.run(Arc::clone(&reconciler), woken, Limits::default(), cancel) => {}
+        () = housekeeping => {}
+    }
+}
+
+/// Wakes the monitors when the fleet changes, and forgets deleted ones.
+async fn keep_house(
+    monitors: Arc<Monitors>,
+    objects: Objects<NetworkMonitor>,
+    mut fleet: watch::Receiver<Fleet>,
+) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            changed = fleet.changed() => match changed {
+                Ok(()) => monitors.subscriptions.wake_all(),
+                // The agents' controller ended: so will this one.
+                Err(_) => std::future::pending().await,
+            },
+            _ = sweep.tick() => monitors.forget_deleted(&objects),
+        }
+    }
+}
+
+struct Monitors {
+    dependencies: Dependencies,
+    applier: Applier,
+    subscriptions: Subscriptions,
+    memories: Mutex<HashMap<Key, Memory>>,
+}
+
+impl Monitors {
+    fn forget_deleted(&self, objects: &Objects<NetworkMonitor>) {
+        let exists = |(namespace, name): &Key| objects.get(&ObjectRef::new(name).within(namespace)).is_some();
+        self.subscriptions.keep_only(exists);
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.retain(|key, _| {
+            let keep = exists(key);
+            if !keep {
+                self.dependencies.metrics.forget(key);
+            }
+            keep
+        });
+    }
+
+    fn observe(&self, monitor: &NetworkMonitor, key: &Key) -> Observed {
+        let now = Timestamp::now();
+        let policy = &self.dependencies.policy;
+        let spec = ValidSpec::new(&monitor.spec, &key.0, policy);
+        let (evaluation, waiting_since) = match &spec {
+            Ok(spec) => self.subscriptions.latest(key, spec.window_seconds, spec.sensitivity, now),
+            Err(_) => (None, now),
+        };
+        let clock = Clock { now, waiting_since, agent_window_seconds: policy.agent_window_seconds };
+        let fleet = self.dependencies.fleet.borrow().clone();
+        let index = self.dependencies.cluster.read();
+        observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock)
+    }
+
+    fn fold(&self, key: &Key, previous: &NetworkMonitorStatus, observed: &Observed) -> NetworkMonitorStatus {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        status::fold(previous, observed, memories.entry(key.clone()).or_default())
+    }
+}
+
+impl Reconciler for Monitors {
+    type Object = NetworkMonitor;
+    type Error = ApplyError;
+
+    async fn reconcile(&self, monitor: &NetworkMonitor) -> Result<Option<Duration>, ApplyError> {
+        let meta = monitor.meta();
+        let (Some(namespace), Some(name)) = (meta.namespace.clone(), meta.name.clone()) else {
+            return Ok(None);
+        };
+        if meta.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
+        let key = (namespace, name);
+        let observed = self.observe(monitor, &key);
+        let previous = monitor.status.clone().unwrap_or_default();
+        let next = self.fold(&key, &previous, &observed);
+        self.dependencies.metrics.show(&key, &next, &observed);
+        let actions = plan(&previous, next);
+        self.dependencies.metrics.count(&actions);
+        let target = Target {
+            namespace: &key.0,
+            name: &key.1,
+            resource_version: meta.resource_version.as_deref(),
+            reference: monitor.object_ref(&()),
+        };
+        self.applier.apply(&target, actions).await?;
+        Ok(next_look(&observed, self.dependencies.policy.agent_window_seconds))
+    }
+
+    /// A monitor that doesn't parse can only have been stored past the CRD (an older or newer version of it).
+    async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
+        let meta = &invalid.metadata;
+        let (Some(namespace), Some(name)) = (meta.namespace.as_deref(), meta.name.as_deref()) else {
+            return Ok(());
+        };
+        let message = format!(
+            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
+            invalid.error
+        );
+        let now = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
+        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
+        let status = NetworkMonitorStatus {
+            observed_generation: meta.generation,
+            conditions: conditions::conditions(&[], says, meta.generation, now),
+            ..NetworkMonitorStatus::default()
+        };
+        let target = Target {
+            namespace,
+            name,
+            resource_version: None,
+            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
+        };
+        tracing::warn!(namespace, name, error = invalid.error, "a NetworkMonitor doesn't parse");
+        self.applier.apply(&target, vec![Action::WriteStatus(Box::new(status))]).await
+    }
+}
+
+/// When to look again though nothing happened: when the next window would be late.
+fn next_look(observed: &Observed, agent_window_seconds: u32) -> Option<Duration> {
+    let monitored = observed.monitor.as_ref().ok()?;
+    let window = monitored.spec.window_seconds;
+    Some(match monitored.view {
+        View::Waiting | View::Window(_) => {
+            late_after(window, agent_window_seconds) + Duration::from_secs(u64::from(window) + 1)
+        }
+        View::NoData { .. } => Duration::from_secs(u64::from(window).max(30)),
+    })
+}
+
+/// The controller's metrics, registered once a process.
+pub fn register(metrics: &Metrics) -> MonitorMetrics {
+    metrics.register(MonitorMetrics::register)
+}

@@ -1,0 +1,133 @@
+//! What a reconcile starts from: plain structs, gathered from what the process already knows. Nothing here asks the API
+//! server.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tidewatch_crds::NetworkMonitor;
+use tidewatch_health::{Config, Verdict, project};
+
+use super::selection::{Selection, Unresolved};
+use super::spec::{SpecError, ValidSpec};
+use super::traffic::TrafficTotals;
+use crate::cluster::Index;
+use crate::controllers::agents::Fleet;
+use crate::evaluation::Evaluation;
+
+/// Everything that the status depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Observed {
+    pub now: Timestamp,
+    pub generation: Option<i64>,
+    pub fleet: Fleet,
+    pub monitor: Result<Monitored, Vec<SpecError>>,
+}
+
+/// What was seen for a valid spec.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Monitored {
+    pub spec: ValidSpec,
+    pub unresolved: Vec<Unresolved>,
+    pub view: View,
+}
+
+/// What the collector has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum View {
+    /// No window has closed yet, and it isn't late either.
+    Waiting,
+    /// A window should have closed and didn't.
+    NoData {
+        last: Option<Timestamp>,
+    },
+    Window(Box<WindowView>),
+}
+
+/// One judged window, as far as the monitor means it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct WindowView {
+    pub start: Timestamp,
+    pub verdict: Verdict,
+    pub traffic: TrafficTotals,
+    /// Nodes that reported this window.
+    pub nodes_reporting: u64,
+    /// Nodes whose agent was ready.
+    pub nodes_ready: u64,
+    /// Connections over the whole cluster.
+    pub connections_seen: u64,
+    pub connections_reported: u64,
+}
+
+/// When a window that doesn't come is missed: after three of them, and the time that the collector waits for stragglers.
+pub(super) fn late_after(window_seconds: u32, agent_window_seconds: u32) -> Duration {
+    const GRACE: u64 = 5;
+    Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + GRACE)
+}
+
+/// Puts together what was seen. `waiting_since` is when this process began to wait for the monitor's windows.
+pub(super) fn observe(
+    monitor: &NetworkMonitor,
+    spec: Result<ValidSpec, Vec<SpecError>>,
+    evaluation: Option<&Evaluation>,
+    index: &Index,
+    fleet: Fleet,
+    clock: Clock,
+) -> Observed {
+    Observed {
+        now: clock.now,
+        generation: monitor.metadata.generation,
+        fleet,
+        monitor: spec.map(|spec| {
+            let (selection, unresolved) = Selection::new(&spec, index);
+            let view = view(&spec, &selection, evaluation, clock);
+            Monitored { spec, unresolved, view }
+        }),
+    }
+}
+
+/// The times that lateness is told by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub now: Timestamp,
+    /// When this process began to wait for windows of this length.
+    pub waiting_since: Timestamp,
+    pub agent_window_seconds: u32,
+}
+
+fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>, clock: Clock) -> View {
+    let late = late_after(spec.window_seconds, clock.agent_window_seconds);
+    let is_late =
+        |since: Timestamp| clock.now.duration_since(since).unsigned_abs() > late && clock.now > since;
+    let Some(evaluation) = evaluation else {
+        return if is_late(clock.waiting_since) { View::NoData { last: None } } else { View::Waiting };
+    };
+    let window = &evaluation.window;
+    let end =
+        window.start.checked_add(Duration::from_secs(u64::from(window.seconds))).unwrap_or(window.start);
+    if is_late(end) {
+        return View::NoData { last: Some(end) };
+    }
+    if window.accounting.is_empty() {
+        // No agent vouches for this window, so it says nothing; agents may just be on their way.
+        return if is_late(clock.waiting_since) {
+            View::NoData { last: Some(window.start) }
+        } else {
+            View::Waiting
+        };
+    }
+    let selected: Vec<_> = window.flows.iter().filter(|flow| selection.selects(flow)).collect();
+    let (connections_seen, connections_reported) = window.connections();
+    View::Window(Box::new(WindowView {
+        start: window.start,
+        verdict: project(
+            &evaluation.verdict,
+            Config { sensitivity: spec.sensitivity },
+            selected.iter().copied(),
+        ),
+        traffic: TrafficTotals::of(selected.iter().copied()),
+        nodes_reporting: window.accounting.len() as u64,
+        nodes_ready: window.expected.len() as u64,
+        connections_seen,
+        connections_reported,
+    }))
+}

@@ -1,0 +1,384 @@
+//! The status, folded from the previous one and what was observed. Pure; folding the same observation twice changes
+//! nothing the second time.
+
+use jiff::Timestamp;
+use tidewatch_crds::NetworkMonitorStatus;
+use tidewatch_crds::network_monitor::{
+    Agents, AttributedTo, Coverage, Degradation, NetworkHealthIndicator, Overview,
+};
+use tidewatch_health::{Attribution, Class, HealthIndicator, Verdict};
+
+use super::components::faulty_component;
+use super::conditions::{ConditionType, Says, Truth, conditions};
+use super::numbers::{Memory, NodeCount, Numbers};
+use super::observe::{Monitored, Observed, View, WindowView};
+use super::spec::SpecError;
+use super::traffic::{percent_text, rtt_text};
+use crate::controllers::agents::Fleet;
+
+/// The status that should stand, given the one that does.
+pub(super) fn fold(
+    previous: &NetworkMonitorStatus,
+    observed: &Observed,
+    memory: &mut Memory,
+) -> NetworkMonitorStatus {
+    let base = NetworkMonitorStatus {
+        observed_generation: observed.generation,
+        agents: Some(Agents { desired: observed.fleet.desired, ready: observed.fleet.ready }),
+        ..NetworkMonitorStatus::default()
+    };
+    match &observed.monitor {
+        Err(errors) => {
+            memory.interrupted();
+            unwatched(base, previous, observed, spec_says(errors))
+        }
+        Ok(monitored) => match &monitored.view {
+            View::Waiting if previous.observed_generation == observed.generation => {
+                waiting(base, previous, observed, monitored)
+            }
+            View::Waiting => unwatched(base, previous, observed, no_window_says(observed, monitored, None)),
+            View::NoData { last } => {
+                memory.interrupted();
+                unwatched(base, previous, observed, no_window_says(observed, monitored, Some(*last)))
+            }
+            View::Window(view) => window(base, previous, observed, monitored, view, memory),
+        },
+    }
+}
+
+/// Nothing can be said of the traffic.
+fn unwatched(
+    base: NetworkMonitorStatus,
+    previous: &NetworkMonitorStatus,
+    observed: &Observed,
+    says: Vec<Says>,
+) -> NetworkMonitorStatus {
+    let expected = u64::try_from(observed.fleet.desired).unwrap_or(0);
+    NetworkMonitorStatus {
+        network_health_indicator: Some(NetworkHealthIndicator::InsufficientData),
+        coverage: Some(Coverage { nodes_expected: expected, ..Coverage::default() }),
+        overview: Some(Overview { coverage: Some(format!("0/{expected}")), ..Overview::default() }),
+        conditions: conditions(&previous.conditions, says, observed.generation, observed.now),
+        ..base
+    }
+}
+
+/// The process just started: what stands stays until the first window, or until that is late.
+fn waiting(
+    base: NetworkMonitorStatus,
+    previous: &NetworkMonitorStatus,
+    observed: &Observed,
+    monitored: &Monitored,
+) -> NetworkMonitorStatus {
+    if previous.traffic.is_empty() && previous.degradation.is_none() {
+        return unwatched(base, previous, observed, no_window_says(observed, monitored, None));
+    }
+    // Counts of agents and endpoints aren't known well either in the first seconds.
+    previous.clone()
+}
+
+fn window(
+    base: NetworkMonitorStatus,
+    previous: &NetworkMonitorStatus,
+    observed: &Observed,
+    monitored: &Monitored,
+    view: &WindowView,
+    memory: &mut Memory,
+) -> NetworkMonitorStatus {
+    let numbers = Numbers::of(&view.traffic);
+    let expected = view.nodes_ready.max(u64::try_from(observed.fleet.desired).unwrap_or(0));
+    let nodes = NodeCount { reporting: view.nodes_reporting, expected };
+    memory.take(view.start, &numbers, nodes, view.connections_seen, view.connections_reported);
+    let candidate = NetworkMonitorStatus {
+        network_health_indicator: Some(indicator(view.verdict.nhi)),
+        degradation: degradation(previous, &view.verdict),
+        traffic: view.traffic.rounded(),
+        coverage: Some(coverage(memory)),
+        numbers_as_of: Some(view.start),
+        conditions: conditions(
+            &previous.conditions,
+            window_says(observed, monitored, &view.verdict),
+            observed.generation,
+            observed.now,
+        ),
+        ..base
+    };
+    let candidate = NetworkMonitorStatus { overview: Some(overview(&candidate, view)), ..candidate };
+    if without_numbers(previous) != without_numbers(&candidate) || memory.numbers_due(previous.numbers_as_of)
+    {
+        if previous.numbers_as_of != candidate.numbers_as_of {
+            memory.wrote(&numbers);
+        }
+        return candidate;
+    }
+    memory.adopt(&numbers);
+    previous.clone()
+}
+
+fn indicator(nhi: HealthIndicator) -> NetworkHealthIndicator {
+    match nhi {
+        HealthIndicator::Healthy => NetworkHealthIndicator::Healthy,
+        HealthIndicator::Degraded => NetworkHealthIndicator::Degraded,
+        HealthIndicator::InsufficientData => NetworkHealthIndicator::InsufficientData,
+    }
+}
+
+fn degradation(previous: &NetworkMonitorStatus, verdict: &Verdict) -> Option<Degradation> {
+    if verdict.components.is_empty() && verdict.nhi != HealthIndicator::Degraded {
+        return None;
+    }
+    let before = previous.degradation.as_ref();
+    let components: Vec<_> = verdict
+        .components
+        .iter()
+        .map(|fault| {
+            let mut component = faulty_component(fault);
+            let same = before.and_then(|d| {
+                d.components.iter().find(|c| c.kind == component.kind && c.name == component.name)
+            });
+            if let Some(same) = same {
+                component.since = component.since.min(same.since);
+            }
+            component
+        })
+        .collect();
+    let first = components.iter().map(|c| c.since).min().unwrap_or(verdict.window_start);
+    Some(Degradation {
+        // An ongoing degradation began when it began, also across a restart of the operator.
+        since: before.map_or(first, |before| before.since.min(first)),
+        attribution: match verdict.attribution {
+            Attribution::Infrastructure => AttributedTo::Infrastructure,
+            Attribution::Workload => AttributedTo::Workload,
+            Attribution::Mixed => AttributedTo::Mixed,
+            Attribution::External => AttributedTo::External,
+            Attribution::None | Attribution::Undetermined => AttributedTo::Undetermined,
+        },
+        summary: verdict.reason.clone(),
+        components,
+    })
+}
+
+fn coverage(memory: &Memory) -> Coverage {
+    let nodes = memory.nodes();
+    let (connections_seen, connections_reported) = memory.connections();
+    Coverage {
+        nodes_reporting: nodes.reporting,
+        nodes_expected: nodes.expected,
+        connections_seen,
+        connections_reported,
+    }
+}
+
+/// How complete the reports are, in steps that a person would tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    Whole,
+    NearlyWhole,
+    Partial,
+    Little,
+}
+
+fn completeness(coverage: &Coverage) -> Completeness {
+    let share = share(coverage);
+    if share >= 0.999 {
+        Completeness::Whole
+    } else if share >= 0.99 {
+        Completeness::NearlyWhole
+    } else if share >= 0.5 {
+        Completeness::Partial
+    } else {
+        Completeness::Little
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
+fn share(coverage: &Coverage) -> f64 {
+    if coverage.connections_seen == 0 {
+        return 1.0;
+    }
+    coverage.connections_reported as f64 / coverage.connections_seen as f64
+}
+
+fn overview(status: &NetworkMonitorStatus, view: &WindowView) -> Overview {
+    let component = status.degradation.as_ref().and_then(|d| {
+        let first = d.components.first()?;
+        let more = d.components.len().saturating_sub(1);
+        Some(if more == 0 { first.name.clone() } else { format!("{} +{more}", first.name) })
+    });
+    let all = &view.traffic.all;
+    Overview {
+        component,
+        rtt_p99: all.rtt_us.quantile(0.99).map(rtt_text),
+        retransmissions: all.retransmission_ratio().map(percent_text),
+        coverage: status.coverage.as_ref().map(|coverage| {
+            let nodes = format!("{}/{}", coverage.nodes_reporting, coverage.nodes_expected);
+            match completeness(coverage) {
+                Completeness::Whole => nodes,
+                _ => format!("{nodes} ({})", percent_text(share(coverage))),
+            }
+        }),
+    }
+}
+
+/// `status` with everything blanked that moves from window to window in a steady state. What is left decides a write at
+/// once; the rest waits for [`Memory::numbers_due`].
+fn without_numbers(status: &NetworkMonitorStatus) -> impl PartialEq + use<> {
+    let components = status.degradation.as_ref().map(|d| {
+        let mut components: Vec<_> =
+            d.components.iter().map(|c| (format!("{:?}/{}", c.kind, c.name), c.class, c.cause)).collect();
+        components.sort_by(|a, b| a.0.cmp(&b.0));
+        (d.since, d.attribution, components)
+    });
+    let coverage = status.coverage.as_ref().map(|c| (c.nodes_reporting, c.nodes_expected, completeness(c)));
+    (
+        (status.observed_generation, status.network_health_indicator, components, coverage),
+        (status.agents, status.traffic.is_empty(), status.conditions.clone()),
+    )
+}
+
+fn spec_says(errors: &[SpecError]) -> Vec<Says> {
+    let reason = errors.first().map_or("InvalidSpec", |error| error.reason.as_str());
+    let message: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let unknown = "nothing is watched while the spec is wrong";
+    vec![
+        Says::new(ConditionType::Ready, Truth::False, reason, message.join("; ")),
+        Says::new(ConditionType::Degraded, Truth::Unknown, reason, unknown),
+        Says::new(ConditionType::WorkloadFault, Truth::Unknown, reason, unknown),
+    ]
+}
+
+/// `missed`: None while the first window isn't late; else the end of the last one that came, if any did.
+fn no_window_says(
+    observed: &Observed,
+    monitored: &Monitored,
+    missed: Option<Option<Timestamp>>,
+) -> Vec<Says> {
+    let window = monitored.spec.window_seconds;
+    let problem = nothing_selected(monitored).or_else(|| agents_missing(&observed.fleet));
+    let (reason, message) = match (problem, missed) {
+        (Some((reason, message)), _) => (reason, message),
+        (None, None) => {
+            ("WaitingForFirstWindow", format!("the first window of {window} s hasn't closed yet"))
+        }
+        (None, Some(None)) => (
+            "NoData",
+            "no window of flow records has closed since the operator started: see the agents' logs"
+                .to_owned(),
+        ),
+        (None, Some(Some(last))) => {
+            let last = Timestamp::from_second(last.as_second()).unwrap_or(last);
+            ("NoData", format!("no window of flow records has closed since {last}: see the agents' logs"))
+        }
+    };
+    let mut says = vec![
+        Says::new(ConditionType::Ready, Truth::Unknown, reason, message.clone()),
+        Says::new(ConditionType::Degraded, Truth::Unknown, reason, message.clone()),
+        Says::new(ConditionType::WorkloadFault, Truth::Unknown, reason, message),
+    ];
+    says.extend(endpoint_says(monitored));
+    says
+}
+
+/// None of the local endpoints names anything that exists: nothing is watched, which heals when something does.
+fn nothing_selected(monitored: &Monitored) -> Option<(&'static str, String)> {
+    let local: Vec<String> = monitored
+        .unresolved
+        .iter()
+        .filter(|missing| missing.path.starts_with("spec.local["))
+        .map(|missing| format!("{}: {}", missing.path, missing.message))
+        .collect();
+    (!local.is_empty() && local.len() >= monitored.spec.local.len())
+        .then(|| ("EndpointsNotFound", local.join("; ")))
+}
+
+fn agents_missing(fleet: &Fleet) -> Option<(&'static str, String)> {
+    if let Some(problem) = &fleet.problem {
+        return Some(("AgentsNotDeployed", problem.clone()));
+    }
+    (fleet.ready == 0)
+        .then(|| ("AgentsNotReady", format!("none of the {} agents is ready yet", fleet.desired)))
+}
+
+fn window_says(observed: &Observed, monitored: &Monitored, verdict: &Verdict) -> Vec<Says> {
+    let deployed = observed.fleet.problem.clone().map(|problem| ("AgentsNotDeployed", problem));
+    let ready = match nothing_selected(monitored).or(deployed) {
+        None => {
+            Says::new(ConditionType::Ready, Truth::True, "Watching", "the selected traffic is being watched")
+        }
+        Some((reason, message)) => Says::new(ConditionType::Ready, Truth::Unknown, reason, message),
+    };
+    let named = |class: Class| {
+        let mut names: Vec<String> = verdict
+            .components
+            .iter()
+            .filter(|fault| fault.class == class)
+            .map(|fault| format!("{} at {}", super::components::cause_text(fault.cause), fault.component))
+            .collect();
+        names.sort();
+        names.join("; ")
+    };
+    let insufficient = verdict.nhi == HealthIndicator::InsufficientData;
+    let too_little = "there was too little traffic to tell";
+    let degraded = match verdict.nhi {
+        HealthIndicator::Degraded => {
+            let components = named(Class::Infrastructure);
+            Says::new(ConditionType::Degraded, Truth::True, "InfrastructureFault", components)
+        }
+        HealthIndicator::Healthy => Says::new(
+            ConditionType::Degraded,
+            Truth::False,
+            "Healthy",
+            "no infrastructure component is at fault",
+        ),
+        HealthIndicator::InsufficientData => {
+            Says::new(ConditionType::Degraded, Truth::Unknown, "InsufficientData", too_little)
+        }
+    };
+    let at_fault = named(Class::Workload);
+    let workload = if !at_fault.is_empty() {
+        Says::new(ConditionType::WorkloadFault, Truth::True, "WorkloadFault", at_fault)
+    } else if insufficient {
+        Says::new(ConditionType::WorkloadFault, Truth::Unknown, "InsufficientData", too_little)
+    } else {
+        Says::new(ConditionType::WorkloadFault, Truth::False, "Healthy", "no service or pod is at fault")
+    };
+    let mut says = vec![ready, degraded, workload];
+    says.extend(endpoint_says(monitored));
+    says
+}
+
+fn endpoint_says(monitored: &Monitored) -> Vec<Says> {
+    let mut says = Vec::new();
+    let unresolved = &monitored.unresolved;
+    says.push(match unresolved.first() {
+        None => Says::new(
+            ConditionType::EndpointsResolved,
+            Truth::True,
+            "AllFound",
+            "every endpoint names something that exists",
+        ),
+        Some(first) => {
+            let sentences: Vec<String> =
+                unresolved.iter().map(|missing| format!("{}: {}", missing.path, missing.message)).collect();
+            Says::new(
+                ConditionType::EndpointsResolved,
+                Truth::False,
+                first.reason.as_str(),
+                sentences.join("; "),
+            )
+        }
+    });
+    if monitored.spec.cloud_watch {
+        says.push(Says::new(
+            ConditionType::Published,
+            Truth::False,
+            "NotSupported",
+            "this version doesn't publish to CloudWatch yet; the rest of the monitor works",
+        ));
+    }
+    says
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

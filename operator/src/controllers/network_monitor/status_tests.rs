@@ -1,0 +1,402 @@
+use proptest::prelude::*;
+use tidewatch_crds::network_monitor::Category;
+use tidewatch_health::Sensitivity;
+use tidewatch_records::FlowWindow;
+
+use super::super::selection::{Unresolved, UnresolvedReason};
+use super::super::spec::{Item, Select, SpecReason, ValidSpec};
+use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
+use super::super::traffic::TrafficTotals;
+use super::*;
+
+fn spec() -> ValidSpec {
+    ValidSpec {
+        boundary: Some("shop".to_owned()),
+        local: vec![],
+        remote: None,
+        window_seconds: 60,
+        sensitivity: Sensitivity::Standard,
+        cloud_watch: false,
+    }
+}
+
+fn observed(now: i64, view: View) -> Observed {
+    Observed {
+        now: at(now),
+        generation: Some(1),
+        fleet: Fleet { desired: 6, ready: 6, problem: None },
+        monitor: Ok(Monitored { spec: spec(), unresolved: vec![], view }),
+    }
+}
+
+fn flows(rtt_us: u64, retransmissions: u64) -> Vec<FlowWindow> {
+    (0..20)
+        .map(|n| {
+            flow().rtt(rtt_us).retransmissions(retransmissions).remote_ip(&format!("198.18.3.{n}")).build()
+        })
+        .collect()
+}
+
+fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
+    let view = WindowView {
+        start: at(start),
+        verdict,
+        traffic: TrafficTotals::of(flows.iter()),
+        nodes_reporting: 6,
+        nodes_ready: 6,
+        connections_seen: 1000,
+        connections_reported: 1000,
+    };
+    observed(start + 63, View::Window(Box::new(view)))
+}
+
+fn usual(start: i64) -> Observed {
+    window_at(start, healthy(at(start)), &flows(500, 0))
+}
+
+fn condition<'a>(status: &'a NetworkMonitorStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+    let condition = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
+    (&condition.status, &condition.reason, &condition.message)
+}
+
+#[test]
+fn the_first_window_fills_the_status() {
+    let status = fold(&NetworkMonitorStatus::default(), &usual(0), &mut Memory::default());
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
+    assert_eq!(status.degradation, None);
+    assert_eq!(status.traffic[0].category, Category::InterAz);
+    assert_eq!(status.traffic[0].flows, 20);
+    let overview = status.overview.as_ref().unwrap();
+    assert_eq!(overview.coverage.as_deref(), Some("6/6"));
+    assert_eq!(overview.retransmissions.as_deref(), Some("0%"));
+    assert_eq!(condition(&status, "Ready").0, "True");
+    assert_eq!(condition(&status, "Degraded").0, "False");
+    assert_eq!(condition(&status, "WorkloadFault").0, "False");
+    assert_eq!(status.observed_generation, Some(1));
+}
+
+#[test]
+fn a_new_monitor_knows_nothing_until_a_window_closes() {
+    let status = fold(&NetworkMonitorStatus::default(), &observed(0, View::Waiting), &mut Memory::default());
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+    assert_eq!(condition(&status, "Ready").1, "WaitingForFirstWindow");
+    assert_eq!(condition(&status, "Ready").0, "Unknown");
+}
+
+#[test]
+fn an_hour_of_steady_traffic_is_written_once() {
+    let mut memory = Memory::default();
+    let mut status = NetworkMonitorStatus::default();
+    let mut writes = 0;
+    for n in 0..60 {
+        // Jitter as real traffic has it: some retransmissions, RTT up to half more.
+        let flows = flows(500 + (n * 37 % 250) as u64, u64::from(n % 7 == 3));
+        let next = fold(&status, &window_at(n * 60, healthy(at(n * 60)), &flows), &mut memory);
+        writes += u32::from(next != status);
+        status = next;
+    }
+    assert_eq!(writes, 1);
+}
+
+#[test]
+fn numbers_that_changed_for_good_are_written_after_a_while_and_once() {
+    let mut memory = Memory::default();
+    let mut status = NetworkMonitorStatus::default();
+    let mut writes = Vec::new();
+    for n in 0..60 {
+        let rtt = if n < 20 { 500 } else { 5000 };
+        let next = fold(&status, &window_at(n * 60, healthy(at(n * 60)), &flows(rtt, 0)), &mut memory);
+        if next != status {
+            writes.push(n);
+        }
+        status = next;
+    }
+    assert_eq!(writes.len(), 2, "{writes:?}");
+    assert!((22..=24).contains(&writes[1]), "{writes:?}");
+    assert!(status.overview.unwrap().rtt_p99.unwrap().starts_with('5'));
+}
+
+#[test]
+fn a_degradation_is_written_at_once_with_the_latest_numbers_and_its_evidence() {
+    let mut memory = Memory::default();
+    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let status = fold(&before, &window_at(60, zone_pair_down(at(60)), &flows(900, 2)), &mut memory);
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::Degraded));
+    let degradation = status.degradation.as_ref().unwrap();
+    assert_eq!(degradation.attribution, AttributedTo::Infrastructure);
+    assert_eq!(degradation.since, at(60));
+    let component = &degradation.components[0];
+    assert_eq!(component.name, "zone-1~zone-2");
+    assert!((component.retransmission_ratio - 0.021).abs() < 1e-9);
+    assert_eq!(status.overview.as_ref().unwrap().component.as_deref(), Some("zone-1~zone-2"));
+    assert_eq!(status.overview.as_ref().unwrap().retransmissions.as_deref(), Some("2%"));
+    assert_eq!(status.numbers_as_of, Some(at(60)));
+    assert_eq!(
+        condition(&status, "Degraded"),
+        ("True", "InfrastructureFault", "packet loss at zone-pair/zone-1~zone-2")
+    );
+    assert_eq!(condition(&status, "Ready").0, "True", "a degraded network doesn't make the monitor unready");
+}
+
+#[test]
+fn a_workload_fault_leaves_the_network_healthy() {
+    let mut memory = Memory::default();
+    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let status = fold(&before, &window_at(60, payments_blocked(at(60)), &flows(500, 0)), &mut memory);
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
+    assert_eq!(status.degradation.as_ref().unwrap().attribution, AttributedTo::Workload);
+    assert_eq!(condition(&status, "Degraded").0, "False");
+    assert_eq!(condition(&status, "WorkloadFault").0, "True");
+}
+
+#[test]
+fn an_ongoing_degradation_keeps_its_beginning_across_a_restart_of_the_operator() {
+    let mut memory = Memory::default();
+    let before = fold(
+        &NetworkMonitorStatus::default(),
+        &window_at(0, zone_pair_down(at(0)), &flows(500, 2)),
+        &mut memory,
+    );
+    let mut restarted = Memory::default();
+    let waiting = fold(&before, &observed(600, View::Waiting), &mut restarted);
+    assert_eq!(waiting, before);
+    // The new process saw it begin only now.
+    let after = fold(&waiting, &window_at(600, zone_pair_down(at(600)), &flows(500, 2)), &mut restarted);
+    assert_eq!(after.degradation.unwrap().since, at(0));
+}
+
+#[test]
+fn numbers_of_a_degradation_that_jitter_are_not_written_each_window() {
+    let mut memory = Memory::default();
+    let mut status = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let mut writes = 0;
+    for n in 1..20 {
+        let mut verdict = zone_pair_down(at(60));
+        verdict.components[0].confidence = 0.9 + 0.005 * n as f64;
+        verdict.reason = format!("packet loss: {n}");
+        let next = fold(&status, &window_at(n * 60, verdict, &flows(500, 2)), &mut memory);
+        writes += u32::from(next != status);
+        status = next;
+    }
+    assert_eq!(writes, 1);
+}
+
+#[test]
+fn without_windows_it_is_never_stale_healthy() {
+    let mut memory = Memory::default();
+    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let gone = observed(400, View::NoData { last: Some(at(60)) });
+    let status = fold(&before, &gone, &mut memory);
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+    assert_eq!(status.overview.as_ref().unwrap().coverage.as_deref(), Some("0/6"));
+    assert_eq!(status.coverage.unwrap().nodes_reporting, 0);
+    assert!(status.traffic.is_empty());
+    assert_eq!(condition(&status, "Ready").1, "NoData");
+    assert_eq!(condition(&status, "Degraded").0, "Unknown");
+    assert_eq!(fold(&status, &gone, &mut memory), status);
+    // And back at once.
+    let back = fold(&status, &usual(420), &mut memory);
+    assert_eq!(back.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
+    assert_eq!(back.coverage.unwrap().nodes_reporting, 6);
+}
+
+#[test]
+fn a_node_that_misses_one_window_is_not_news_and_two_are() {
+    let mut memory = Memory::default();
+    let mut status = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let with_nodes = |start: i64, reporting: u64| {
+        let mut observed = usual(start);
+        if let Ok(Monitored { view: View::Window(view), .. }) = &mut observed.monitor {
+            view.nodes_reporting = reporting;
+        }
+        observed
+    };
+    let mut shown = Vec::new();
+    for (n, reporting) in [6, 5, 6, 5, 5, 5, 6, 6].into_iter().enumerate() {
+        status = fold(&status, &with_nodes(60 * (n as i64 + 1), reporting), &mut memory);
+        shown.push(status.coverage.unwrap().nodes_reporting);
+    }
+    assert_eq!(shown, [6, 6, 6, 6, 5, 5, 5, 6]);
+}
+
+#[test]
+fn lost_connections_are_shown_for_ten_minutes() {
+    let mut memory = Memory::default();
+    let mut status = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let mut shown = Vec::new();
+    for n in 1..=14 {
+        let mut observed = usual(n * 60);
+        if let Ok(Monitored { view: View::Window(view), .. }) = &mut observed.monitor
+            && n == 2
+        {
+            view.connections_reported = 500;
+        }
+        status = fold(&status, &observed, &mut memory);
+        shown.push(status.overview.as_ref().unwrap().coverage.clone().unwrap() != "6/6");
+    }
+    assert!(!shown[0] && shown[1] && shown[9] && !shown[13], "{shown:?}");
+}
+
+#[test]
+fn a_wrong_spec_is_unready_and_says_all_that_is_wrong() {
+    let error = |path: &str| SpecError {
+        path: path.to_owned(),
+        reason: SpecReason::NamespaceNotAllowed,
+        message: "write something else".to_owned(),
+    };
+    let observed = Observed {
+        now: at(0),
+        generation: Some(2),
+        fleet: Fleet::default(),
+        monitor: Err(vec![error("spec.local[0]"), error("spec.local[1]")]),
+    };
+    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut Memory::default());
+    let status = fold(&before, &observed, &mut Memory::default());
+    assert_eq!(
+        condition(&status, "Ready"),
+        (
+            "False",
+            "NamespaceNotAllowed",
+            "spec.local[0]: write something else; spec.local[1]: write something else"
+        )
+    );
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+    assert_eq!(status.observed_generation, Some(2));
+}
+
+fn with_unknown_zone(local_items: usize) -> Observed {
+    let item = |n: usize| Item { path: format!("spec.local[{n}]"), select: Select::Zone("z".to_owned()) };
+    let mut observed = usual(0);
+    if let Ok(monitored) = &mut observed.monitor {
+        monitored.spec.local = (0..local_items).map(item).collect();
+        monitored.unresolved = vec![Unresolved {
+            path: "spec.local[0].zone".to_owned(),
+            reason: UnresolvedReason::UnknownZone,
+            message: "no node is in zone zone-9; known zones: zone-1".to_owned(),
+        }];
+    }
+    observed
+}
+
+const UNKNOWN_ZONE: &str = "spec.local[0].zone: no node is in zone zone-9; known zones: zone-1";
+
+#[test]
+fn an_endpoint_that_nothing_answers_to_has_its_condition_and_leaves_the_rest_watched() {
+    let status = fold(&NetworkMonitorStatus::default(), &with_unknown_zone(2), &mut Memory::default());
+    assert_eq!(condition(&status, "EndpointsResolved"), ("False", "UnknownZone", UNKNOWN_ZONE));
+    assert_eq!(condition(&status, "Ready").0, "True");
+}
+
+#[test]
+fn a_monitor_none_of_whose_local_endpoints_exists_is_not_ready_yet() {
+    let status = fold(&NetworkMonitorStatus::default(), &with_unknown_zone(1), &mut Memory::default());
+    assert_eq!(condition(&status, "Ready"), ("Unknown", "EndpointsNotFound", UNKNOWN_ZONE));
+}
+
+#[test]
+fn agents_that_are_not_there_are_the_reason_for_no_data() {
+    let mut waiting = observed(0, View::Waiting);
+    waiting.fleet = Fleet { desired: 6, ready: 0, problem: None };
+    let status = fold(&NetworkMonitorStatus::default(), &waiting, &mut Memory::default());
+    assert_eq!(condition(&status, "Ready").1, "AgentsNotReady");
+    waiting.fleet.problem = Some("ConfigMap is missing".to_owned());
+    let status = fold(&status, &waiting, &mut Memory::default());
+    assert_eq!(condition(&status, "Ready"), ("Unknown", "AgentsNotDeployed", "ConfigMap is missing"));
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_its_status_changes() {
+    let mut memory = Memory::default();
+    let time = |status: &NetworkMonitorStatus| {
+        status.conditions.iter().find(|c| c.type_ == "Degraded").unwrap().last_transition_time.0
+    };
+    let first = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
+    let workload = fold(&first, &window_at(60, payments_blocked(at(60)), &flows(500, 0)), &mut memory);
+    assert_eq!(time(&first), time(&workload));
+    let degraded = fold(&workload, &window_at(120, zone_pair_down(at(120)), &flows(500, 2)), &mut memory);
+    assert_eq!(time(&degraded), at(183));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Healthy { rtt: u64, lost: u64 },
+    Degraded,
+    Blocked,
+    NoData,
+    Waiting,
+    WrongSpec,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (100_u64..100_000, 0_u64..5).prop_map(|(rtt, lost)| Step::Healthy { rtt, lost }),
+        Just(Step::Degraded),
+        Just(Step::Blocked),
+        Just(Step::NoData),
+        Just(Step::Waiting),
+        Just(Step::WrongSpec),
+    ]
+}
+
+fn observe_step(step: &Step, start: i64) -> Observed {
+    match step {
+        Step::Healthy { rtt, lost } => window_at(start, healthy(at(start)), &flows(*rtt, *lost)),
+        Step::Degraded => window_at(start, zone_pair_down(at(start)), &flows(900, 2)),
+        Step::Blocked => window_at(start, payments_blocked(at(start)), &flows(500, 0)),
+        Step::NoData => observed(start, View::NoData { last: None }),
+        Step::Waiting => observed(start, View::Waiting),
+        Step::WrongSpec => Observed {
+            monitor: Err(vec![SpecError {
+                path: "spec".to_owned(),
+                reason: SpecReason::InvalidSpec,
+                message: "wrong".to_owned(),
+            }]),
+            ..observed(start, View::Waiting)
+        },
+    }
+}
+
+proptest! {
+    /// Whatever came before, and however late the second look is: the same observation writes nothing twice.
+    #[test]
+    fn folding_the_same_observation_twice_writes_nothing(steps in prop::collection::vec(step(), 1..25)) {
+        let mut memory = Memory::default();
+        let mut status = NetworkMonitorStatus::default();
+        for (n, step) in steps.iter().enumerate() {
+            let observed = observe_step(step, n as i64 * 60);
+            status = fold(&status, &observed, &mut memory);
+            let later = Observed { now: at(n as i64 * 60 + 90), ..observed };
+            let again = fold(&status, &later, &mut memory);
+            prop_assert_eq!(&again, &status);
+        }
+    }
+
+    /// What is written survives the API server: serialised and read back it is the same, so no difference is imagined.
+    #[test]
+    fn a_status_reads_back_as_it_was_written(steps in prop::collection::vec(step(), 1..6)) {
+        let mut memory = Memory::default();
+        let mut status = NetworkMonitorStatus::default();
+        for (n, step) in steps.iter().enumerate() {
+            status = fold(&status, &observe_step(step, n as i64 * 60), &mut memory);
+            let read: NetworkMonitorStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
+            prop_assert_eq!(&read, &status);
+        }
+    }
+
+    /// Degraded is said only of the infrastructure, and never without data.
+    #[test]
+    fn the_indicator_and_the_conditions_agree(steps in prop::collection::vec(step(), 1..25)) {
+        let mut memory = Memory::default();
+        let mut status = NetworkMonitorStatus::default();
+        for (n, step) in steps.iter().enumerate() {
+            status = fold(&status, &observe_step(step, n as i64 * 60), &mut memory);
+            let degraded = condition(&status, "Degraded").0;
+            let expected = match status.network_health_indicator {
+                Some(NetworkHealthIndicator::Degraded) => "True",
+                Some(NetworkHealthIndicator::Healthy) => "False",
+                _ => "Unknown",
+            };
+            prop_assert_eq!(degraded, expected);
+        }
+    }
+}

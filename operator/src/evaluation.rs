@@ -1,0 +1,241 @@
+//! Who wants which evaluation windows, and the engines that judge them: one for each (length, sensitivity) in use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Unit;
+use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
+use tidewatch_records::{Accounting, FlowWindow, Name};
+use tokio::sync::{mpsc, watch};
+
+/// Baselines take long to learn: what nobody wants any more is kept for this long, in case someone does again (an
+/// object that is replaced, a reconcile that starts over).
+const LINGER: SignedDuration = SignedDuration::from_mins(5);
+
+/// Closed windows that may wait for a slow engine; more are dropped, and counted.
+const QUEUE: usize = 4;
+
+/// A closed evaluation window of the whole cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterWindow {
+    pub start: Timestamp,
+    pub seconds: u32,
+    /// Resolved.
+    pub flows: Vec<FlowWindow>,
+    /// What each node's agent saw, summed over its windows in this one: `window_start` is this window's, and
+    /// `window_seconds` is how much of this window the node has reported. A node that reported nothing is absent.
+    pub accounting: BTreeMap<Name, Accounting>,
+    /// Nodes whose agent was ready at the close.
+    pub expected: BTreeSet<Name>,
+}
+
+impl ClusterWindow {
+    /// Connections seen and reported over all nodes that reported.
+    pub fn connections(&self) -> (u64, u64) {
+        self.accounting.values().fold((0, 0), |(seen, reported), a| (seen + a.seen, reported + a.reported))
+    }
+}
+
+/// A judged window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    pub window: Arc<ClusterWindow>,
+    pub verdict: Verdict,
+}
+
+/// The latest evaluation of one (length, sensitivity); `None` until the first window closed.
+pub type Evaluations = watch::Receiver<Option<Arc<Evaluation>>>;
+
+/// Judges windows, one after the other, remembering what it needs.
+type Judge = Box<dyn FnMut(&ClusterWindow) -> Verdict + Send>;
+type MakeJudge = dyn Fn(Sensitivity) -> Judge + Send + Sync;
+
+/// What evaluation counts. Cheap to clone; all clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    seconds: Histogram,
+    dropped: Counter,
+    panics: Counter,
+    engines: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            seconds: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
+            dropped: Counter::default(),
+            panics: Counter::default(),
+            engines: Gauge::default(),
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn register(&self, to: &mut prometheus_client::registry::Registry) {
+        let to = to.sub_registry_with_prefix("evaluation");
+        to.register_with_unit("duration", "Time to judge one window", Unit::Seconds, self.seconds.clone());
+        to.register(
+            "windows_dropped",
+            "Windows not judged since the engine was behind",
+            self.dropped.clone(),
+        );
+        to.register("panics", "Engines that panicked, and lost their baselines", self.panics.clone());
+        to.register(
+            "engines",
+            "Engines: distinct window lengths and sensitivities in use",
+            self.engines.clone(),
+        );
+    }
+}
+
+struct Entry {
+    evaluations: watch::Sender<Option<Arc<Evaluation>>>,
+    /// To its worker, which starts with the first window and ends when this is dropped.
+    windows: Option<mpsc::Sender<Arc<ClusterWindow>>>,
+    unwanted_since: Option<Timestamp>,
+}
+
+/// Cheap to clone; all clones are one registry.
+#[derive(Clone)]
+pub struct Registry {
+    entries: Arc<Mutex<BTreeMap<(u32, Sensitivity), Entry>>>,
+    make_judge: Arc<MakeJudge>,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("wanted", &self.lock().keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(Metrics::default())
+    }
+}
+
+impl Registry {
+    pub fn new(metrics: Metrics) -> Self {
+        let make_judge = |sensitivity| -> Judge {
+            // The place to resume from the memory that a predecessor saved (`Engine::memory`).
+            let mut engine = Engine::new(Config { sensitivity });
+            Box::new(move |window: &ClusterWindow| {
+                engine.evaluate(&Window {
+                    start: window.start,
+                    seconds: window.seconds,
+                    flows: &window.flows,
+                })
+            })
+        };
+        Self { metrics, ..Self::with_judges(Arc::new(make_judge)) }
+    }
+
+    fn with_judges(make_judge: Arc<MakeJudge>) -> Self {
+        Self { entries: Arc::default(), make_judge, metrics: Metrics::default() }
+    }
+
+    /// Asks for evaluations of windows of `window_seconds`, judged at `sensitivity`, until the last receiver (or clone
+    /// of it) is dropped. The baselines that were learned for it go with it a few minutes later, so hold on to it.
+    pub fn want(&self, window_seconds: u32, sensitivity: Sensitivity) -> Evaluations {
+        let mut entries = self.lock();
+        let entry = entries.entry((window_seconds, sensitivity)).or_insert_with(|| Entry {
+            evaluations: watch::Sender::new(None),
+            windows: None,
+            unwanted_since: None,
+        });
+        entry.evaluations.subscribe()
+    }
+
+    /// The window lengths wanted at `now`. Forgets what has been unwanted for long.
+    pub(crate) fn lengths(&self, now: Timestamp) -> BTreeSet<u32> {
+        let mut entries = self.lock();
+        entries.retain(|_, entry| {
+            if entry.evaluations.receiver_count() > 0 {
+                entry.unwanted_since = None;
+                return true;
+            }
+            now.duration_since(*entry.unwanted_since.get_or_insert(now)) < LINGER
+        });
+        self.metrics.engines.set(i64::try_from(entries.len()).unwrap_or(i64::MAX));
+        entries.keys().map(|(seconds, _)| *seconds).collect()
+    }
+
+    /// Has `window` judged by every engine of its length.
+    pub(crate) fn publish(&self, window: Arc<ClusterWindow>) {
+        let mut entries = self.lock();
+        for ((seconds, sensitivity), entry) in entries.iter_mut() {
+            if *seconds != window.seconds {
+                continue;
+            }
+            let windows = entry.windows.get_or_insert_with(|| {
+                let (to_worker, windows) = mpsc::channel(QUEUE);
+                let worker = Worker {
+                    make_judge: self.make_judge.clone(),
+                    sensitivity: *sensitivity,
+                    evaluations: entry.evaluations.clone(),
+                    metrics: self.metrics.clone(),
+                };
+                tokio::spawn(worker.run(windows));
+                to_worker
+            });
+            if windows.try_send(window.clone()).is_err() {
+                self.metrics.dropped.inc();
+                tracing::warn!(start = %window.start, seconds, ?sensitivity, "a window is not judged: the engine is behind");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u32, Sensitivity), Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs one engine.
+struct Worker {
+    make_judge: Arc<MakeJudge>,
+    sensitivity: Sensitivity,
+    evaluations: watch::Sender<Option<Arc<Evaluation>>>,
+    metrics: Metrics,
+}
+
+impl Worker {
+    async fn run(self, mut windows: mpsc::Receiver<Arc<ClusterWindow>>) {
+        let mut judge = None;
+        while let Some(window) = windows.recv().await {
+            let mut judging = judge.take().unwrap_or_else(|| (self.make_judge)(self.sensitivity));
+            let judged = window.clone();
+            let began = std::time::Instant::now();
+            let result = tokio::task::spawn_blocking(move || {
+                let verdict = judging(&judged);
+                (judging, verdict)
+            })
+            .await;
+            self.metrics.seconds.observe(began.elapsed().as_secs_f64());
+            match result {
+                Ok((judging, verdict)) => {
+                    judge = Some(judging);
+                    self.evaluations.send_replace(Some(Arc::new(Evaluation { window, verdict })));
+                }
+                Err(error) => {
+                    self.metrics.panics.inc();
+                    tracing::error!(
+                        %error, start = %window.start, seconds = window.seconds, sensitivity = ?self.sensitivity,
+                        "the engine panicked; it starts afresh with the next window"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "evaluation_tests.rs"]
+mod tests;

@@ -1,0 +1,17 @@
+//! The `tidewatch` binary's library: controllers, collector, and what they stand on.
+//! Arrows point one way: run → controllers → {collector, cluster, evaluation, reconcile} → {health, records, crds}.
+
+#![forbid(unsafe_code)]
+
+pub mod analyze;
+pub mod backoff;
+pub mod cluster;
+pub mod collector;
+pub mod config;
+pub mod controllers;
+pub mod evaluation;
+pub mod leader;
+pub mod reconcile;
+pub mod run;
+pub mod server;
+pub mod telemetry;

@@ -1,0 +1,49 @@
+//! `tidewatch`: `operator` runs in the cluster, `analyze` judges recorded flow windows on any machine.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tidewatch::{analyze, config};
+
+/// Says whether a Kubernetes cluster's traffic is degraded, and whether that is the network's fault
+#[derive(Debug, Parser)]
+#[command(name = "tidewatch", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Operator(Box<config::Args>),
+    Analyze(analyze::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Operator(args) => operator(*args),
+        Command::Analyze(args) => analyze::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidewatch: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn operator(args: config::Args) -> anyhow::Result<()> {
+    // The one provider of the process: the API client, the collector's TLS and its certificates all use it.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a crypto provider is installed already"))?;
+    // Two threads: the collector and the controllers are I/O, and each thread costs an allocator arena.
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the async runtime")?
+        .block_on(tidewatch::run::run(args))
+}

@@ -1,0 +1,270 @@
+//! The operator: waits until it leads, then runs the watches, the collector and the controllers for as long as it does.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::{Cluster, Remotes, WatchConfig};
+use crate::collector::{self, Collector};
+use crate::config::Args;
+use crate::controllers::agents::{self, Fleet};
+use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
+use crate::evaluation::Registry;
+use crate::leader::{Candidate, Held, Leadership, Timing};
+use crate::server::{self, Readiness};
+use crate::telemetry::{self, Metrics};
+
+/// Name of the Lease.
+const LEASE: &str = "tidewatch-operator";
+/// How often the Service is made to point here again.
+const ENDPOINT_CHECK: Duration = Duration::from_secs(60);
+/// How long the leader's tasks may take to end.
+const WIND_DOWN: Duration = Duration::from_secs(4);
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    telemetry::install_logs(&args.log_level, args.log_format)?;
+    let stop = stop_on_signal()?;
+    let operator = Operator::new(args).await?;
+    let metrics = operator.metrics.clone();
+    server::start(operator.args.http_listen, metrics, operator.readiness.clone(), stop.clone()).await?;
+    operator.serve(&stop).await
+}
+
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    Ok(stop)
+}
+
+struct Operator {
+    args: Args,
+    client: Client,
+    policy: Policy,
+    remotes: Remotes,
+    metrics: Metrics,
+    monitor_metrics: NetworkMonitorMetrics,
+    collector_metrics: collector::Metrics,
+    readiness: Readiness,
+}
+
+impl Operator {
+    async fn new(args: Args) -> anyhow::Result<Self> {
+        let policy = args.policy()?;
+        let remotes = args.load_remotes()?;
+        let config = kube::Config::infer().await.context("find the API server")?;
+        let client = Client::try_from(config).context("set up the API client")?;
+        let metrics = Metrics::default();
+        let monitor_metrics = network_monitor::register(&metrics);
+        let collector_metrics = collector::Metrics::default();
+        metrics.register(|registry| collector_metrics.register(registry));
+        let readiness = Readiness::default();
+        Ok(Self { args, client, policy, remotes, metrics, monitor_metrics, collector_metrics, readiness })
+    }
+
+    /// Leads whenever it can, until `stop`.
+    async fn serve(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        self.wait_for_api_server(stop).await;
+        let candidate = Candidate {
+            namespace: self.args.namespace.clone(),
+            lease: LEASE.to_owned(),
+            owner: agents::TEMPLATE_CONFIG_MAP.to_owned(),
+            identity: format!("{}_{:08x}", self.args.instance(), process_tag()),
+            timing: Timing::default(),
+        };
+        while !stop.is_cancelled() {
+            tracing::info!(identity = candidate.identity, "waiting for the lease");
+            let Some(held) = candidate.acquire(&self.client, stop).await else { break };
+            tracing::info!(identity = candidate.identity, "leading");
+            let still_ours = self.lead(&candidate, held, stop).await;
+            if let Some(held) = still_ours {
+                candidate.release(&self.client, held).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ready means that the API server answers: a standby is as ready as the leader.
+    async fn wait_for_api_server(&self, stop: &CancellationToken) {
+        let mut said = false;
+        loop {
+            match tokio::time::timeout(Duration::from_secs(5), self.client.apiserver_version()).await {
+                Ok(Ok(version)) => {
+                    tracing::info!(version = version.git_version, "the API server answers");
+                    self.readiness.set(true);
+                    return;
+                }
+                Ok(Err(error)) if !said => tracing::warn!(%error, "the API server doesn't answer yet"),
+                Err(_) if !said => tracing::warn!("the API server doesn't answer yet"),
+                _ => {}
+            }
+            said = true;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One term. Returns the lease if it is ours still, with all that wrote under it ended.
+    async fn lead(&self, candidate: &Candidate, mut held: Held, stop: &CancellationToken) -> Option<Held> {
+        let leadership = Leadership { lost: CancellationToken::new() };
+        // Ends the term's tasks, for whichever reason.
+        let end = leadership.lost.child_token();
+        let mut tasks = JoinSet::new();
+        self.start(&leadership, &end, &mut tasks);
+        let keeping = candidate.keep(&self.client, &mut held, &leadership, stop);
+        tokio::select! {
+            () = keeping => {}
+            ended = tasks.join_next() => report(ended),
+        }
+        end.cancel();
+        // The lease is renewed no more: all must end before it runs out.
+        let wound_down = tokio::time::timeout(WIND_DOWN, async {
+            while let Some(ended) = tasks.join_next().await {
+                report(Some(ended));
+            }
+        });
+        if wound_down.await.is_err() {
+            tracing::warn!("ending tasks that didn't end by themselves");
+            tasks.shutdown().await;
+        }
+        let lost = leadership.lost.is_cancelled();
+        leadership.lost.cancel();
+        (!lost).then_some(held)
+    }
+
+    fn start(
+        &self,
+        leadership: &Leadership,
+        end: &CancellationToken,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+    ) {
+        let (client, namespace) = (self.client.clone(), self.args.namespace.clone());
+        let cluster = Cluster::default();
+        let registry = Registry::new(self.collector_metrics.evaluation.clone());
+        let (fleet, fleet_seen) = watch::channel(Fleet::default());
+
+        let watching = WatchConfig {
+            namespace: namespace.clone(),
+            agent_service_account: self.args.agent_service_account.clone(),
+        };
+        let watches = crate::cluster::watch(client.clone(), watching, cluster.clone(), end.clone());
+        tasks.spawn(async move {
+            watches.await;
+            Ok(())
+        });
+
+        tasks.spawn(collect(
+            client.clone(),
+            self.collector_config(),
+            self.args.pod_ip,
+            cluster.clone(),
+            registry.clone(),
+            end.clone(),
+        ));
+
+        let agents = agents::run(client.clone(), namespace, fleet, leadership.clone(), end.clone());
+        tasks.spawn(async move {
+            agents.await;
+            Ok(())
+        });
+
+        let dependencies = network_monitor::Dependencies {
+            client,
+            cluster: cluster.clone(),
+            registry,
+            policy: self.policy.clone(),
+            fleet: fleet_seen,
+            leadership: leadership.clone(),
+            instance: self.args.instance(),
+            metrics: self.monitor_metrics.clone(),
+        };
+        let end = end.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = cluster.synced() => {}
+                () = end.cancelled() => return Ok(()),
+            }
+            network_monitor::run(dependencies, end).await;
+            Ok(())
+        });
+    }
+
+    fn collector_config(&self) -> collector::Config {
+        collector::Config {
+            listen: self.args.collector_listen,
+            namespace: self.args.namespace.clone(),
+            agent_service_account: self.args.agent_service_account.clone(),
+            agent_window: self.args.agent_window,
+            remotes: self.remotes.clone(),
+            limits: collector::Limits::default(),
+            metrics: self.collector_metrics.clone(),
+        }
+    }
+}
+
+/// Runs the collector, and keeps the agents' Service pointed at it.
+async fn collect(
+    client: Client,
+    config: collector::Config,
+    pod_ip: Option<IpAddr>,
+    cluster: Cluster,
+    registry: Registry,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
+    let namespace = config.namespace.clone();
+    let collector = Collector::start(client.clone(), config, cluster, registry, end.clone())
+        .await
+        .context("start the collector")?;
+    let port = collector.address().port();
+    if pod_ip.is_none() {
+        tracing::warn!("TIDEWATCH_POD_IP isn't set: the Service tidewatch-collector isn't pointed here");
+    }
+    let mut check = tokio::time::interval(ENDPOINT_CHECK);
+    loop {
+        tokio::select! {
+            () = end.cancelled() => break,
+            _ = check.tick() => {}
+        }
+        let Some(pod_ip) = pod_ip else { continue };
+        if let Err(error) = collector::publish_endpoint(&client, &namespace, pod_ip, port).await {
+            tracing::warn!(%error, "couldn't point the Service tidewatch-collector here; trying again in a minute");
+        }
+    }
+    collector.ended().await;
+    Ok(())
+}
+
+fn report(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) {
+    match ended {
+        Some(Ok(Err(error))) => {
+            tracing::error!(error = format!("{error:#}"), "a part of the operator failed")
+        }
+        Some(Err(error)) if error.is_panic() => tracing::error!(%error, "a part of the operator panicked"),
+        _ => {}
+    }
+}
+
+/// Tells this process from its predecessors in the same pod.
+fn process_tag() -> u32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 32 bits")]
+    let tag = (crate::backoff::jitter() * f64::from(u32::MAX)) as u32;
+    tag
+}

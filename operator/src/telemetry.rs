@@ -1,0 +1,64 @@
+//! Logs and metrics of the operator itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line, for log stores
+    Json,
+    /// For people
+    Pretty,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "log level {level:?}: {source}; write error, warn, info, debug or trace, or filters such as info,tidewatch=debug"
+    )]
+    Filter { level: String, source: tracing_subscriber::filter::ParseError },
+    #[error("logs are set up already: {0}")]
+    Installed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Sends the process's logs to standard error.
+pub fn install_logs(level: &str, format: LogFormat) -> Result<(), Error> {
+    let filter =
+        EnvFilter::try_new(level).map_err(|source| Error::Filter { level: level.to_owned(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Pretty => builder.try_init(),
+    }
+    .map_err(Error::Installed)
+}
+
+/// The process's metrics. Cheap to clone; all clones are one registry.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { registry: Arc::new(Mutex::new(Registry::with_prefix("tidewatch"))) }
+    }
+}
+
+impl Metrics {
+    /// Lets `register` add metrics.
+    pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The OpenMetrics text.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(text)
+    }
+}
