@@ -215,13 +215,26 @@ fn stands(
             known += usize::from(channel.is_known(cell, candidate.column));
             all += 1;
         }
-        return 2 * known >= all;
+        return 2 * known >= all && !is_one_address(candidate, cells, space, supports);
     }
     let crossing = members(candidate.number, candidate.ways, space).filter_map(|cell| {
         let support = supports.get(cell)?.get(candidate.column.index())?;
         Some((*cells.get(cell)?, f64::from(*support), channel.power(cell, candidate.column)))
     });
     Breadth::of(crossing).is_of_infrastructure(candidate.column)
+}
+
+/// Whether the internet as a whole would be blamed for what one address does.
+fn is_one_address(candidate: &Candidate, cells: &[&Cell], space: &Space, supports: &[Support<f32>]) -> bool {
+    if candidate.component != Component::Internet {
+        return false;
+    }
+    let mut hurt = members(candidate.number, candidate.ways, space).filter_map(|cell| {
+        let support = supports.get(cell)?.get(candidate.column.index())?;
+        (*support > 0.0).then_some(cells.get(cell)?.flow.remote)
+    });
+    let first = hurt.next();
+    hurt.all(|remote| Some(remote) == first)
 }
 
 fn members(number: usize, ways: Ways, space: &Space) -> impl Iterator<Item = usize> + '_ {

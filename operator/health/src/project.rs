@@ -81,8 +81,8 @@ fn crosses(component: &ComponentId, flow: &FlowWindow) -> bool {
             far.service.as_deref().and_then(|service| service.strip_prefix("aws/")) == Some(name.as_str())
         }
         ComponentId::Internet(name) => {
-            let outside =
-                matches!(far.kind, Some(EndpointKind::Internet | EndpointKind::Vpc | EndpointKind::Aws));
+            // An AWS service is a component of its own.
+            let outside = matches!(far.kind, Some(EndpointKind::Internet | EndpointKind::Vpc));
             outside && (name == ANYWHERE || far.ip.to_string() == *name)
         }
     }

@@ -139,10 +139,10 @@ impl Lookup<'_> {
             }
             None => endpoint.kind = Some(EndpointKind::Internet),
         }
-        // A Service may have backends outside the cluster, by an EndpointSlice of its owner's.
+        // A Service may have backends that are no pods, by an EndpointSlice of its owner's; the apiserver has.
         if let Some(service) = self.index.service_behind(ip, endpoint.port, None, self.from) {
             endpoint.service = Some(service.clone());
-            if endpoint.kind == Some(EndpointKind::Unknown) {
+            if matches!(endpoint.kind, Some(EndpointKind::Unknown | EndpointKind::Internet)) {
                 endpoint.kind = Some(EndpointKind::Service);
             }
         }

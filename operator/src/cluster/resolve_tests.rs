@@ -94,7 +94,7 @@ fn index() -> Index {
         slice("payments", &[8080], &[("198.18.2.20", Some(2))]),
         slice("admin", &[9090], &[("198.18.2.20", Some(2))]),
         slice("proxy", &[3128], &[("198.18.201.3", Some(3))]),
-        slice("db", &[5432], &[("10.50.0.5", None)]),
+        slice("db", &[5432], &[("10.50.0.5", None), ("93.184.216.40", None)]),
     ] {
         index.apply(fact, at(0));
     }
@@ -175,6 +175,7 @@ fn every_kind_of_remote_is_named() {
         ("198.18.201.1", 10250, "node - - node-a zone-1 INTRA_NODE"),
         ("198.19.0.20", 80, "service - shop/payments - - UNCLASSIFIED"),
         ("10.50.0.5", 5432, "service - shop/db - - UNCLASSIFIED"),
+        ("93.184.216.40", 5432, "service - shop/db - - UNCLASSIFIED"),
         ("198.19.255.7", 443, "aws - aws/dynamodb - - AWS_SERVICE"),
         ("10.20.1.1", 443, "vpc - - - - INTER_VPC"),
         ("10.30.1.1", 443, "vpc - - - zone-2 INTER_AZ"),
