@@ -3,6 +3,7 @@
 //!
 //! etcd and kube-apiserver run on loopback, without root; their binaries are those of the lab (`make tools`).
 
+mod anomaly_alarm;
 mod control_plane;
 
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ fn manifest(spec: &str) -> String {
     )
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
