@@ -224,17 +224,17 @@ pub struct ActionsSpec {
     /// When the state becomes ALARM; at most five.
     #[serde(default)]
     #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
     pub alarm: Vec<String>,
     /// When the state becomes OK; at most five.
     #[serde(default)]
     #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
     pub ok: Vec<String>,
     /// When the state becomes INSUFFICIENT_DATA; at most five.
     #[serde(default)]
     #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
     pub insufficient_data: Vec<String>,
 }
 

@@ -47,6 +47,10 @@ pub struct AnomalyAlarmStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub resources: Vec<Resource>,
+    /// Keys of the tags that the operator set from `tags`; it removes no others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub tag_keys: Vec<String>,
     /// How often the state is read from AWS, such as 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_every: Option<String>,

@@ -65,7 +65,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     (
         "dimensions as AWS lists them",
         &["metric: {cloudWatch: {namespace: A, metricName: B, dimensions: [{name: c, value: d}]}}", "BAND"],
-        "must be of type object",
+        "unknown field \"spec.metric.cloudWatch.dimensions[0].name\"",
     ),
     (
         "a statistic in small letters",

@@ -9,7 +9,7 @@ mod reader;
 mod sdk;
 pub mod types;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,8 +70,12 @@ pub struct Aws {
     cancel: CancellationToken,
 }
 
-/// The SDK's configuration from the environment: AWS_REGION, IRSA, Pod Identity, AWS_ENDPOINT_URL and so on.
-pub async fn load_config(region: Option<String>) -> SdkConfig {
+/// The SDK's configuration from the environment: AWS_REGION, IRSA, Pod Identity, AWS_ENDPOINT_URL and so on. Nothing is
+/// asked for anything where AWS isn't `enabled`.
+pub async fn load_config(region: Option<String>, enabled: bool) -> SdkConfig {
+    if !enabled {
+        return SdkConfig::builder().build();
+    }
     let loader =
         aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
             TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(CALL).build(),
@@ -121,6 +125,24 @@ impl Aws {
                 Connection { cloudwatch, reader }
             })
             .clone()
+    }
+
+    /// `object` has only these alarms, in `scope`: nothing else is read for it any more.
+    pub fn keep_only(&self, object: &str, scope: &Scope, names: &BTreeSet<String>) {
+        for (there, connection) in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if there == scope {
+                connection.reader.forget(object, names);
+            } else {
+                connection.reader.forget(object, &BTreeSet::new());
+            }
+        }
+    }
+
+    /// `object` is gone.
+    pub fn forget(&self, object: &str) {
+        for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            connection.reader.forget(object, &BTreeSet::new());
+        }
     }
 
     fn existing(&self, scope: &Scope) -> Option<Connection> {

@@ -10,6 +10,7 @@ mod metrics;
 mod numbers;
 mod observe;
 mod plan;
+pub(super) mod published;
 mod selection;
 mod spec;
 mod status;
