@@ -172,18 +172,24 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 self.write(&mut target, &before, &fold(&before, &outcome)).await?;
                 return Ok(Some(REFUSED));
             }
-            let problem = match self.rounds(alarm, key, &mut target, &mut status, None, memory).await {
+            let left = match self.rounds(alarm, key, &mut target, &mut status, None, memory).await {
                 Ok(Reached { plan, .. }) => {
-                    status.resources = plan.resources;
-                    plan.waiting.map(|why| (Problem::new(Reason::Deleting, why), None))
+                    let undone = (!plan.actions.is_empty()).then(|| "it is still seen in AWS".to_owned());
+                    let problem = plan.waiting.or(undone).map(|why| Problem::new(Reason::Deleting, why));
+                    problem.map(|problem| (plan.resources, problem, None))
                 }
-                Err(ApplyError::Aws(error)) => Some((problem_of(&error), Some(error))),
+                Err(ApplyError::Aws(error)) => {
+                    Some((status.resources.clone(), problem_of(&error), Some(error)))
+                }
                 Err(error) => return Err(error),
             };
-            if let Some((problem, error)) = problem {
-                return self
-                    .still_deleting(alarm, &mut target, &before, status, problem, error, memory)
-                    .await;
+            if let Some((resources, problem, error)) = left {
+                let delay = error.as_ref().map_or(Duration::from_secs(2), |error| self.after(error, memory));
+                let resources = if resources.is_empty() { status.resources.clone() } else { resources };
+                let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
+                outcome.error = error.map(|error| self.last_error(&status, &error, delay));
+                self.write(&mut target, &status, &fold(&status, &outcome)).await?;
+                return Ok(Some(delay));
             }
         }
         if target.has_finalizer() {
@@ -195,14 +201,6 @@ impl<O: Objects, W: World> Alarms<O, W> {
         self.aws.forget(key);
         self.metrics.forget(&target.namespace, &target.name);
         Ok(None)
-    }
-
-    /// When to look again at what isn't deleted yet.
-    fn after_deleting(&self, error: Option<&AwsError>, memory: &mut Memory) -> Duration {
-        match error {
-            Some(error) => self.after(error, memory),
-            None => Duration::from_secs(2),
-        }
     }
 
     /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
