@@ -1,7 +1,7 @@
 //! The rules of AnomalyAlarm: what CloudWatch would refuse is refused at apply, with what to write.
 
 use crate::control_plane::ControlPlane;
-use crate::repository;
+use crate::{install, yaml_files};
 
 /// A good metric and a good condition, so that each case shows one mistake.
 const CPU: &str = "metric: {cloudWatch: {namespace: AWS/EC2, metricName: CPUUtilization}}";
@@ -451,14 +451,7 @@ fn manifest(lines: &[&str]) -> String {
 fn an_api_server_refuses_what_cloudwatch_would_refuse_with_what_to_write() {
     assert!(REFUSED.len() >= 60, "{}", REFUSED.len());
     let server = ControlPlane::start();
-    let crd = repository().join("charts/tidewatch-crds/templates/anomalyalarms.yaml");
-    server.kubectl(&["apply", "--server-side", "-f", crd.to_str().unwrap()], None).unwrap();
-    server
-        .kubectl(
-            &["wait", "--for=condition=Established", "crd/anomalyalarms.tidewatch.dev", "--timeout=30s"],
-            None,
-        )
-        .unwrap();
+    install(&server, "anomalyalarms");
 
     let create = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
     let mut wrong = Vec::new();
@@ -474,6 +467,13 @@ fn an_api_server_refuses_what_cloudwatch_would_refuse_with_what_to_write() {
     for lines in ACCEPTED {
         if let Err(answer) = server.kubectl(&create, Some(&manifest(lines))) {
             wrong.push(format!("{lines:?}: {answer}"));
+        }
+    }
+    for file in yaml_files("docs/recommended-alarms") {
+        let file = file.to_str().unwrap();
+        let apply = ["create", "--dry-run=server", "--validate=strict", "-f", file];
+        if let Err(answer) = server.kubectl(&apply, None) {
+            wrong.push(format!("{file}: {answer}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -499,7 +499,7 @@ fn defaults_are_filled_in(server: &ControlPlane) {
 }
 
 fn names_and_columns_are_as_documented(server: &ControlPlane) {
-    let table = server.kubectl(&["get", "tidewatch"], None).unwrap();
+    let table = server.kubectl(&["get", "anomalarm"], None).unwrap();
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(header, ["NAME", "STATE", "SINCE", "VALUE", "BAND", "TRAINING", "READY", "AGE"]);
 }

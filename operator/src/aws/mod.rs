@@ -5,6 +5,7 @@ mod convert;
 mod error;
 mod metrics;
 mod pace;
+mod publisher;
 mod reader;
 mod sdk;
 pub mod types;
@@ -13,7 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, sts::AssumeRoleProvider};
+pub use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, Region, sts::AssumeRoleProvider};
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use futures::channel::mpsc::UnboundedSender;
@@ -23,6 +25,7 @@ pub use cloudwatch::{Answer, CloudWatch};
 pub use error::{AwsError, ErrorKind};
 pub use metrics::CallMetrics;
 pub use pace::Pacer;
+pub use publisher::{Destination, PublishMetrics, Published, Publisher};
 pub use reader::{AlarmReading, DetectorUsers, Detectors, Reader, detector_of};
 use sdk::SdkCloudWatch;
 
@@ -58,6 +61,24 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// How calls are spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Time between two reads of the same alarm.
+    pub resync: Duration,
+    /// How long a read waits for others to share a batch with.
+    pub gather: Duration,
+    /// Keep to the published rates. Only tests don't.
+    pub paced: bool,
+}
+
+impl Tuning {
+    /// What the operator uses.
+    pub fn every(resync: Duration) -> Self {
+        Self { resync, gather: Duration::from_millis(150), paced: true }
+    }
+}
+
 /// The process's way to AWS: the default chain's credentials, one client and one reader for each scope in use.
 #[derive(Debug, Clone)]
 pub struct Aws {
@@ -65,7 +86,7 @@ pub struct Aws {
     pacer: Pacer,
     metrics: CallMetrics,
     connections: Arc<Mutex<HashMap<Scope, Connection>>>,
-    resync: Duration,
+    tuning: Tuning,
     wake: UnboundedSender<String>,
     cancel: CancellationToken,
 }
@@ -87,15 +108,16 @@ pub async fn load_config(region: Option<String>, enabled: bool) -> SdkConfig {
 }
 
 impl Aws {
-    /// Readers run until `cancel`, reading every `resync`; `wake` is told the objects whose readings changed.
+    /// Readers run until `cancel`; `wake` is told the objects whose readings changed.
     pub fn new(
         config: SdkConfig,
         metrics: CallMetrics,
-        resync: Duration,
+        tuning: Tuning,
         wake: UnboundedSender<String>,
         cancel: CancellationToken,
     ) -> Self {
-        Self { config, pacer: Pacer::default(), metrics, connections: Arc::default(), resync, wake, cancel }
+        let pacer = if tuning.paced { Pacer::default() } else { Pacer::unpaced() };
+        Self { config, pacer, metrics, connections: Arc::default(), tuning, wake, cancel }
     }
 
     /// The operator's own Region, if it is known.
@@ -120,8 +142,8 @@ impl Aws {
                     pacer: self.pacer.clone(),
                     metrics: self.metrics.clone(),
                 });
-                let reader = Reader::new(cloudwatch.clone(), self.wake.clone());
-                tokio::spawn(reader.clone().run(self.resync, self.cancel.clone()));
+                let reader = Reader::new(cloudwatch.clone(), self.wake.clone(), self.tuning);
+                tokio::spawn(reader.clone().run(self.cancel.clone()));
                 Connection { cloudwatch, reader }
             })
             .clone()

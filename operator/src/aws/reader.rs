@@ -6,21 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Tuning;
 use super::cloudwatch::CloudWatch;
 use super::error::{AwsError, ErrorKind};
 use super::types::{Alarm, AlarmConfig, Detector, DetectorId, Limit, Source, Watched};
 
 /// DescribeAlarms takes so many names.
 const BATCH: usize = 100;
-/// How long a request waits for others to share a batch with.
-const GATHER: Duration = Duration::from_millis(150);
 
 /// What an alarm's reading is: the alarm, or that there is none.
 pub type AlarmReading = Option<Arc<Alarm>>;
@@ -61,6 +59,7 @@ pub struct Reader {
     users: Arc<Listed<BTreeMap<DetectorId, BTreeSet<String>>>>,
     asked: Arc<Notify>,
     wake: UnboundedSender<String>,
+    tuning: Tuning,
 }
 
 impl std::fmt::Debug for Reader {
@@ -71,7 +70,7 @@ impl std::fmt::Debug for Reader {
 
 impl Reader {
     /// `wake` is told the objects whose readings changed.
-    pub fn new(cloudwatch: Arc<dyn CloudWatch>, wake: UnboundedSender<String>) -> Self {
+    pub fn new(cloudwatch: Arc<dyn CloudWatch>, wake: UnboundedSender<String>, tuning: Tuning) -> Self {
         Self {
             cloudwatch,
             state: Arc::default(),
@@ -79,6 +78,7 @@ impl Reader {
             users: Arc::default(),
             asked: Arc::default(),
             wake,
+            tuning,
         }
     }
 
@@ -175,13 +175,14 @@ impl Reader {
     }
 
     /// Reads until `cancel`.
-    pub async fn run(self, resync: Duration, cancel: CancellationToken) {
+    pub async fn run(self, cancel: CancellationToken) {
+        let resync = self.tuning.resync;
         let mut due = Instant::now() + resync;
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = self.asked.notified() => {
-                    tokio::time::sleep(GATHER).await;
+                    tokio::time::sleep(self.tuning.gather).await;
                     self.answer_waiting().await;
                 }
                 () = tokio::time::sleep_until(due) => {

@@ -40,7 +40,7 @@ use self::objects::{KubeObjects, Objects as _, Target};
 use self::pass::Alarms;
 use self::status::ConditionType;
 use self::world::Watched;
-use crate::aws::{Aws, CallMetrics, load_config};
+use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::leader::Leadership;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
@@ -63,14 +63,14 @@ pub struct Dependencies {
     pub instance: String,
     pub metrics: AlarmMetrics,
     pub calls: CallMetrics,
+    pub config: SdkConfig,
 }
 
 /// Reconciles every alarm until `cancel`.
 pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
-    let Dependencies { client, policy, leadership, instance, metrics, calls } = dependencies;
-    let config = load_config(policy.region.clone(), policy.enabled).await;
+    let Dependencies { client, policy, leadership, instance, metrics, calls, config } = dependencies;
     let (wake, woken) = mpsc::unbounded();
-    let aws = Aws::new(config, calls, policy.resync(), wake.clone(), cancel.child_token());
+    let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
     let controller = Loop::new(Api::all(client.clone()));
     let alarms = controller.objects();
     let (monitors, monitors_writer) = reflector::store::<DeserializeGuard<NetworkMonitor>>();

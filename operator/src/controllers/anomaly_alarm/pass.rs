@@ -150,6 +150,8 @@ impl<O: Objects, W: World> Alarms<O, W> {
             return Ok(Some(REFUSED));
         }
         memory.attempts = memory.attempts.saturating_add(1);
+        // What was read doesn't do: the next pass must read again.
+        memory.last_write = Some(tokio::time::Instant::now());
         Ok(BACKOFF.delay(ErrorClass::Retry, memory.attempts.saturating_add(1), jitter()))
     }
 
@@ -185,6 +187,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
             };
             if let Some((resources, problem, error)) = left {
                 let delay = error.as_ref().map_or(Duration::from_secs(2), |error| self.after(error, memory));
+                memory.last_write = Some(tokio::time::Instant::now());
                 let resources = if resources.is_empty() { status.resources.clone() } else { resources };
                 let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
                 outcome.error = error.map(|error| self.last_error(&status, &error, delay));

@@ -29,6 +29,22 @@ pub(super) struct Monitored {
     pub spec: ValidSpec,
     pub unresolved: Vec<Unresolved>,
     pub view: View,
+    /// How publishing goes, where it is asked for.
+    pub publishing: Option<Publishing>,
+}
+
+/// How publishing to CloudWatch goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Publishing {
+    /// The chart doesn't allow the operator to use AWS.
+    Disabled,
+    /// Nothing was sent yet.
+    Waiting,
+    Ok,
+    Failing {
+        denied: bool,
+        why: String,
+    },
 }
 
 /// What the collector has to say.
@@ -80,7 +96,7 @@ pub(super) fn observe(
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
             let view = view(&spec, &selection, evaluation, clock);
-            Monitored { spec, unresolved, view }
+            Monitored { spec, unresolved, view, publishing: None }
         }),
     }
 }
