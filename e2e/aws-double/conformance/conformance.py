@@ -1,0 +1,70 @@
+"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference."""
+
+import json
+import sys
+import urllib.request
+
+from botocore.exceptions import ClientError
+
+import operations
+import refusals
+from clients import client
+
+# The double keeps a state for each Region, so that the protocols don't meet.
+PROTOCOLS = {"smithy-rpc-v2-cbor": "eu-west-1", "json": "us-east-1", "query": "ap-northeast-1"}
+
+
+def refused(api, call, request, expected, why):
+    try:
+        getattr(api, call)(**request)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code == expected and 400 <= status < 500 and error.response["Error"]["Message"]:
+            return
+        sys.exit(f"{call}, {why}: {status} {error}, expected {expected}")
+    sys.exit(f"{call}, {why}: accepted, expected {expected}")
+
+
+def refuse_cloudwatch(api, region):
+    api.put_metric_alarm(**dict(operations.STATIC, AlarmName="known"))
+    api.put_composite_alarm(AlarmName="parent", AlarmRule="ALARM(known)")
+    api.put_composite_alarm(AlarmName="other", AlarmRule="FALSE")
+    for call, request, expected, why in refusals.CLOUDWATCH:
+        if "ResourceARN" in request:
+            request = dict(request, ResourceARN=request["ResourceARN"].format(region=region))
+        refused(api, call, request, expected, why)
+    for name in ["parent", "other", "known"]:
+        api.delete_alarms(AlarmNames=[name])
+
+
+def unsigned(url, region, protocol):
+    api = client("cloudwatch", url, region, protocol, signed=False)
+    refused(api, "describe_alarms", {}, "MissingAuthenticationToken", "no signature")
+
+
+def main(url):
+    for protocol, region in PROTOCOLS.items():
+        api = client("cloudwatch", url, region, protocol)
+        operations.all_of_cloudwatch(api)
+        refuse_cloudwatch(api, region)
+        unsigned(url, region, protocol)
+    sts = client("sts", url, "eu-west-1")
+
+    def assumed(keys):
+        return client("sts", url, "eu-west-1", key=keys["AccessKeyId"], token=keys["SessionToken"])
+
+    operations.sts(sts, client("sts", url, "eu-west-1", signed=False), assumed)
+    for call, request, expected, why in refusals.STS:
+        refused(sts, call, request, expected, why)
+    with urllib.request.urlopen(f"{url}/_double/calls") as answer:
+        calls = json.load(answer)
+    succeeded = sorted({call["operation"] for call in calls if call["outcome"] == "Ok"})
+    print(json.dumps({
+        "operations": succeeded,
+        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 1,
+        "protocols": list(PROTOCOLS),
+    }))
+
+
+main(sys.argv[1])

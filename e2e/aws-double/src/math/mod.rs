@@ -1,0 +1,11 @@
+//! Metric math (AWS: using-metric-math): as much of it as alarms and small queries need.
+
+mod evaluate;
+mod functions;
+mod parse;
+
+#[cfg(test)]
+use evaluate::apply;
+pub(crate) use evaluate::{Evaluation, Value};
+pub(crate) use functions::{KNOWN, spread};
+pub(crate) use parse::{Expression, Operator};
