@@ -164,7 +164,8 @@ impl Worker {
 
     async fn send(&self, (region, namespace): &Destination, data: &[Datum]) -> Result<(), AwsError> {
         let Some(region) = region.clone().or_else(|| self.aws.region()) else {
-            let why = "no Region is known: set the monitor's publish.cloudWatch.region, or the chart's aws.region";
+            let why =
+                "no Region is known: set the monitor's publish.cloudWatch.region, or the chart's aws.region";
             return Err(AwsError::local("PutMetricData", "", ErrorKind::Terminal, why));
         };
         let connection = self.aws.connection(&Scope { region, role: None }).await;
@@ -172,8 +173,7 @@ impl Worker {
     }
 
     fn note(&self, to: &Destination, error: Option<AwsError>) {
-        let outcome =
-            error.map_or(Published::Ok, |error| Published::Failing(error.kind, error.to_string()));
+        let outcome = error.map_or(Published::Ok, |error| Published::Failing(error.kind, error.to_string()));
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(to.clone(), outcome);
     }
 }

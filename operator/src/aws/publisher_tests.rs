@@ -84,7 +84,14 @@ async fn what_got_no_answer_isnt_sent_again() {
     assert_eq!(bed.done(10).await, (0, 10));
     assert_eq!(bed.calls(), 1);
     let points: f64 = bed.double.with("123456789012", "eu-west-1", |region| {
-        region.metrics.series.values().flat_map(|s| s.points.values()).flatten().map(|datum| datum.count).sum()
+        region
+            .metrics
+            .series
+            .values()
+            .flat_map(|s| s.points.values())
+            .flatten()
+            .map(|datum| datum.count)
+            .sum()
     });
     assert_eq!(points, 20.0);
 }
@@ -104,7 +111,8 @@ fn only_what_was_refused_is_repeated() {
 #[test]
 fn a_batch_has_at_most_a_thousand_data_and_stays_below_a_megabyte() {
     let mut waiting: VecDeque<Datum> = data(2500, 1).into();
-    let counts: Vec<usize> = std::iter::from_fn(|| next_batch(&mut waiting)).map(|batch| batch.len()).collect();
+    let counts: Vec<usize> =
+        std::iter::from_fn(|| next_batch(&mut waiting)).map(|batch| batch.len()).collect();
     assert_eq!(counts, [1000, 1000, 500]);
     let mut large: VecDeque<Datum> = data(1000, 150).into();
     while let Some(batch) = next_batch(&mut large) {

@@ -86,7 +86,14 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     );
     let controller = Loop::new(api);
     let objects = controller.objects();
-    let reconciler = Arc::new(Monitors { dependencies, applier, subscriptions, memories: Mutex::default(), published: Mutex::default(), began: Timestamp::now() });
+    let reconciler = Arc::new(Monitors {
+        dependencies,
+        applier,
+        subscriptions,
+        memories: Mutex::default(),
+        published: Mutex::default(),
+        began: Timestamp::now(),
+    });
     let housekeeping = keep_house(Arc::clone(&reconciler), objects, fleet);
     tokio::select! {
         () = controller.run(Arc::clone(&reconciler), woken, Limits::default(), cancel) => {}

@@ -55,11 +55,7 @@ impl Cluster {
     }
 
     /// One write: refused for an old version, and failing when it is told to.
-    fn write(
-        &self,
-        target: &mut Target,
-        change: impl FnOnce(&mut AnomalyAlarm),
-    ) -> Result<(), kube::Error> {
+    fn write(&self, target: &mut Target, change: impl FnOnce(&mut AnomalyAlarm)) -> Result<(), kube::Error> {
         let mut inner = self.lock();
         let key = format!("{}/{}", target.namespace, target.name);
         inner.writes += 1;

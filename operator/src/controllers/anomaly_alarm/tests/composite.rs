@@ -32,7 +32,9 @@ async fn all_27_states_of_two_alarms_and_the_network_give_the_intended_verdict()
                 });
                 let either = a_is == AlarmState::Alarm || b_is == AlarmState::Alarm;
                 let fires = |name: &str| {
-                    bed.region(|region| region.alarms[&format!("{name}-composite")].state == AlarmState::Alarm)
+                    bed.region(|region| {
+                        region.alarms[&format!("{name}-composite")].state == AlarmState::Alarm
+                    })
                 };
                 let case = format!("a {a_is:?}, b {b_is:?}, network {network_is:?}");
                 assert_eq!(fires(user), either && network_is == AlarmState::Ok, "user: {case}");

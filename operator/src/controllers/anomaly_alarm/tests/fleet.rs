@@ -86,6 +86,8 @@ impl Bed {
     /// One pass over each object, so many at a time.
     async fn sweep_together(&self, at_once: usize) {
         let names: Vec<String> = (0..OBJECTS).map(|index| format!("cpu-{index}")).collect();
-        futures::stream::iter(&names).for_each_concurrent(at_once, |name| async { assert!(self.pass(name).await) }).await;
+        futures::stream::iter(&names)
+            .for_each_concurrent(at_once, |name| async { assert!(self.pass(name).await) })
+            .await;
     }
 }

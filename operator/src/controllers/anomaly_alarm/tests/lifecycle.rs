@@ -62,21 +62,33 @@ async fn nothing_is_written_once_it_is_in_place_nor_after_a_restart() {
 #[tokio::test]
 async fn a_change_of_each_field_leads_to_what_the_changed_spec_alone_would_make() {
     let changes: &[(&str, Value)] = &[
-        ("/metric", json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "NetworkIn", "dimensions": {"InstanceId": "i-1"}, "statistic": "Average", "period": "60s"}})),
+        (
+            "/metric",
+            json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "NetworkIn", "dimensions": {"InstanceId": "i-1"}, "statistic": "Average", "period": "60s"}}),
+        ),
         ("/metric/cloudWatch/dimensions", json!({"InstanceId": "i-2"})),
         ("/metric/cloudWatch/statistic", json!("p99")),
         ("/metric/cloudWatch/period", json!("5m")),
-        ("/metric", json!({"expression": {"queries": [{"id": "a", "metric": {"namespace": "A", "metricName": "B", "statistic": "Sum"}}, {"id": "b", "expression": "a * 2"}], "returns": "b", "period": "60s"}})),
+        (
+            "/metric",
+            json!({"expression": {"queries": [{"id": "a", "metric": {"namespace": "A", "metricName": "B", "statistic": "Sum"}}, {"id": "b", "expression": "a * 2"}], "returns": "b", "period": "60s"}}),
+        ),
         ("/metric", json!({"networkMonitor": {"name": "net", "metric": "RoundTripTime"}})),
         ("/condition", json!({"threshold": {"operator": "GreaterThan", "value": 80}})),
         ("/condition/band/width", json!(3.5)),
         ("/condition/band/breach", json!("Outside")),
-        ("/condition/band/training", json!({"timezone": "Asia/Tokyo", "periodicSpikes": true, "adaptationSpeed": "Fast", "outlierFiltering": "Strict", "excludedTimeRanges": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}]})),
+        (
+            "/condition/band/training",
+            json!({"timezone": "Asia/Tokyo", "periodicSpikes": true, "adaptationSpeed": "Fast", "outlierFiltering": "Strict", "excludedTimeRanges": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}]}),
+        ),
         ("/evaluation", json!({"periods": 5})),
         ("/evaluation", json!({"periods": 3, "datapointsToAlarm": 1, "missingData": "Breaching"})),
         ("/when", Value::Null),
         ("/when/networkHealth/is", json!("Degraded")),
-        ("/actions", json!({"ok": ["arn:aws:sns:eu-west-1:123456789012:ok"], "insufficientData": ["arn:aws:sns:eu-west-1:123456789012:id"]})),
+        (
+            "/actions",
+            json!({"ok": ["arn:aws:sns:eu-west-1:123456789012:ok"], "insufficientData": ["arn:aws:sns:eu-west-1:123456789012:id"]}),
+        ),
         ("/actions", json!({})),
         ("/description", json!("CPU is unusual")),
         ("/tags", json!({"cost": "1"})),
@@ -179,7 +191,10 @@ async fn two_trainings_of_one_detector_are_a_conflict_that_the_elder_wins() {
     let bed = Bed::start().await;
     bed.apply("a", &json!({"metric": cpu(), "condition": {"band": {}}}));
     bed.settle().await;
-    bed.apply("b", &json!({"metric": cpu(), "condition": {"band": {"training": {"timezone": "Asia/Tokyo"}}}}));
+    bed.apply(
+        "b",
+        &json!({"metric": cpu(), "condition": {"band": {"training": {"timezone": "Asia/Tokyo"}}}}),
+    );
     bed.settle().await;
     let (ready, reason, message) = bed.ready("b");
     assert_eq!((ready.as_str(), reason.as_str()), ("False", "TrainingConflict"));
@@ -294,7 +309,9 @@ async fn a_transition_is_in_the_status_and_an_event() {
     bed.settle().await;
     let name = bed.name_of("cpu");
     let data = r#"{"version":"1.0","queryDate":"2026-11-22T12:00:01.000+0000","recentDatapoints":[91.5],"recentLowerThresholds":[10.0],"recentUpperThresholds":[40.0]}"#;
-    bed.region(|region| region.set_state(&name, DoubleState::Alarm, "91.5 is above the band", Some(data)).unwrap());
+    bed.region(|region| {
+        region.set_state(&name, DoubleState::Alarm, "91.5 is above the band", Some(data)).unwrap()
+    });
     bed.restart().await;
     bed.sweep().await;
     let status = bed.status("cpu");
