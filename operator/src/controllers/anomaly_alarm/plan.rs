@@ -256,11 +256,9 @@ fn retag(arn: &str, there: &Tags, wanted: &Tags, set_before: &[String]) -> Vec<A
         .filter(|(key, value)| there.get(*key) != Some(value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let surplus: Vec<String> = set_before
-        .iter()
-        .filter(|key| there.contains_key(*key) && !wanted.contains_key(*key))
-        .cloned()
-        .collect();
+    let ours = |key: &String| set_before.contains(key) || key.starts_with("tidewatch.dev/");
+    let surplus: Vec<String> =
+        there.keys().filter(|key| ours(key) && !wanted.contains_key(*key)).cloned().collect();
     let mut actions = Vec::new();
     if !differing.is_empty() {
         actions.push(Action::Tag(arn.to_owned(), differing));

@@ -190,6 +190,13 @@ fn firing(next: &AnomalyAlarmStatus, outcome: &Outcome<'_>) -> Says<ConditionTyp
         return Says::new(ConditionType::Firing, Truth::Unknown, "NotRead", why);
     }
     let reason = next.reason.clone().unwrap_or_default();
+    let network_unknown = next.network_state == Some(AlarmState::InsufficientData);
+    if network_unknown && next.metric_state.is_none_or(|state| state == AlarmState::Alarm) {
+        // The composite says OK, since neither verdict holds: what isn't known stays visible here.
+        let why =
+            "nothing is known of the network's health, so that it can't be told whose fault it would be";
+        return Says::new(ConditionType::Firing, Truth::Unknown, "NetworkUnknown", why);
+    }
     match next.state {
         Some(AlarmState::Alarm) => Says::new(ConditionType::Firing, Truth::True, "Alarm", reason),
         Some(AlarmState::Ok) => Says::new(ConditionType::Firing, Truth::False, "OK", reason),

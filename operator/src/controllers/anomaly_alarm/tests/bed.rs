@@ -145,6 +145,7 @@ pub(super) struct Bed {
     running: CancellationToken,
     tuning: Tuning,
     woken: mpsc::UnboundedReceiver<String>,
+    called: Vec<String>,
 }
 
 impl Bed {
@@ -165,7 +166,7 @@ impl Bed {
         let cluster = Cluster::default();
         let running = CancellationToken::new();
         let (controller, woken) = controller(&double, &cluster, &policy, tuning, &running).await;
-        let bed = Self { double, cluster, policy, controller, running, tuning, woken };
+        let bed = Self { double, cluster, policy, controller, running, tuning, woken, called: Vec::new() };
         let published = Published { namespace: "Tidewatch".to_owned(), region: None };
         let monitor = MonitorFact { publishes: Some(published) };
         bed.cluster.lock().monitors.insert("shop/net".to_owned(), monitor);
@@ -336,6 +337,18 @@ impl Bed {
 
     pub(super) fn set_tuning(&mut self, tuning: Tuning) {
         self.tuning = tuning;
+    }
+
+    /// Clears the log of calls, remembering what they were.
+    pub(super) fn keep_calls(&mut self) {
+        self.called.extend(self.double.calls().into_iter().map(|call| call.operation));
+        self.double.clear_calls();
+    }
+
+    /// The operations of all calls, those that were cleared too.
+    pub(super) fn all_calls(&self) -> Vec<String> {
+        let now = self.double.calls().into_iter().map(|call| call.operation);
+        self.called.iter().cloned().chain(now).collect()
     }
 
     /// Objects that were woken since this was last asked.

@@ -30,6 +30,14 @@ async fn scenario(bed: &mut Bed, restarting: bool) -> End {
     bed.delete("cpu");
     rest(bed, restarting).await;
     assert!(bed.get("cpu").is_none());
+    // Whatever happened, nothing more is written once all is at rest.
+    bed.keep_calls();
+    let kube_writes = bed.kube_writes();
+    for _ in 0..3 {
+        bed.sweep().await;
+    }
+    assert_eq!(bed.writes(), [""; 0]);
+    assert_eq!(bed.kube_writes(), kube_writes);
     (middle, bed.there())
 }
 
@@ -46,10 +54,10 @@ async fn rest(bed: &mut Bed, restarting: bool) {
 
 async fn without_faults() -> (End, BTreeMap<String, usize>, usize) {
     let mut bed = Bed::start().await;
-    let end = scenario(&mut bed, false).await;
     let mut calls = BTreeMap::new();
-    for call in bed.double.calls() {
-        *calls.entry(call.operation).or_insert(0) += 1;
+    let end = scenario(&mut bed, false).await;
+    for call in bed.all_calls() {
+        *calls.entry(call).or_insert(0) += 1;
     }
     (end, calls, bed.kube_writes())
 }

@@ -22,13 +22,13 @@ async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
         let metric = json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "CPUUtilization", "dimensions": {"InstanceId": instance}}});
         bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
     }
-    bed.sweep_together(32).await;
-    bed.sweep_together(32).await;
+    bed.sweep_together(OBJECTS, 32).await;
+    bed.sweep_together(OBJECTS, 32).await;
     assert_eq!(bed.region(|region| (region.alarms.len(), region.detectors.len())), (OBJECTS, OBJECTS));
 
     bed.tune(Tuning { resync: Duration::from_secs(3), gather: Duration::from_millis(150), paced: true });
     bed.restart().await;
-    bed.sweep_together(32).await;
+    bed.sweep_together(OBJECTS, 32).await;
     let kube_writes = bed.kube_writes();
     bed.double.clear_calls();
     let resyncs = 2;
@@ -45,6 +45,30 @@ async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
     assert_eq!(bed.writes(), [""; 0]);
     assert_eq!(bed.kube_writes(), kube_writes);
     assert!(bed.woken().is_empty(), "an object at rest is left alone");
+}
+
+/// The share of a thousand that fits a test: the rate is the same, and nothing else grows with the number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_made_from_nothing_are_in_place_in_the_time_that_the_quota_allows() {
+    const MADE: usize = 60;
+    let tuning = Tuning::every(Duration::from_secs(600));
+    let bed = Bed::with(Options { throttled: true, ..Options::default() }, tuning).await;
+    for index in 0..MADE {
+        let metric = json!({"cloudWatch": {"namespace": "A", "metricName": "B", "dimensions": {"C": format!("{index}")}}});
+        bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
+    }
+    let begun = tokio::time::Instant::now();
+    bed.sweep_together(MADE, 32).await;
+    let took = begun.elapsed();
+    for index in 0..MADE {
+        assert_eq!(bed.ready(&format!("cpu-{index}")).1, "InPlace");
+    }
+    let quota = Duration::from_secs_f64(MADE as f64 / 3.0);
+    assert!(took < quota.mul_f64(1.1), "{took:?}, and the quota allows {quota:?}");
+    let calls = bed.double.calls();
+    let refused: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(bed.double.calls_of("PutMetricAlarm").len(), MADE);
 }
 
 /// The operations of docs/iam.md are those that the operator uses, and no others.
@@ -84,8 +108,8 @@ impl Bed {
     }
 
     /// One pass over each object, so many at a time.
-    async fn sweep_together(&self, at_once: usize) {
-        let names: Vec<String> = (0..OBJECTS).map(|index| format!("cpu-{index}")).collect();
+    async fn sweep_together(&self, objects: usize, at_once: usize) {
+        let names: Vec<String> = (0..objects).map(|index| format!("cpu-{index}")).collect();
         futures::stream::iter(&names)
             .for_each_concurrent(at_once, |name| async { assert!(self.pass(name).await) })
             .await;

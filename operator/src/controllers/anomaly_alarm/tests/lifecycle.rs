@@ -35,7 +35,8 @@ async fn what_is_declared_is_in_cloudwatch_and_the_status_says_so() {
     assert_eq!(status.resources.len(), 5);
     assert!(status.resources.iter().filter(|resource| resource.arn.is_some()).count() >= 3);
     assert_eq!(status.training.unwrap().state, TrainingState::PendingTraining);
-    assert_eq!(status.state, Some(AlarmState::InsufficientData));
+    assert_eq!(status.metric_state, Some(AlarmState::InsufficientData));
+    assert_eq!(status.network_state, Some(AlarmState::InsufficientData));
 }
 
 #[tokio::test]
@@ -321,6 +322,29 @@ async fn a_transition_is_in_the_status_and_an_event() {
     assert_eq!(bed.ready("cpu").0, "True", "a firing alarm is in place");
     assert_eq!(status.transitions[0].to, AlarmState::Alarm);
     assert!(bed.events("cpu").iter().any(|said| said.starts_with("Alarm: 91.5")), "{:?}", bed.events("cpu"));
+}
+
+#[tokio::test]
+async fn what_isnt_known_of_the_network_stays_visible() {
+    let mut bed = Bed::start().await;
+    bed.apply("cpu", &everything());
+    bed.settle().await;
+    let name = bed.name_of("cpu");
+    for (network, firing, reason) in [
+        (DoubleState::Ok, "True", "Alarm"),
+        (DoubleState::Alarm, "False", "OK"),
+        (DoubleState::InsufficientData, "Unknown", "NetworkUnknown"),
+    ] {
+        bed.region(|region| {
+            region.set_state(&name, DoubleState::Alarm, "test", None).unwrap();
+            region.set_state(&format!("{name}-network"), network, "test", None).unwrap();
+        });
+        bed.restart().await;
+        bed.sweep().await;
+        let status = bed.status("cpu");
+        let says = status.conditions.iter().find(|condition| condition.type_ == "Firing").unwrap();
+        assert_eq!((says.status.as_str(), says.reason.as_str()), (firing, reason), "network {network:?}");
+    }
 }
 
 #[tokio::test]
