@@ -43,6 +43,13 @@ def unsigned(url, region, protocol):
     refused(api, "describe_alarms", {}, "MissingAuthenticationToken", "no signature")
 
 
+def expires(url, sts, assumed):
+    keys = sts.assume_role(**refusals.ROLE, DurationSeconds=900)["Credentials"]
+    later = urllib.request.Request(f"{url}/_double/advance", data=json.dumps({"by": "PT15M"}).encode())
+    urllib.request.urlopen(later).close()
+    refused(assumed(keys), "get_caller_identity", {}, "ExpiredToken", "a session that is over")
+
+
 def main(url):
     for protocol, region in PROTOCOLS.items():
         api = client("cloudwatch", url, region, protocol)
@@ -57,12 +64,13 @@ def main(url):
     operations.sts(sts, client("sts", url, "eu-west-1", signed=False), assumed)
     for call, request, expected, why in refusals.STS:
         refused(sts, call, request, expected, why)
+    expires(url, sts, assumed)
     with urllib.request.urlopen(f"{url}/_double/calls") as answer:
         calls = json.load(answer)
     succeeded = sorted({call["operation"] for call in calls if call["outcome"] == "Ok"})
     print(json.dumps({
         "operations": succeeded,
-        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 1,
+        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 2,
         "protocols": list(PROTOCOLS),
     }))
 
