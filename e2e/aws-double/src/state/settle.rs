@@ -46,6 +46,8 @@ impl Region {
                 return;
             }
         }
+        // A circle stays as it is until one of its rules changes.
+        self.changed.clear();
     }
 
     /// After changes by hand, which nobody recorded.
