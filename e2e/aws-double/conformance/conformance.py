@@ -43,6 +43,34 @@ def unsigned(url, region, protocol):
     refused(api, "describe_alarms", {}, "MissingAuthenticationToken", "no signature")
 
 
+def admin(url, method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_double/{path}", data=data, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def steered(url):
+    """The admin API: a fault, a state set by hand, a look at everything."""
+    api = client("cloudwatch", url, "eu-north-1")
+    api.put_metric_alarm(**operations.STATIC)
+    admin(url, "POST", "inject", {"operation": "DescribeAlarms", "skip": 1, "times": 5, "kind": "Throttle"})
+    api.describe_alarms()
+    refused(api, "describe_alarms", {}, "Throttling", "a fault")
+    admin(url, "DELETE", "faults")
+    place = {"account": "123456789012", "region": "eu-north-1", "alarm": "static"}
+    admin(url, "POST", "alarm-state", {**place, "state": "ALARM", "reason": "by hand"})
+    operations.equal(api.describe_alarms()["MetricAlarms"][0]["StateReason"], "by hand")
+    [region] = [it for it in admin(url, "GET", "state")["regions"] if it["region"] == "eu-north-1"]
+    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["static"])
+
+
+def expires(url, sts, assumed):
+    keys = sts.assume_role(**refusals.ROLE, DurationSeconds=900)["Credentials"]
+    admin(url, "POST", "advance", {"by": "PT15M"})
+    refused(assumed(keys), "get_caller_identity", {}, "ExpiredToken", "a session that is over")
+
+
 def main(url):
     for protocol, region in PROTOCOLS.items():
         api = client("cloudwatch", url, region, protocol)
@@ -57,12 +85,13 @@ def main(url):
     operations.sts(sts, client("sts", url, "eu-west-1", signed=False), assumed)
     for call, request, expected, why in refusals.STS:
         refused(sts, call, request, expected, why)
-    with urllib.request.urlopen(f"{url}/_double/calls") as answer:
-        calls = json.load(answer)
+    steered(url)
+    expires(url, sts, assumed)
+    calls = admin(url, "GET", "calls")
     succeeded = sorted({call["operation"] for call in calls if call["outcome"] == "Ok"})
     print(json.dumps({
         "operations": succeeded,
-        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 1,
+        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 3,
         "protocols": list(PROTOCOLS),
     }))
 

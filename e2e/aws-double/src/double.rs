@@ -130,7 +130,7 @@ impl Double {
         let now = inner.now();
         let region = inner.world.truth(account, region, now);
         let result = f(region);
-        region.settle();
+        region.settle_all();
         result
     }
 }

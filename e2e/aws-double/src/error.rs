@@ -49,6 +49,14 @@ impl ApiError {
         }
     }
 
+    /// An operation that AWS has and the double hasn't; no client takes that for a passing fault and tries again.
+    pub(crate) fn not_served(operation: &str) -> Self {
+        Self::new(
+            "UnknownOperationException",
+            format!("{operation} is AWS's, but this double doesn't serve it"),
+        )
+    }
+
     /// A bug of the double itself: it must be seen as one, and not as a refusal.
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
         Self::new("InternalServiceFault", format!("the double is wrong: {message}"))

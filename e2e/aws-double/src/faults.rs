@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
-use crate::model::Operation;
+use crate::model::{Model, Operation};
 
 /// Something to go wrong with calls to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ impl Faults {
 
 impl FaultKind {
     /// The refusal that it is, unless it is none.
-    pub(crate) fn refusal(self, operation: &Operation, principal: &str) -> Option<ApiError> {
+    pub(crate) fn refusal(self, model: &Model, operation: &Operation, principal: &str) -> Option<ApiError> {
         let name = &operation.name;
         let modelled = |candidates: [&'static str; 2], otherwise: &'static str| {
             candidates.into_iter().find(|shape| operation.models(shape)).unwrap_or(otherwise)
@@ -98,13 +98,19 @@ impl FaultKind {
             Self::Throttle => throttled(),
             Self::ServerError => ApiError::new("InternalServiceFault", "The request processing has failed."),
             Self::Unavailable => ApiError::new("ServiceUnavailable", "The request has failed temporarily."),
-            Self::Denied => ApiError::new(
-                "AccessDenied",
-                format!(
-                    "User: {principal} is not authorized to perform: cloudwatch:{name} because no identity-based \
-                     policy allows the cloudwatch:{name} action"
-                ),
-            ),
+            Self::Denied => {
+                // IAM's name for the service that signs as "monitoring".
+                let service =
+                    if model.signing_name == "monitoring" { "cloudwatch" } else { &model.signing_name };
+                let action = format!("{service}:{name}");
+                ApiError::new(
+                    "AccessDenied",
+                    format!(
+                        "User: {principal} is not authorized to perform: {action} because no identity-based policy \
+                         allows the {action} action"
+                    ),
+                )
+            }
             Self::ExpiredCredentials => expired(),
             Self::NotFound => {
                 let shape = modelled(["ResourceNotFoundException", "ResourceNotFound"], "ResourceNotFound");

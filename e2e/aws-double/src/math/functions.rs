@@ -192,7 +192,8 @@ pub(crate) fn spread(values: &[f64]) -> Option<(f64, f64)> {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use super::super::{Operator, apply};
+    use super::super::Operator;
+    use super::super::evaluate::apply;
     use super::*;
 
     fn line(values: &[Option<f64>]) -> Value {

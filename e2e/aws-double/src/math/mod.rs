@@ -4,8 +4,6 @@ mod evaluate;
 mod functions;
 mod parse;
 
-#[cfg(test)]
-use evaluate::apply;
 pub(crate) use evaluate::{Evaluation, Value};
 pub(crate) use functions::{KNOWN, spread};
 pub(crate) use parse::{Expression, Operator};

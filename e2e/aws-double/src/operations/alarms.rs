@@ -67,12 +67,14 @@ pub(super) fn upsert(
             before.configured_at = now;
             before.evaluate_at = alarm.evaluate_at;
             region.record_updated(&name);
+            region.changed.insert(name);
             region.settle();
             Ok(())
         }
         None => {
             region.alarms.insert(name.clone(), alarm);
             region.record_created(&name);
+            region.changed.insert(name);
             region.settle();
             Ok(())
         }

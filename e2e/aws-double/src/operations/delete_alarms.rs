@@ -26,6 +26,7 @@ pub(super) fn delete_alarms(region: &mut Region, input: AlarmNames) -> Result<()
     for name in known {
         region.record_deleted(&name);
         region.alarms.remove(&name);
+        region.changed.insert(name);
     }
     region.settle();
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) fn run(operation: &str, region: &mut Region, input: Value) -> Result<
         "GetAlarmMuteRule" => get(region, input, mute_rules::get_alarm_mute_rule),
         "ListAlarmMuteRules" => get(region, input, mute_rules::list_alarm_mute_rules),
         "DeleteAlarmMuteRule" => put(region, input, mute_rules::delete_alarm_mute_rule),
-        other => Err(ApiError::internal(format!("{other} is in AWS's model but not in this double"))),
+        other => Err(ApiError::not_served(other)),
     }
 }
 

@@ -75,7 +75,7 @@ impl Keys {
                 "Account": caller.account,
                 "Arn": caller.principal,
             })),
-            other => Err(ApiError::internal(format!("{other} is in AWS's model but not in this double"))),
+            other => Err(ApiError::not_served(other)),
         }
     }
 

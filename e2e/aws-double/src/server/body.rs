@@ -17,7 +17,7 @@ const MOST: usize = 1 << 20;
 pub(super) async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
     let sent = Limited::new(body, MOST).collect().await.map_err(|_| too_large())?.to_bytes();
     match parts.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
-        None | Some("" | "identity" | "aws-chunked") => Ok(sent),
+        None | Some("" | "identity") => Ok(sent),
         Some("gzip") => inflate(&sent),
         Some(other) => {
             Err(ApiError::new("SerializationException", format!("Content-Encoding {other} isn't known")))

@@ -172,7 +172,9 @@ impl Inner {
             return refused(faults::expired());
         }
         let fault = self.faults.meet(name);
-        if let Some(error) = fault.and_then(|kind| kind.refusal(target.operation, &caller.principal)) {
+        if let Some(error) =
+            fault.and_then(|kind| kind.refusal(target.model, target.operation, &caller.principal))
+        {
             return refused(error);
         }
         if throttled && !self.throttle.admit(name, &caller.account, region, self.clock.waited()) {

@@ -24,8 +24,8 @@ pub struct HistoryItem {
 
 impl Region {
     pub(crate) fn forget_old_history(&mut self) {
-        let now = self.now;
-        self.history.retain(|item| now.duration_since(item.timestamp) <= KEPT);
+        let old = self.history.partition_point(|item| self.now.duration_since(item.timestamp) > KEPT);
+        self.history.drain(..old);
     }
 
     pub(crate) fn record_created(&mut self, name: &str) {
@@ -83,6 +83,7 @@ impl Region {
             return;
         }
         alarm.transitioned_at = now;
+        self.changed.insert(name.to_owned());
         if before == AlarmState::Alarm {
             alarm.left_alarm_at = Some(now);
         }

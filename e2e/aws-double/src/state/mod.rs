@@ -18,7 +18,7 @@ mod statistic;
 mod training;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use alarms::{Alarm, AlarmConfig, AlarmState, CompositeAlarm, MetricAlarm};
 pub use composite_rule::{Rule, RuleError};
@@ -53,6 +53,8 @@ pub struct Region {
     /// What a detector needs from its creation to its first band.
     pub training: SignedDuration,
     pub(crate) now: Timestamp,
+    /// Alarms that changed since composites last followed.
+    pub(crate) changed: BTreeSet<String>,
 }
 
 /// An alarm was named that doesn't exist.
@@ -72,6 +74,7 @@ impl Region {
             history: Vec::new(),
             training,
             now,
+            changed: BTreeSet::new(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Region {
         let alarm = self.alarms.get_mut(name).ok_or_else(|| NoSuchAlarm(name.to_owned()))?;
         alarm.held = false;
         alarm.evaluate_at = self.now;
+        self.changed.insert(name.to_owned());
         self.settle();
         Ok(())
     }

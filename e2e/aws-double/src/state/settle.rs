@@ -1,11 +1,17 @@
 //! What happens by itself as time passes and states change: training, evaluation, composites that follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{Alarm, AlarmState, Region, Rule};
+
+/// Composites upon composites; AWS states no limit, and nobody stacks that many.
+const LONGEST_CHAIN: usize = 100;
+
+/// With more changes than this it is cheaper to look at every rule.
+const MANY: usize = 32;
 
 impl Region {
     pub(crate) fn tick(&mut self, now: Timestamp) {
@@ -16,24 +22,48 @@ impl Region {
         self.settle();
     }
 
-    /// Composite alarms follow the alarms they name, until nothing moves any more.
+    /// Composite alarms follow the alarms that changed, until nothing moves any more.
     pub(crate) fn settle(&mut self) {
         // A chain of composites moves one link a round; a cycle would never end, and AWS stops evaluating it too.
-        for _ in 0..=self.alarms.len() {
-            let moves: Vec<_> = self.alarms.values().filter_map(|alarm| self.follows(alarm)).collect();
-            if moves.is_empty() {
+        for _ in 0..LONGEST_CHAIN {
+            let changed = std::mem::take(&mut self.changed);
+            if changed.is_empty() {
                 return;
             }
+            let concerned = |alarm: &&Alarm| concerns(alarm, &changed);
+            let moves: Vec<_> =
+                self.alarms.values().filter(concerned).filter_map(|it| self.follows(it)).collect();
+            // A composite whose state was set through the API follows again when that is over.
+            let waiting =
+                self.alarms.values().filter(|alarm| alarm.composite().is_some() && !self.due(alarm));
+            let waiting: Vec<String> = waiting.map(|alarm| alarm.name().to_owned()).collect();
+            let still = moves.is_empty();
             for (name, state, reason, data) in moves {
                 self.transition(&name, state, &reason, Some(data));
             }
+            self.changed.extend(waiting);
+            if still {
+                return;
+            }
         }
+        // A circle stays as it is until one of its rules changes.
+        self.changed.clear();
+    }
+
+    /// After changes by hand, which nobody recorded.
+    pub(crate) fn settle_all(&mut self) {
+        let composites = self.alarms.values().filter(|alarm| alarm.composite().is_some());
+        self.changed.extend(composites.map(|alarm| alarm.name().to_owned()).collect::<Vec<_>>());
+        self.settle();
+    }
+
+    fn due(&self, alarm: &Alarm) -> bool {
+        !alarm.held && alarm.evaluate_at <= self.now
     }
 
     /// The state that a composite alarm has to change to.
     fn follows(&self, alarm: &Alarm) -> Option<(String, AlarmState, String, String)> {
-        let free = !alarm.held && alarm.evaluate_at <= self.now;
-        let rule = Rule::parse(&alarm.composite().filter(|_| free)?.alarm_rule).ok()?;
+        let rule = Rule::parse(&alarm.composite().filter(|_| self.due(alarm))?.alarm_rule).ok()?;
         let child = |reference: &str| self.alarms.get(self.alarm_name(reference)?);
         let holds = rule.holds(&|reference| child(reference).map(|alarm| alarm.state));
         let state = if holds { AlarmState::Alarm } else { AlarmState::Ok };
@@ -105,4 +135,17 @@ impl Region {
         let named = rule.iter().flat_map(Rule::alarms);
         named.filter_map(|reference| self.alarm_name(reference)).map(str::to_owned).collect()
     }
+}
+
+/// Whether a composite may have to follow one of the alarms that changed.
+fn concerns(alarm: &Alarm, changed: &BTreeSet<String>) -> bool {
+    let Some(composite) = alarm.composite() else { return false };
+    changed.len() > MANY
+        || changed.contains(alarm.name())
+        || changed.iter().any(|name| mentions(&composite.alarm_rule, name))
+}
+
+/// Whether a rule's text may name an alarm: parsing thousands of rules to find one is slow.
+fn mentions(rule: &str, name: &str) -> bool {
+    rule.contains(name) || name.contains(['"', '\\'])
 }

@@ -31,6 +31,9 @@ impl Region {
 
     /// How many points in time a detector has to learn from; for an expression, those of its sparsest metric.
     fn datapoints(&self, detector: &Detector) -> usize {
+        if self.metrics.series.is_empty() {
+            return 0;
+        }
         let count = |key: MetricKey| {
             let series = self.metrics.series.get(&key);
             series.map_or(0, |series| learnable(series, detector, self.now).count())

@@ -98,8 +98,9 @@ fn number(decoder: &mut Decoder<'_>) -> Result<f64, minicbor::decode::Error> {
     match decoder.datatype()? {
         Type::F16 | Type::F32 | Type::F64 => decoder.f64(),
         _ => {
+            let whole: i64 = decoder.int()?.try_into().unwrap_or(i64::MAX);
             #[expect(clippy::cast_precision_loss, reason = "a double is what the model asks for")]
-            let number = i64::from(decoder.int()?.try_into().unwrap_or(i64::MAX)) as f64;
+            let number = whole as f64;
             Ok(number)
         }
     }

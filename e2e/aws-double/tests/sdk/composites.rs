@@ -1,5 +1,6 @@
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+use aws_sdk_cloudwatch::types::{ActionsSuppressedBy, AlarmType, StateValue};
+use jiff::SignedDuration;
 use tidewatch_aws_double::AlarmState;
 
 use crate::client::{ACCOUNT, REGION, code, cpu_alarm, start};
@@ -73,4 +74,61 @@ async fn composites_are_shown_only_when_asked_for_and_know_their_family() {
     let parents = client.describe_alarms().parents_of_alarm_name("child").send().await.unwrap();
     assert_eq!(parents.composite_alarms()[0].alarm_name(), Some("parent"));
     assert_eq!(parents.composite_alarms()[0].alarm_rule(), None);
+}
+
+#[tokio::test]
+async fn a_suppressor_holds_actions_back_while_it_fires_and_a_while_longer() {
+    let (double, client) = start().await;
+    for child in ["hot", "deploying"] {
+        cpu_alarm(&client, child).send().await.unwrap();
+    }
+    let put = client.put_composite_alarm().alarm_name("page").alarm_rule("ALARM(hot)");
+    let put = put.alarm_actions("arn:aws:sns:eu-west-1:123456789012:t").actions_suppressor("deploying");
+    put.actions_suppressor_wait_period(0).actions_suppressor_extension_period(120).send().await.unwrap();
+    let set = |name: &'static str, state| {
+        double.with(ACCOUNT, REGION, |region| region.set_state(name, state, "by hand", None)).unwrap();
+    };
+    let suppressed = async || {
+        let page = client.describe_alarms().alarm_types(AlarmType::CompositeAlarm).send().await.unwrap();
+        page.composite_alarms()[0].actions_suppressed_by().cloned()
+    };
+    let actions = || {
+        let action = |item: &&tidewatch_aws_double::state::HistoryItem| item.history_item_type == "Action";
+        double.with(ACCOUNT, REGION, |region| region.history.iter().filter(action).count())
+    };
+    set("deploying", AlarmState::Alarm);
+    set("hot", AlarmState::Alarm);
+    assert_eq!((suppressed().await, actions()), (Some(ActionsSuppressedBy::Alarm), 0));
+    set("deploying", AlarmState::Ok);
+    assert_eq!(suppressed().await, Some(ActionsSuppressedBy::ExtensionPeriod));
+    double.advance(SignedDuration::from_mins(2));
+    assert_eq!(suppressed().await, None);
+    set("hot", AlarmState::Ok);
+    set("hot", AlarmState::Alarm);
+    assert_eq!(actions(), 1);
+}
+
+#[tokio::test]
+async fn a_composite_set_through_the_api_follows_its_children_again_a_minute_later() {
+    let (double, client) = start().await;
+    client.put_composite_alarm().alarm_name("never").alarm_rule("FALSE").send().await.unwrap();
+    let set =
+        client.set_alarm_state().alarm_name("never").state_value(StateValue::Alarm).state_reason("test");
+    set.send().await.unwrap();
+    assert_eq!(state(&client, "never").await, StateValue::Alarm);
+    double.advance(SignedDuration::from_mins(1));
+    assert_eq!(state(&client, "never").await, StateValue::Ok);
+}
+
+#[tokio::test]
+async fn a_circle_of_composites_ends_and_is_broken_by_a_new_rule() {
+    let (_double, client) = start().await;
+    let put = |name: &str, rule: &str| client.put_composite_alarm().alarm_name(name).alarm_rule(rule).send();
+    put("a", "FALSE").await.unwrap();
+    put("b", "NOT ALARM(a)").await.unwrap();
+    put("a", "ALARM(b)").await.unwrap();
+    let delete = |name: &str| client.delete_alarms().alarm_names(name).send();
+    assert_eq!(code(&delete("a").await.unwrap_err()), "ValidationError");
+    put("b", "FALSE").await.unwrap();
+    delete("a").await.unwrap();
 }

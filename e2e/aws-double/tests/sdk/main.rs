@@ -7,3 +7,5 @@ mod alarms;
 mod client;
 mod composites;
 mod detectors;
+mod evaluation;
+mod faults;
