@@ -3,6 +3,14 @@
 //!
 //! etcd and kube-apiserver run on loopback, without root; their binaries are those of the lab (`make tools`).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only the functions that are marked as tests for tests"
+)]
+
 mod anomaly_alarm;
 mod control_plane;
 

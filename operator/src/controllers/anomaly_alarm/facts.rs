@@ -62,8 +62,8 @@ pub(super) struct Sharer {
 pub(super) fn child(alarm: &AnomalyAlarm) -> ChildFact {
     let combined = alarm.spec.alarms.is_some() || alarm.spec.when.is_some();
     let kind = if combined { ResourceKind::CompositeAlarm } else { ResourceKind::MetricAlarm };
-    let resources = alarm.status.iter().flat_map(|status| &status.resources);
-    let calling = resources.filter(|r| r.kind == kind && r.arn.is_some()).next_back();
+    let mut resources = alarm.status.iter().flat_map(|status| &status.resources);
+    let calling = resources.rfind(|r| r.kind == kind && r.arn.is_some());
     ChildFact {
         alarm: calling.map(|resource| (scope_of(resource), resource.name.clone())),
         looks_back: looks_back(&alarm.spec),

@@ -42,7 +42,7 @@ fn told(history: Vec<Option<Verdict>>) -> Vec<&'static str> {
     let mut status = NetworkMonitorStatus::default();
     let mut told = Vec::new();
     for (n, verdict) in history.into_iter().enumerate() {
-        let next = fold(&status, &observed(n as i64 * 60, verdict), &mut memory);
+        let next = fold(&status, &observed(i64::try_from(n).unwrap() * 60, verdict), &mut memory);
         for action in plan(&status, next.clone()) {
             if let Action::Tell(transition) = action {
                 assert!(!transition.note.is_empty());

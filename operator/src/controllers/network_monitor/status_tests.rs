@@ -213,7 +213,7 @@ fn a_node_that_misses_one_window_is_not_news_and_two_are() {
     };
     let mut shown = Vec::new();
     for (n, reporting) in [6, 5, 6, 5, 5, 5, 6, 6].into_iter().enumerate() {
-        status = fold(&status, &with_nodes(60 * (n as i64 + 1), reporting), &mut memory);
+        status = fold(&status, &with_nodes(60 * (i64::try_from(n).unwrap() + 1), reporting), &mut memory);
         shown.push(status.coverage.unwrap().nodes_reporting);
     }
     assert_eq!(shown, [6, 6, 6, 6, 5, 5, 5, 6]);
@@ -363,9 +363,9 @@ proptest! {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
         for (n, step) in steps.iter().enumerate() {
-            let observed = observe_step(step, n as i64 * 60);
+            let observed = observe_step(step, i64::try_from(n).unwrap() * 60);
             status = fold(&status, &observed, &mut memory);
-            let later = Observed { now: at(n as i64 * 60 + 90), ..observed };
+            let later = Observed { now: at(i64::try_from(n).unwrap() * 60 + 90), ..observed };
             let again = fold(&status, &later, &mut memory);
             prop_assert_eq!(&again, &status);
         }
@@ -377,7 +377,7 @@ proptest! {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
         for (n, step) in steps.iter().enumerate() {
-            status = fold(&status, &observe_step(step, n as i64 * 60), &mut memory);
+            status = fold(&status, &observe_step(step, i64::try_from(n).unwrap() * 60), &mut memory);
             let read: NetworkMonitorStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
             prop_assert_eq!(&read, &status);
         }
@@ -389,7 +389,7 @@ proptest! {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
         for (n, step) in steps.iter().enumerate() {
-            status = fold(&status, &observe_step(step, n as i64 * 60), &mut memory);
+            status = fold(&status, &observe_step(step, i64::try_from(n).unwrap() * 60), &mut memory);
             let degraded = condition(&status, "Degraded").0;
             let expected = match status.network_health_indicator {
                 Some(NetworkHealthIndicator::Degraded) => "True",
