@@ -1,5 +1,6 @@
 //! `NetworkMonitor`: which traffic to watch, and what was found about it.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type")]
 #![expect(
     unreachable_pub,
     reason = "the structs that KubeSchema generates beside ours are pub in a function"

@@ -5,6 +5,7 @@
 
 pub mod analyze;
 pub mod backoff;
+pub(crate) mod baselines;
 pub mod cluster;
 pub mod collector;
 pub mod config;

@@ -3,6 +3,13 @@
 //!
 //! etcd and kube-apiserver run on loopback, without root; their binaries are those of the lab (`make tools`).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic fails the test, as it should"
+)]
+
 mod control_plane;
 
 use std::path::{Path, PathBuf};

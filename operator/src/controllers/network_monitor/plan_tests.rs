@@ -41,8 +41,8 @@ fn told(history: Vec<Option<Verdict>>) -> Vec<&'static str> {
     let mut memory = Memory::default();
     let mut status = NetworkMonitorStatus::default();
     let mut told = Vec::new();
-    for (n, verdict) in history.into_iter().enumerate() {
-        let next = fold(&status, &observed(n as i64 * 60, verdict), &mut memory);
+    for (n, verdict) in (0_i64..).zip(history) {
+        let next = fold(&status, &observed(n * 60, verdict), &mut memory);
         for action in plan(&status, next.clone()) {
             if let Action::Tell(transition) = action {
                 assert!(!transition.note.is_empty());
