@@ -32,6 +32,10 @@ use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
+/// The operator's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PODS: u32 = 100_000;
 const PODS_PER_NODE: u32 = 50;
 const SERVICES: u32 = 5_000;
