@@ -137,6 +137,10 @@ impl Engine {
                 }
             }
         }
+        let within: Vec<bool> =
+            findings.iter().map(|finding| findings.iter().any(|other| finding.is_part_of(other))).collect();
+        let mut within = within.into_iter();
+        findings.retain(|_| !within.next().unwrap_or(false));
         findings
     }
 
