@@ -1,6 +1,7 @@
 //! One fault at a time: the right verdict soon after its onset, Healthy soon after its end, and never the network's
 //! fault where it isn't.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,11 +11,15 @@ use tidewatch_lab::Fault;
 use super::Scenario;
 use crate::bed::{Bed, SHOP};
 use crate::expect::{Expected, blames_the_network, verdict_of};
+use crate::paths;
 use crate::report::seconds;
 use crate::wait::{Look, wait_for};
 
 pub const ONSET_LIMIT: Duration = Duration::from_secs(90);
 pub const HEAL_LIMIT: Duration = Duration::from_secs(120);
+/// Hints come with the verdict, or in one of the next two windows.
+const HINT_LIMIT: Duration = Duration::from_secs(30);
+const KUBECTL_LIMIT: Duration = Duration::from_secs(30);
 
 pub const SCENARIOS: [Scenario; 8] = [
     Scenario {
@@ -48,11 +53,8 @@ pub const SCENARIOS: [Scenario; 8] = [
     },
     Scenario {
         name: "port-blocked",
-        proves: "a blocked port is the workload's own doing, and the network stays Healthy",
-        run: |bed| {
-            let expected = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
-            try_fault(bed, &Fault::block(SHOP, "payments"), &expected)
-        },
+        proves: "a blocked port is the workload's own doing, and the policy that came with it is named",
+        run: port_blocked,
     },
     Scenario {
         name: "connection-refused",
@@ -79,6 +81,46 @@ pub const SCENARIOS: [Scenario; 8] = [
         },
     },
 ];
+
+/// A NetworkPolicy appears, and payments doesn't answer any more.
+fn port_blocked(bed: &Bed) -> anyhow::Result<()> {
+    let expected = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
+    let policy = paths::manifest("deny-payments.yaml");
+    bed.apply(&policy)?;
+    let tried = try_fault_while(bed, &Fault::block(SHOP, "payments"), &expected, |bed| {
+        let named = names_policy(bed, "shop/deny-payments");
+        let deleted = delete(bed, &policy);
+        named.and(deleted)
+    });
+    // Nothing is left of a scenario that failed before its verdict.
+    let deleted = delete(bed, &policy);
+    tried.and(deleted)
+}
+
+/// Waits until the shop's monitor names the policy in the fault's hints, and in its summary.
+fn names_policy(bed: &Bed, name: &str) -> anyhow::Result<()> {
+    let (message, took) = wait_for(HINT_LIMIT, format!("the hints name NetworkPolicy {name}"), || {
+        let status = match bed.cluster.status(SHOP, SHOP) {
+            Ok(status) => status,
+            Err(error) => return Look::NotYet(format!("{error:#}")),
+        };
+        let Some(degradation) = status.degradation else { return Look::NotYet("no degradation".to_owned()) };
+        let mut hints = degradation.components.iter().flat_map(|component| &component.hints);
+        match hints.find(|hint| hint.kind == "NetworkPolicy" && hint.name == name) {
+            Some(hint) if degradation.summary.contains(&hint.message) => Look::Done(hint.message.clone()),
+            Some(_) => Look::NotYet(format!("not in the summary: {}", degradation.summary)),
+            None => Look::NotYet(format!("{:?}", degradation.components)),
+        }
+    })?;
+    bed.report.right(&message, took);
+    Ok(())
+}
+
+fn delete(bed: &Bed, manifest: &Path) -> anyhow::Result<()> {
+    let file = manifest.to_str().context("the path of the manifest isn't UTF-8")?;
+    bed.lab_ref()?.kubectl(&["delete", "--ignore-not-found", "-f", file], KUBECTL_LIMIT)?;
+    Ok(())
+}
 
 /// Begins the fault, waits for the verdict, ends it, waits for Healthy.
 pub fn try_fault(bed: &Bed, fault: &Fault, expected: &Expected) -> anyhow::Result<()> {
