@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use endpoint::{Endpoint, NodeEndpoint, PodsEndpoint, ServiceEndpoint};
 pub use status::{
     Agents, AttributedTo, Category, ComponentKind, Coverage, Degradation, FaultCause, FaultClass,
-    FaultyComponent, NetworkHealthIndicator, NetworkMonitorStatus, Overview, Traffic,
+    FaultyComponent, Hint, NetworkHealthIndicator, NetworkMonitorStatus, Overview, Traffic,
 };
 
 /// What to watch.

@@ -108,6 +108,7 @@ fn fill(cluster: &Cluster) {
                 labels: Arc::default(),
                 ips: vec![ip.parse().unwrap()],
                 pod_cidrs: Vec::new(),
+                unschedulable: false,
             };
             index.apply(Fact::Node(node), at(0));
         }

@@ -77,11 +77,8 @@ pub const SCENARIOS: [Scenario; 11] = [
     },
     Scenario {
         name: "port-blocked",
-        proves: "a blocked port is the workload's own doing, and the network stays Healthy",
-        run: |bed| {
-            let expected = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
-            Trial::of(Fault::block(SHOP, "payments"), expected).run(bed)
-        },
+        proves: "a blocked port is the workload's own doing, and the policy that came with it is named",
+        run: super::blocked::run,
     },
     Scenario {
         name: "connection-refused",

@@ -13,6 +13,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
         View::Window(Box::new(WindowView {
             start: at(start),
             verdict,
+            hints: std::collections::BTreeMap::new(),
             traffic: TrafficTotals::of([flow().build()].iter()),
             nodes_reporting: 1,
             nodes_ready: 1,

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use tidewatch_crds::network_monitor::Category;
+use tidewatch_crds::network_monitor::{AttributedTo, Category};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::FlowWindow;
 
@@ -41,6 +43,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
     let view = WindowView {
         start: at(start),
         verdict,
+        hints: BTreeMap::new(),
         traffic: TrafficTotals::of(flows.iter()),
         nodes_reporting: 6,
         nodes_ready: 6,
