@@ -53,7 +53,8 @@ lint: tools ## clippy, fmt, helm lint, the C program's warnings, generated files
 	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
 
 .PHONY: bench
-bench: deps ## what the agent and the collector cost; last lines are BENCH {json}
+bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}
+	$(BIN)/tidewatch-demo
 	cargo bench --locked -p tidewatch --bench collector
 	cargo build --locked --release -p tidewatch-agent -p tidewatch-kernel-tests
 	$(CARGO_TARGET_DIR)/release/agent-bench

@@ -1,11 +1,6 @@
 //! The API of Tidewatch, group `tidewatch.dev`: the types, their CRD schemas and the rules that the apiserver
 //! enforces. Nothing here depends on the rest of the project.
 
-#![allow(
-    clippy::duplicated_attributes,
-    reason = "printer columns share a type, and are not the same attribute"
-)]
-
 pub mod anomaly_alarm;
 mod crd;
 mod duration;

@@ -1,5 +1,6 @@
 //! `NetworkMonitor`: which traffic to watch, and what was found about it.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type")]
 #![expect(
     unreachable_pub,
     reason = "the structs that KubeSchema generates beside ours are pub in a function"
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use endpoint::{Endpoint, NodeEndpoint, PodsEndpoint, ServiceEndpoint};
 pub use status::{
     Agents, AttributedTo, Category, ComponentKind, Coverage, Degradation, FaultCause, FaultClass,
-    FaultyComponent, NetworkHealthIndicator, NetworkMonitorStatus, Overview, Traffic,
+    FaultyComponent, Hint, NetworkHealthIndicator, NetworkMonitorStatus, Overview, Traffic,
 };
 
 /// What to watch.

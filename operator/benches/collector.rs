@@ -32,6 +32,10 @@ use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
+/// The operator's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PODS: u32 = 100_000;
 const PODS_PER_NODE: u32 = 50;
 const SERVICES: u32 = 5_000;
@@ -251,6 +255,7 @@ fn cluster(pods: u32) -> Cluster {
                 labels: label("kubernetes.io/hostname", name.to_string()),
                 ips: vec![Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()).into()],
                 pod_cidrs: Vec::new(),
+                unschedulable: false,
             };
             index.apply(Fact::Node(node), now);
         }
@@ -282,6 +287,7 @@ fn cluster(pods: u32) -> Cluster {
                 key: key.clone(),
                 ips: vec![Ipv4Addr::from(0xac10_0000 + s).into()],
                 ports: vec![80],
+                target_ports: vec!["80".into()],
                 selector: labels[s as usize].clone(),
                 labels: Arc::default(),
             };
@@ -291,6 +297,7 @@ fn cluster(pods: u32) -> Cluster {
                 key: format!("{key}-abcde").into(),
                 service: key,
                 ports: Arc::new([8080]),
+                ready: backends.len(),
                 backends: backends.map(|n| Backend { ip: pod_ip(n), pod: Uid::parse(&pod_uid(n)) }).collect(),
             };
             index.apply(Fact::EndpointSlice(slice), now);

@@ -6,6 +6,7 @@
 pub mod analyze;
 pub mod aws;
 pub mod backoff;
+pub(crate) mod baselines;
 pub mod cluster;
 pub mod collector;
 pub mod config;

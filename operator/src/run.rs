@@ -6,18 +6,19 @@ use std::time::Duration;
 use anyhow::Context;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
+use crate::baselines;
 use crate::cluster::{Cluster, Remotes, WatchConfig};
 use crate::collector::{self, Collector};
 use crate::config::Args;
 use crate::controllers::agents::{self, Fleet};
 use crate::controllers::anomaly_alarm::{self, AlarmMetrics};
 use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
-use crate::evaluation::Registry;
+use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
 use crate::server::{self, Readiness};
 use crate::telemetry::{self, Metrics};
@@ -26,6 +27,8 @@ use crate::telemetry::{self, Metrics};
 const LEASE: &str = "tidewatch-operator";
 /// How often the Service is made to point here again.
 const ENDPOINT_CHECK: Duration = Duration::from_secs(60);
+/// Memories of engines that may wait to be written.
+const KEPT_QUEUE: usize = 4;
 /// How long the leader's tasks may take to end.
 const WIND_DOWN: Duration = Duration::from_secs(4);
 
@@ -157,7 +160,8 @@ impl Operator {
         // Ends the term's tasks, for whichever reason.
         let end = leadership.lost.child_token();
         let mut tasks = JoinSet::new();
-        self.start(&leadership, &end, &mut tasks);
+        let memories = baselines::load(&self.client, &self.args.namespace).await;
+        self.start(&leadership, memories, &end, &mut tasks);
         let keeping = candidate.keep(&self.client, &mut held, &leadership, stop);
         tokio::select! {
             () = keeping => {}
@@ -182,13 +186,23 @@ impl Operator {
     fn start(
         &self,
         leadership: &Leadership,
+        memories: Memories,
         end: &CancellationToken,
         tasks: &mut JoinSet<anyhow::Result<()>>,
     ) {
         let (client, namespace) = (self.client.clone(), self.args.namespace.clone());
         let cluster = Cluster::default();
-        let registry = Registry::new(self.collector_metrics.evaluation.clone());
+        let (keeper, kept) = mpsc::channel(KEPT_QUEUE);
+        let registry =
+            Registry::remembering(self.collector_metrics.evaluation.clone(), memories, Some(keeper));
         let (fleet, fleet_seen) = watch::channel(Fleet::default());
+
+        // Ends by itself, after the engines.
+        let keeping = baselines::keep(client.clone(), namespace.clone(), leadership.clone(), kept);
+        tasks.spawn(async move {
+            keeping.await;
+            Ok(())
+        });
 
         let watching = WatchConfig {
             namespace: namespace.clone(),

@@ -113,6 +113,26 @@ pub struct FaultyComponent {
     /// Connection attempts towards it, where some failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
+    /// For a service or pod: what changed in the cluster just before the fault began, the nearest first, at most 3. Hints
+    /// where to look, not causes. Found at the onset, and left as they are while the fault lasts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub hints: Vec<Hint>,
+}
+
+/// A change in the cluster that may have to do with a fault.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Hint {
+    /// When it changed.
+    #[schemars(schema_with = "date_time")]
+    pub time: Timestamp,
+    /// Kind of the object that changed, such as NetworkPolicy, Deployment, Service or Node.
+    pub kind: String,
+    /// Its name: NAMESPACE/NAME, or NODE.
+    pub name: String,
+    /// What changed, and how long before the fault began.
+    pub message: String,
 }
 
 /// A kind of component.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Api;
 use kube::api::ListParams;
@@ -12,6 +12,7 @@ use tidewatch_lab::{ImageSpec, Lab, Options, Progress, ScopedLab};
 use crate::cluster::{Cluster, name_of};
 use crate::expect::{Expected, verdict_of};
 use crate::paths;
+use crate::pods::Located;
 use crate::report::Report;
 use crate::wait::{Look, wait_for};
 
@@ -287,6 +288,16 @@ fn available(deployment: &Deployment) -> bool {
 }
 
 impl Bed {
+    /// The running pods of the operator's namespace whose component is `component`.
+    pub fn located(&self, component: &str) -> anyhow::Result<Vec<Located>> {
+        let label = format!("app.kubernetes.io/component={component}");
+        let pods = self.cluster.pods(OPERATOR_NAMESPACE, &label)?;
+        if pods.is_empty() {
+            bail!("there is no pod with {label}");
+        }
+        pods.iter().map(|pod| Located::find(self.lab_ref()?, pod)).collect()
+    }
+
     /// After a failure: what Tidewatch itself says.
     pub fn explain(&self) {
         let Ok(lab) = self.lab_ref() else { return };

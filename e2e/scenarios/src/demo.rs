@@ -50,7 +50,24 @@ pub fn tell(bed: &Bed) -> anyhow::Result<bool> {
             bed.report.plain(&format!("  {line}"));
         }
     }
+    show_memory(bed)?;
     Ok(right)
+}
+
+/// What Tidewatch itself takes, at the end of the story.
+fn show_memory(bed: &Bed) -> anyhow::Result<()> {
+    let most = |component| -> anyhow::Result<f64> {
+        let pods = bed.located(component)?;
+        pods.iter().try_fold(0.0, |most: f64, pod| Ok(most.max(pod.resident_mib()?)))
+    };
+    let (operator, agent) = (most("operator")?, most("agent")?);
+    bed.report.plain(&format!(
+        "\nResident memory: operator {operator:.1} MiB (target 80), the largest agent {agent:.1} MiB (target 20)"
+    ));
+    bed.report.plain(&format!(
+        "BENCH {{\"bench\":\"demo\",\"operator_rss_mib\":{operator:.1},\"agent_rss_mib\":{agent:.1}}}"
+    ));
+    Ok(())
 }
 
 fn story() -> [Step; 5] {

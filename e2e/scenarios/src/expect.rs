@@ -10,13 +10,18 @@ use tidewatch_crds::network_monitor::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub indicator: NetworkHealthIndicator,
-    /// Whose fault, and of which component; `None` where nothing is wrong.
+    /// Whose fault, and of which components; `None` where nothing is wrong.
     pub fault: Option<ExpectedFault>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedFault {
     pub attribution: AttributedTo,
+    pub components: Vec<ExpectedComponent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedComponent {
     pub kind: ComponentKind,
     pub name: String,
     /// The causes that are right.
@@ -30,49 +35,65 @@ impl Expected {
 
     /// The network's fault.
     pub fn infrastructure(kind: ComponentKind, name: &str) -> Self {
-        let causes = vec![FaultCause::PacketLoss];
-        let fault =
-            ExpectedFault { attribution: AttributedTo::Infrastructure, kind, name: name.to_owned(), causes };
-        Self { indicator: NetworkHealthIndicator::Degraded, fault: Some(fault) }
+        let component = ExpectedComponent::new(kind, name, &[FaultCause::PacketLoss]);
+        Self::one(NetworkHealthIndicator::Degraded, AttributedTo::Infrastructure, component)
     }
 
     /// A service's own fault: the network is well.
     pub fn workload(service: &str, causes: &[FaultCause]) -> Self {
-        let fault = ExpectedFault {
-            attribution: AttributedTo::Workload,
-            kind: ComponentKind::Service,
-            name: service.to_owned(),
-            causes: causes.to_vec(),
-        };
-        Self { indicator: NetworkHealthIndicator::Healthy, fault: Some(fault) }
+        let component = ExpectedComponent::new(ComponentKind::Service, service, causes);
+        Self::one(NetworkHealthIndicator::Healthy, AttributedTo::Workload, component)
     }
 
     /// The fault of something outside the cluster: neither the cluster's network nor the workload.
     pub fn external(name: &str) -> Self {
-        let fault = ExpectedFault {
-            attribution: AttributedTo::External,
-            kind: ComponentKind::AwsService,
-            name: name.to_owned(),
-            causes: vec![FaultCause::PacketLoss],
-        };
-        Self { indicator: NetworkHealthIndicator::Healthy, fault: Some(fault) }
+        let component = ExpectedComponent::new(ComponentKind::AwsService, name, &[FaultCause::PacketLoss]);
+        Self::one(NetworkHealthIndicator::Healthy, AttributedTo::External, component)
     }
 
-    /// Whether `status` says this.
+    /// This and another fault at once, of another class.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        if other.indicator == NetworkHealthIndicator::Degraded {
+            self.indicator = other.indicator;
+        }
+        let components = [self.fault, other.fault].into_iter().flatten().flat_map(|fault| fault.components);
+        self.fault =
+            Some(ExpectedFault { attribution: AttributedTo::Mixed, components: components.collect() });
+        self
+    }
+
+    fn one(
+        indicator: NetworkHealthIndicator,
+        attribution: AttributedTo,
+        component: ExpectedComponent,
+    ) -> Self {
+        Self { indicator, fault: Some(ExpectedFault { attribution, components: vec![component] }) }
+    }
+
+    /// Whether `status` says this: what is expected comes first.
     pub fn is_met_by(&self, status: &NetworkMonitorStatus) -> bool {
         status.network_health_indicator == Some(self.indicator)
             && match (&self.fault, &status.degradation) {
                 (None, None) => true,
                 (Some(expected), Some(degradation)) => {
+                    let first = degradation.components.get(..expected.components.len()).unwrap_or_default();
+                    let is_said =
+                        |expected: &ExpectedComponent| first.iter().any(|component| expected.is(component));
                     degradation.attribution == expected.attribution
-                        && degradation.components.first().is_some_and(|component| expected.is(component))
+                        && !first.is_empty()
+                        && expected.components.iter().all(is_said)
                 }
                 _ => false,
             }
     }
 }
 
-impl ExpectedFault {
+impl ExpectedComponent {
+    fn new(kind: ComponentKind, name: &str, causes: &[FaultCause]) -> Self {
+        Self { kind, name: name.to_owned(), causes: causes.to_vec() }
+    }
+
     fn is(&self, component: &FaultyComponent) -> bool {
         component.kind == self.kind && component.name == self.name && self.causes.contains(&component.cause)
     }
@@ -81,20 +102,13 @@ impl ExpectedFault {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.indicator)?;
-        match &self.fault {
-            None => Ok(()),
-            Some(fault) => {
-                let causes: Vec<_> = fault.causes.iter().map(|cause| format!("{cause:?}")).collect();
-                write!(
-                    f,
-                    ", {:?}, {:?} {} ({})",
-                    fault.attribution,
-                    fault.kind,
-                    fault.name,
-                    causes.join(" or ")
-                )
-            }
+        let Some(fault) = &self.fault else { return Ok(()) };
+        write!(f, ", {:?}", fault.attribution)?;
+        for component in &fault.components {
+            let causes: Vec<_> = component.causes.iter().map(|cause| format!("{cause:?}")).collect();
+            write!(f, ", {:?} {} ({})", component.kind, component.name, causes.join(" or "))?;
         }
+        Ok(())
     }
 }
 
@@ -112,6 +126,11 @@ pub fn verdict_of(status: &NetworkMonitorStatus) -> String {
     }
     text
 }
+
+/// Somebody was blamed who isn't at fault. A busy machine is no excuse for that.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FalseVerdict(pub String);
 
 /// Whether a status blames the network.
 pub fn blames_the_network(status: &NetworkMonitorStatus) -> bool {
@@ -166,6 +185,27 @@ mod tests {
         ] {
             assert!(!expected.is_met_by(&wrong), "{}", verdict_of(&wrong));
         }
+    }
+
+    #[test]
+    fn two_faults_are_met_by_both_in_either_order() {
+        let pair = Expected::infrastructure(ComponentKind::ZonePair, "zone-1~zone-2");
+        let both = pair.and(Expected::workload("shop/orders", &[FaultCause::Refused]));
+        let one = status("Degraded", "Mixed", "ZonePair", "zone-1~zone-2", "PacketLoss");
+        let other = status("Degraded", "Mixed", "Service", "shop/orders", "Refused");
+        let components = |status: &NetworkMonitorStatus| status.degradation.clone().unwrap().components;
+        let with = |components| {
+            let mut status = one.clone();
+            status.degradation.as_mut().unwrap().components = components;
+            status
+        };
+        assert!(both.is_met_by(&with([components(&one), components(&other)].concat())));
+        assert!(both.is_met_by(&with([components(&other), components(&one)].concat())));
+        assert!(!both.is_met_by(&one) && !both.is_met_by(&other));
+        assert_eq!(
+            both.to_string(),
+            "Degraded, Mixed, ZonePair zone-1~zone-2 (PacketLoss), Service shop/orders (Refused)"
+        );
     }
 
     #[test]

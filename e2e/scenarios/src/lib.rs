@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod demo;
 pub mod expect;
 pub mod interrupt;
+pub mod metrics;
 pub mod paths;
 pub mod pods;
 pub mod report;

@@ -51,6 +51,19 @@ impl Located {
         std::fs::read_to_string(&path).with_context(|| format!("{path} of pod {}", self.name))
     }
 
+    /// Resident memory of the pod's processes, in MiB.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        let mut kib = 0;
+        for pid in self.processes()? {
+            let path = format!("/proc/{pid}/status");
+            let status = std::fs::read_to_string(&path).with_context(|| path)?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+            let value = line.trim().trim_end_matches(" kB");
+            kib += value.parse::<u32>().with_context(|| format!("VmRSS: {value}"))?;
+        }
+        Ok(f64::from(kib) / 1024.0)
+    }
+
     /// Ends the pod's processes as a crash would.
     pub fn kill(&self) -> anyhow::Result<()> {
         signal(&self.processes()?, "KILL")

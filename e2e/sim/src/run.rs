@@ -152,7 +152,7 @@ impl Follower {
 /// One trial, judged by each of `methods`.
 pub fn run_trial(mut trial: Trial, seed: u64, kind: FaultKind, methods: &[MethodName]) -> Vec<Outcome> {
     let mut followers: Vec<Follower> = methods.iter().map(|name| Follower::new(*name, seed, kind)).collect();
-    let paths = methods.iter().any(|name| *name != MethodName::Tidewatch);
+    let paths = methods.iter().any(|name| !name.is_ours());
     let mut atlas = Atlas::default();
     let mut records: Vec<FlowWindow> = Vec::new();
     let mut index = 0;

@@ -1,6 +1,6 @@
 //! From what a method said in a trial to the figures of the table. `docs/nhi-bench.md` defines each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -151,14 +151,20 @@ pub struct Bin {
 const EDGES: [f64; 8] = [0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.000_001];
 
 /// How often components named with a given confidence were at fault: those of each trial's last fault window, and the
-/// false ones of quiet windows.
+/// false ones of quiet windows. A component counts once a trial, however many windows it is named in, with the highest
+/// confidence that was stated.
 pub fn reliability<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Bin> {
     let mut stated: Vec<(f64, bool)> = Vec::new();
     for outcome in outcomes {
-        for blamed in &outcome.last {
-            stated.extend(blamed.confidence.map(|c| (c, outcome.is_culprit(&blamed.component))));
+        let right = outcome.last.iter().map(|blamed| (blamed, outcome.is_culprit(&blamed.component)));
+        let all = right.chain(outcome.quiet_blamed.iter().map(|blamed| (blamed, false)));
+        let mut once: BTreeMap<(&ComponentId, bool), f64> = BTreeMap::new();
+        for (blamed, right) in all {
+            let Some(confidence) = blamed.confidence else { continue };
+            let most = once.entry((&blamed.component, right)).or_default();
+            *most = most.max(confidence);
         }
-        stated.extend(outcome.quiet_blamed.iter().filter_map(|blamed| blamed.confidence).map(|c| (c, false)));
+        stated.extend(once.into_iter().map(|((_, right), confidence)| (confidence, right)));
     }
     let bins = EDGES.iter().zip(EDGES.iter().skip(1));
     bins.map(|(from, to)| {

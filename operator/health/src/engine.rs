@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::FlowWindow;
 
 use crate::baseline::{Baselines, Expected, SeriesKey};
@@ -39,11 +39,23 @@ pub struct Engine {
     names: Names,
     baselines: Baselines,
     tracks: Tracks,
+    /// The last window judged.
+    last: Option<Timestamp>,
 }
+
+/// After a gap this long, and of this many windows, what was suspected before it is no longer believed.
+const STALE: SignedDuration = SignedDuration::from_mins(5);
+const STALE_WINDOWS: i64 = 4;
 
 impl Engine {
     pub fn new(config: Config) -> Self {
-        Self { config, names: Names::default(), baselines: Baselines::default(), tracks: Tracks::default() }
+        Self {
+            config,
+            names: Names::default(),
+            baselines: Baselines::default(),
+            tracks: Tracks::default(),
+            last: None,
+        }
     }
 
     pub fn config(&self) -> Config {
@@ -52,13 +64,13 @@ impl Engine {
 
     /// What the engine has learned and what it suspects, to go on with after a restart.
     pub fn memory(&self) -> Memory {
-        Memory::of(&self.names, &self.baselines, &self.tracks)
+        Memory::of(&self.names, &self.baselines, &self.tracks, self.last)
     }
 
     /// An engine that goes on where another's [`Engine::memory`] was taken.
     pub fn resume(config: Config, memory: &Memory) -> Self {
         let (names, baselines, tracks) = memory.recall();
-        Self { config, names, baselines, tracks }
+        Self { config, names, baselines, tracks, last: memory.as_of() }
     }
 
     /// The verdict on `window`, given all the windows before it.
@@ -66,6 +78,11 @@ impl Engine {
         if self.names.len() > MOST_NAMES {
             *self = Self::resume(self.config, &self.memory());
         }
+        let gap = STALE.max(SignedDuration::from_secs(STALE_WINDOWS * i64::from(window.seconds)));
+        if self.last.is_some_and(|last| window.start.duration_since(last) > gap) {
+            self.tracks = Tracks::default();
+        }
+        self.last = Some(window.start);
         let cells = reduce(window.flows, &mut self.names);
         let cells: Vec<&Cell> = cells.iter().collect();
         let space = Space::build(cells.iter().copied());
@@ -120,6 +137,10 @@ impl Engine {
                 }
             }
         }
+        let within: Vec<bool> =
+            findings.iter().map(|finding| findings.iter().any(|other| finding.is_part_of(other))).collect();
+        let mut within = within.into_iter();
+        findings.retain(|_| !within.next().unwrap_or(false));
         findings
     }
 

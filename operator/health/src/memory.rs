@@ -1,8 +1,10 @@
 //! What an engine knows, in a form that outlives the process: baselines and suspicions, with the names that they
 //! refer to and no others.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidewatch_records::Name;
 
@@ -14,6 +16,8 @@ use crate::track::Tracks;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
+    /// The last window that it knows of.
+    as_of: Option<Timestamp>,
     names: Vec<(Name, bool)>,
     series: Vec<(SeriesKey, Series)>,
     paths: Vec<(PathKey, PathSeries)>,
@@ -21,7 +25,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn of(names: &Names, baselines: &Baselines, tracks: &Tracks) -> Self {
+    pub(crate) fn of(
+        names: &Names,
+        baselines: &Baselines,
+        tracks: &Tracks,
+        as_of: Option<Timestamp>,
+    ) -> Self {
         let mut series: Vec<_> = baselines.series.iter().map(|(key, series)| (*key, *series)).collect();
         series.sort_unstable_by_key(|(key, _)| *key);
         let mut paths: Vec<_> = baselines.paths.iter().map(|(key, path)| (*key, *path)).collect();
@@ -36,7 +45,35 @@ impl Memory {
             *key = key.renumbered(&mut number);
         }
         let tracks = tracks.renumbered(&mut number);
-        Self { names: kept.listed(), series, paths, tracks }
+        Self { as_of, names: kept.listed(), series, paths, tracks }
+    }
+
+    /// Series held: services by direction, and their paths.
+    pub fn len(&self) -> usize {
+        self.series.len() + self.paths.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// No more than `most` series, those seen last.
+    #[must_use]
+    pub fn within(mut self, most: usize) -> Self {
+        if self.len() <= most {
+            return self;
+        }
+        // Paths are a service's by zones: there are more of them, and they are learned sooner.
+        self.series.sort_by_key(|(_, series)| Reverse(series.seen));
+        self.series.truncate(most);
+        self.paths.sort_by_key(|(_, path)| Reverse(path.seen));
+        self.paths.truncate(most.saturating_sub(self.series.len()));
+        let (names, baselines, tracks) = self.recall();
+        Self::of(&names, &baselines, &tracks, self.as_of)
+    }
+
+    pub(crate) fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
     }
 
     pub(crate) fn recall(&self) -> (Names, Baselines, Tracks) {

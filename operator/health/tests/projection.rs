@@ -78,3 +78,21 @@ fn a_monitor_with_too_few_trials_or_none_has_insufficient_data() {
     assert_eq!(none.nhi, HealthIndicator::InsufficientData);
     assert_eq!(none.coverage.records, 0);
 }
+
+#[test]
+fn what_ails_the_internet_is_no_concern_of_who_calls_an_aws_service() {
+    let mut lab = Lab::default();
+    lab.calls.extend([
+        ("web", "internet/bank"),
+        ("cart", "internet/bank"),
+        ("web", "internet/partner"),
+        ("cart", "internet/partner"),
+    ]);
+    let (verdict, flows) = cluster(lab, |hop| {
+        let delay_us = if hop.service.starts_with("internet/") { 20_000 } else { 0 };
+        Harm { delay_us, ..Harm::default() }
+    });
+    assert_eq!(named(&verdict), ["internet/0.0.0.0/0"], "{verdict:#?}");
+    let caller = monitor(&verdict, &flows, |flow| flow.remote.service.as_deref() == Some("aws/dynamodb"));
+    assert_eq!(caller.attribution, Attribution::None, "{caller:#?}");
+}

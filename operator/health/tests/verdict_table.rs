@@ -132,6 +132,38 @@ fn a_lossy_remote_is_that_remote() {
     });
 }
 
+fn with_two_addresses_outside() -> Lab {
+    let mut lab = Lab::default();
+    lab.calls.extend([
+        ("web", "internet/bank"),
+        ("cart", "internet/bank"),
+        ("web", "internet/partner"),
+        ("cart", "internet/partner"),
+    ]);
+    lab
+}
+
+fn slow(delay_us: u64) -> Harm {
+    Harm { delay_us, ..Harm::default() }
+}
+
+#[test]
+fn one_slow_address_outside_is_that_address_and_not_the_internet() {
+    let mut watch = Watch::learned(with_two_addresses_outside(), HISTORY);
+    let verdict = watch.windows(NAMED_WITHIN, &|hop| when(hop.calls("internet/partner"), slow(20_000)));
+    assert_eq!(named(&verdict), ["internet/93.184.216.7"], "{verdict:#?}");
+    assert_eq!(verdict.attribution, Attribution::External);
+}
+
+#[test]
+fn all_addresses_outside_slow_at_once_are_the_internet() {
+    let mut watch = Watch::learned(with_two_addresses_outside(), HISTORY);
+    let verdict =
+        watch.windows(NAMED_WITHIN, &|hop| when(hop.service.starts_with("internet/"), slow(20_000)));
+    assert_eq!(named(&verdict), ["internet/0.0.0.0/0"], "{verdict:#?}");
+    assert_eq!(verdict.attribution, Attribution::External);
+}
+
 #[test]
 fn two_at_once_are_both_named_and_mixed() {
     let mut watch = Watch::learned(Lab::default(), HISTORY);

@@ -117,6 +117,7 @@ mod tests {
             service: service.into(),
             ports: ports.into(),
             backends: ips.iter().map(|ip| Backend { ip: ip.parse().unwrap(), pod: None }).collect(),
+            ready: ips.len(),
         }
     }
 

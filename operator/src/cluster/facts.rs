@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use kube::core::{Selector, SelectorExt};
 use tidewatch_records::Name;
 
 /// The labels of an object. Objects with the same labels (a ReplicaSet's pods) share one map; the type is what
@@ -62,6 +63,15 @@ impl PodFact {
     pub fn namespace(&self) -> &str {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
     }
+
+    /// Which revision of its workload's template it was made from, by the label that the workload's controller puts on
+    /// its pods: Deployment, Argo's Rollout, StatefulSet and DaemonSet do.
+    pub fn revision(&self) -> Option<&str> {
+        ["pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash"]
+            .into_iter()
+            .find_map(|label| self.labels.get(label))
+            .map(String::as_str)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,6 +94,8 @@ pub struct NodeFact {
     /// Internal and external addresses.
     pub ips: Vec<IpAddr>,
     pub pod_cidrs: Vec<IpNet>,
+    /// Cordoned: no new pod is scheduled to it.
+    pub unschedulable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +105,8 @@ pub struct ServiceFact {
     /// Cluster, external and load balancer addresses: all that can be dialled to reach it.
     pub ips: Vec<IpAddr>,
     pub ports: Vec<u16>,
+    /// Where each of `ports` leads: a number or the name of a container's port.
+    pub target_ports: Vec<Name>,
     pub selector: Labels,
     pub labels: Labels,
 }
@@ -113,6 +127,8 @@ pub struct SliceFact {
     /// Ports of the backends (not of the Service).
     pub ports: Arc<[u16]>,
     pub backends: Vec<Backend>,
+    /// How many of its endpoints are ready.
+    pub ready: usize,
 }
 
 /// Ready or not: traffic to a backend that isn't ready is still that Service's traffic.
@@ -121,6 +137,26 @@ pub struct Backend {
     pub ip: IpAddr,
     /// The pod behind the address, where it is one.
     pub pod: Option<Uid>,
+}
+
+/// A NetworkPolicy: which pods it is about, not what it allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFact {
+    /// `namespace/name`.
+    pub key: Name,
+    /// An empty one selects every pod of the namespace.
+    pub selector: Selector,
+    pub ingress: bool,
+    pub egress: bool,
+    /// Grows with each change of the spec, rules included.
+    pub generation: i64,
+    pub created: Option<Timestamp>,
+}
+
+impl PolicyFact {
+    pub fn selects(&self, namespace: &str, labels: &Labels) -> bool {
+        self.key.split_once('/').is_some_and(|(own, _)| own == namespace) && self.selector.matches(labels)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The cluster as resolution and selection see it. Pure: watches apply facts to it, with the time at which they did.
 
+mod questions;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,9 +11,10 @@ use tidewatch_records::Name;
 
 use super::backends::Backends;
 use super::cidr::CidrTable;
-use super::facts::{NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, SliceFact, Uid};
+use super::facts::{NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid};
 use super::history::History;
 use super::table::{Applied, Table};
+use super::transitions::{Told, Transitions};
 
 /// How long the past is remembered.
 pub const HISTORY: SignedDuration = SignedDuration::from_mins(15);
@@ -27,10 +30,18 @@ pub enum Kind {
     Service,
     EndpointSlice,
     Namespace,
+    NetworkPolicy,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Pod, Self::Node, Self::Service, Self::EndpointSlice, Self::Namespace];
+    pub const ALL: [Self; 6] =
+        [Self::Pod, Self::Node, Self::Service, Self::EndpointSlice, Self::Namespace, Self::NetworkPolicy];
+
+    /// Whether nothing can be told before it has been listed. NetworkPolicies only explain: an operator that may not
+    /// list them does its work all the same.
+    fn is_needed(self) -> bool {
+        self != Self::NetworkPolicy
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,6 +50,7 @@ impl Kind {
             Self::Service => "service",
             Self::EndpointSlice => "endpointslice",
             Self::Namespace => "namespace",
+            Self::NetworkPolicy => "networkpolicy",
         }
     }
 }
@@ -51,6 +63,7 @@ pub enum Fact {
     Service(ServiceFact),
     EndpointSlice(SliceFact),
     Namespace(NamespaceFact),
+    NetworkPolicy(PolicyFact),
 }
 
 /// Live objects of one kind, and departed ones still remembered.
@@ -74,13 +87,19 @@ pub struct Index {
     slices: Table<Name, SliceFact>,
     backends: Backends,
     namespaces: Table<Name, NamespaceFact>,
+    policies: Table<Name, PolicyFact>,
+    transitions: Transitions,
     listed: BTreeSet<Kind>,
 }
 
 impl Index {
-    /// Whether every kind has been listed once: before that, what isn't known may exist all the same.
+    /// Whether every kind that is needed has been listed once: before that, what isn't known may exist all the same.
     pub fn synced(&self) -> bool {
-        self.listed.len() == Kind::ALL.len()
+        Kind::ALL.iter().filter(|kind| kind.is_needed()).all(|kind| self.listed.contains(kind))
+    }
+
+    fn told(&self, kind: Kind, now: Timestamp) -> Told {
+        Told { now, first: !self.listed.contains(&kind) }
     }
 
     /// Applies `fact`, learned at `now`; whether anything changed.
@@ -93,6 +112,7 @@ impl Index {
             Fact::Namespace(namespace) => {
                 self.namespaces.apply(namespace.name.clone(), namespace) != Applied::Unchanged
             }
+            Fact::NetworkPolicy(policy) => self.apply_policy(policy, now),
         }
     }
 
@@ -118,6 +138,10 @@ impl Index {
             Fact::Namespace(namespace) => {
                 self.namespaces.depart(&namespace.name, now);
             }
+            Fact::NetworkPolicy(policy) => {
+                let gone = self.policies.depart(&policy.key, now);
+                self.policy_departed(gone, now);
+            }
         }
     }
 
@@ -129,6 +153,7 @@ impl Index {
             Kind::Service => self.services.begin_list(),
             Kind::EndpointSlice => self.slices.begin_list(),
             Kind::Namespace => self.namespaces.begin_list(),
+            Kind::NetworkPolicy => self.policies.begin_list(),
         }
     }
 
@@ -150,6 +175,12 @@ impl Index {
                 self.slices.end_list(now).into_iter().for_each(|gone| self.slice_departed(Some(gone), now));
             }
             Kind::Namespace => drop(self.namespaces.end_list(now)),
+            Kind::NetworkPolicy => {
+                self.policies
+                    .end_list(now)
+                    .into_iter()
+                    .for_each(|gone| self.policy_departed(Some(gone), now));
+            }
         }
         self.listed.insert(kind);
     }
@@ -168,6 +199,8 @@ impl Index {
         self.services.forget(horizon, DEPARTED);
         self.slices.forget(horizon, DEPARTED);
         self.namespaces.forget(horizon, DEPARTED);
+        self.policies.forget(horizon, DEPARTED);
+        self.transitions.forget(now);
         self.pod_ips.forget(horizon, DEPARTED);
         self.node_ips.forget(horizon, DEPARTED);
         self.service_ips.forget(horizon, DEPARTED);
@@ -184,7 +217,11 @@ impl Index {
             Applied::New => None,
             Applied::Replaced(before) => Some(before),
         };
+        let told = self.told(Kind::Pod, now);
         let Some(pod) = self.pods.get(&uid).cloned() else { return true };
+        if before.is_none() {
+            self.transitions.pod_appeared(&pod, told);
+        }
         let had = before.as_deref().map_or(&[][..], addresses_held);
         let has = addresses_held(&pod);
         for ip in had.iter().filter(|ip| !has.contains(ip)) {
@@ -200,6 +237,7 @@ impl Index {
 
     fn pod_departed(&mut self, gone: Option<Arc<PodFact>>, now: Timestamp) {
         let Some(pod) = gone else { return };
+        self.transitions.pod_went(&pod, now);
         for ip in addresses_held(&pod) {
             self.pod_ips.end(*ip, &pod.uid, now);
         }
@@ -212,7 +250,11 @@ impl Index {
             Applied::New => None,
             Applied::Replaced(before) => Some(before),
         };
+        let told = self.told(Kind::Node, now);
         let Some(node) = self.nodes.get(&name).cloned() else { return true };
+        if let Some(before) = &before {
+            self.transitions.node(before, Some(&node), told);
+        }
         let (had, had_cidrs) = before
             .as_deref()
             .map_or((&[][..], &[][..]), |node| (node.ips.as_slice(), node.pod_cidrs.as_slice()));
@@ -233,6 +275,7 @@ impl Index {
 
     fn node_departed(&mut self, gone: Option<Arc<NodeFact>>, now: Timestamp) {
         let Some(node) = gone else { return };
+        self.transitions.node(&node, None, self.told(Kind::Node, now));
         for ip in &node.ips {
             self.node_ips.end(*ip, &node.name, now);
         }
@@ -248,7 +291,11 @@ impl Index {
             Applied::New => None,
             Applied::Replaced(before) => Some(before),
         };
+        let told = self.told(Kind::Service, now);
         let Some(service) = self.services.get(&key).cloned() else { return true };
+        if let Some(before) = &before {
+            self.transitions.service(before, Some(&service), told);
+        }
         let had = before.as_deref().map_or(&[][..], |service| service.ips.as_slice());
         for ip in had.iter().filter(|ip| !service.ips.contains(ip)) {
             self.service_ips.end(*ip, &key, now);
@@ -261,6 +308,7 @@ impl Index {
 
     fn service_departed(&mut self, gone: Option<Arc<ServiceFact>>, now: Timestamp) {
         let Some(service) = gone else { return };
+        self.transitions.service(&service, None, self.told(Kind::Service, now));
         for ip in &service.ips {
             self.service_ips.end(*ip, &service.key, now);
         }
@@ -273,110 +321,37 @@ impl Index {
             Applied::New => None,
             Applied::Replaced(before) => Some(before),
         };
+        let told = self.told(Kind::EndpointSlice, now);
         if let Some(slice) = self.slices.get(&key) {
             self.backends.replace(before.as_deref(), Some(slice), now);
+            self.transitions.slice(before.as_deref(), Some(slice), told);
         }
         true
     }
 
     fn slice_departed(&mut self, gone: Option<Arc<SliceFact>>, now: Timestamp) {
         self.backends.replace(gone.as_deref(), None, now);
-    }
-}
-
-/// Questions.
-impl Index {
-    /// The pod with this UID, live or departed within the history; also by the UID that a static pod's cgroup has.
-    pub fn pod(&self, uid: Uid) -> Option<&Arc<PodFact>> {
-        self.pods.get(&uid).or_else(|| self.pods.get(self.static_uids.get(&uid)?))
+        self.transitions.slice(gone.as_deref(), None, self.told(Kind::EndpointSlice, now));
     }
 
-    /// The pod that held `ip` during `[from, to)`. Never a pod in its host's network.
-    pub fn pod_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<PodFact>> {
-        self.pods.get(self.pod_ips.holder(ip, from, to)?)
-    }
-
-    pub fn node(&self, name: &str) -> Option<&Arc<NodeFact>> {
-        self.nodes.get(name)
-    }
-
-    pub fn node_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<NodeFact>> {
-        self.nodes.get(self.node_ips.holder(ip, from, to)?)
-    }
-
-    /// The node whose pod CIDR has `ip`. Some network plugins leave that CIDR unused, so this says only that `ip` is
-    /// the cluster's.
-    pub fn in_pod_cidr(&self, ip: IpAddr) -> bool {
-        self.pod_cidrs.get(ip).is_some()
-    }
-
-    /// `namespace/name` of the Service that had `ip` as its own address.
-    pub fn service_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Name> {
-        self.service_ips.holder(ip, from, to)
-    }
-
-    /// The Service that `ip` was a backend of during `[from, to)`: the one with `port`, else the first by name.
-    pub fn service_behind(
-        &self,
-        ip: IpAddr,
-        port: Option<u16>,
-        pod: Option<Uid>,
-        from: Timestamp,
-    ) -> Option<&Name> {
-        self.backends.service(ip, port, pod, from)
-    }
-
-    /// Live pods.
-    pub fn pods(&self) -> impl Iterator<Item = &Arc<PodFact>> {
-        self.pods.live()
-    }
-
-    /// Live pods, and those that departed within the history: a closed window has their flows still.
-    pub fn pods_and_departed(&self) -> impl Iterator<Item = &Arc<PodFact>> {
-        self.pods.all()
-    }
-
-    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeFact>> {
-        self.nodes.live()
-    }
-
-    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceFact>> {
-        self.services.live()
-    }
-
-    pub fn service(&self, key: &str) -> Option<&Arc<ServiceFact>> {
-        self.services.get(key)
-    }
-
-    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<NamespaceFact>> {
-        self.namespaces.live()
-    }
-
-    pub fn namespace(&self, name: &str) -> Option<&Arc<NamespaceFact>> {
-        self.namespaces.get(name)
-    }
-
-    /// Nodes whose agent is ready.
-    pub fn ready_agents(&self) -> BTreeSet<Name> {
-        self.pods().filter(|pod| pod.agent && pod.ready).filter_map(|pod| pod.node.clone()).collect()
-    }
-
-    pub fn size(&self, kind: Kind) -> Size {
-        fn of<K: std::hash::Hash + Eq + Clone, F: PartialEq>(table: &Table<K, F>) -> Size {
-            Size { live: table.live_count(), departed: table.departed_count() }
+    fn apply_policy(&mut self, policy: PolicyFact, now: Timestamp) -> bool {
+        let key = policy.key.clone();
+        let before = match self.policies.apply(key.clone(), policy) {
+            Applied::Unchanged => return false,
+            Applied::New => None,
+            Applied::Replaced(before) => Some(before),
+        };
+        let told = self.told(Kind::NetworkPolicy, now);
+        if let Some(policy) = self.policies.get(&key) {
+            self.transitions.policy(before.as_ref(), Some(policy), told);
         }
-        match kind {
-            Kind::Pod => of(&self.pods),
-            Kind::Node => of(&self.nodes),
-            Kind::Service => of(&self.services),
-            Kind::EndpointSlice => of(&self.slices),
-            Kind::Namespace => of(&self.namespaces),
-        }
+        true
     }
 
-    /// Addresses with a known holder, past ones included.
-    pub fn addresses(&self) -> usize {
-        self.pod_ips.len() + self.node_ips.len() + self.service_ips.len()
+    fn policy_departed(&mut self, gone: Option<Arc<PolicyFact>>, now: Timestamp) {
+        if let Some(policy) = gone {
+            self.transitions.policy(Some(&policy), None, self.told(Kind::NetworkPolicy, now));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch as channel;
 
 mod backends;
+mod changes;
 mod cidr;
 mod facts;
 mod history;
@@ -14,11 +15,16 @@ mod intern;
 mod reduce;
 mod remotes;
 mod resolve;
+mod revisions;
 mod table;
+mod transitions;
 mod watch;
 
+pub use changes::{Change, Changes, NodeEdit, ServiceEdit, What};
 pub use cidr::CidrTable;
-pub use facts::{Backend, Labels, NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, SliceFact, Uid};
+pub use facts::{
+    Backend, Labels, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid,
+};
 pub use index::{Fact, HISTORY, Index, Kind, Size};
 pub use remotes::{Remote, RemoteError, RemoteSpec, Remotes};
 pub use resolve::resolve;
@@ -58,7 +64,7 @@ impl Cluster {
         self.changes.subscribe()
     }
 
-    /// Waits until every kind has been listed once.
+    /// Waits until every kind that is needed has been listed once.
     pub async fn synced(&self) {
         let mut changes = self.changes();
         while !self.read().synced() {

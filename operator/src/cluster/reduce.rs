@@ -1,21 +1,25 @@
-//! Kubernetes objects to facts. Pods and nodes are read through types that leave out everything else at parsing: a
-//! node's list of images alone is more than all its facts.
+//! Kubernetes objects to facts. Pods, nodes and NetworkPolicies are read through types that leave out everything else at
+//! parsing: a node's list of images alone is more than all its facts.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::core::Object;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::core::{NotUsed, Object, Selector};
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Backend, NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, SliceFact, Uid};
+use super::facts::{
+    Backend, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid,
+};
 use super::intern::Interner;
 
 pub(super) type SlimPod = Object<PodSpec, PodStatus>;
 pub(super) type SlimNode = Object<NodeSpec, NodeStatus>;
+pub(super) type SlimPolicy = Object<PolicySpec, NotUsed>;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,6 +62,7 @@ pub(super) struct NodeSpec {
     pod_cidr: Option<String>,
     #[serde(rename = "podCIDRs")]
     pod_cidrs: Vec<String>,
+    unschedulable: bool,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -72,6 +77,13 @@ struct NodeAddress {
     #[serde(rename = "type")]
     kind: String,
     address: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PolicySpec {
+    pod_selector: LabelSelector,
+    policy_types: Vec<String>,
 }
 
 /// Whose pods are agents.
@@ -179,6 +191,7 @@ pub(super) fn node(node: SlimNode, names: &mut Interner) -> Option<NodeFact> {
             .filter_map(|address| address.address.parse().ok())
             .collect(),
         pod_cidrs: cidrs,
+        unschedulable: node.spec.unschedulable,
     })
 }
 
@@ -199,16 +212,25 @@ pub(super) fn service(service: Service, names: &mut Interner) -> Option<ServiceF
         .collect();
     ips.sort_unstable();
     ips.dedup();
+    let (ports, target_ports) = spec
+        .ports
+        .unwrap_or_default()
+        .iter()
+        .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+        .filter_map(|port| {
+            let target = match &port.target_port {
+                Some(IntOrString::String(name)) => names.name(name),
+                Some(IntOrString::Int(number)) => names.name(&number.to_string()),
+                None => names.name(&port.port.to_string()),
+            };
+            Some((u16::try_from(port.port).ok()?, target))
+        })
+        .unzip();
     Some(ServiceFact {
         key: format!("{}/{}", meta.namespace.as_deref()?, meta.name.as_deref()?).into(),
         ips,
-        ports: spec
-            .ports
-            .unwrap_or_default()
-            .iter()
-            .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
-            .filter_map(|port| u16::try_from(port.port).ok())
-            .collect(),
+        ports,
+        target_ports,
         selector: names.labels(spec.selector.unwrap_or_default()),
         labels: names.labels(meta.labels.unwrap_or_default()),
     })
@@ -227,6 +249,11 @@ pub(super) fn slice(slice: EndpointSlice, names: &mut Interner) -> Option<SliceF
         .filter_map(|port| u16::try_from(port.port?).ok())
         .collect();
     ports.sort_unstable();
+    // As the API has it, an endpoint that doesn't say is ready.
+    let is_ready = |endpoint: &&Endpoint| {
+        endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+    };
+    let ready = slice.endpoints.iter().filter(is_ready).count();
     let backends = slice
         .endpoints
         .iter()
@@ -244,6 +271,21 @@ pub(super) fn slice(slice: EndpointSlice, names: &mut Interner) -> Option<SliceF
         service: names.name(&format!("{namespace}/{service}")),
         ports: ports.into(),
         backends,
+        ready,
+    })
+}
+
+pub(super) fn policy(policy: SlimPolicy) -> Option<PolicyFact> {
+    let meta = policy.metadata;
+    let has = |direction: &str| policy.spec.policy_types.iter().any(|kind| kind == direction);
+    Some(PolicyFact {
+        key: format!("{}/{}", meta.namespace.as_deref()?, meta.name.as_deref()?).into(),
+        selector: Selector::try_from(policy.spec.pod_selector).ok()?,
+        // The API server fills the types in; a policy without them is about ingress.
+        ingress: has("Ingress") || policy.spec.policy_types.is_empty(),
+        egress: has("Egress"),
+        generation: meta.generation.unwrap_or_default(),
+        created: meta.creation_timestamp.and_then(|time| time_of(&time)),
     })
 }
 

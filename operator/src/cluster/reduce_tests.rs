@@ -99,6 +99,71 @@ fn a_node_s_images_and_pods_are_left_out_and_its_addresses_kept() {
     assert_eq!((fact.zone.as_deref(), fact.region.as_deref()), (Some("zone-1"), Some("lab")));
     assert_eq!(fact.ips, ["192.168.0.1".parse::<IpAddr>().unwrap()]);
     assert_eq!(fact.pod_cidrs.len(), 2);
+    assert!(!fact.unschedulable);
+    let cordoned: SlimNode = serde_json::from_value(json!({
+        "metadata": {"name": "node-a"}, "spec": {"unschedulable": true}
+    }))
+    .unwrap();
+    assert!(node(cordoned, &mut Interner::new()).unwrap().unschedulable);
+}
+
+#[test]
+fn a_revision_is_what_the_workload_s_controller_labels_its_pods_with() {
+    for (label, revision) in [
+        ("pod-template-hash", Some("7d9f")),
+        ("rollouts-pod-template-hash", Some("7d9f")),
+        ("controller-revision-hash", Some("7d9f")),
+        ("app", None),
+    ] {
+        let mut labels = serde_json::Map::new();
+        labels.insert(label.to_owned(), json!("7d9f"));
+        let fact = reduced(owned("ReplicaSet", "web-7d9f", &Value::Object(labels))).unwrap();
+        assert_eq!(fact.revision(), revision, "{label}");
+    }
+}
+
+fn reduced_policy(spec: &Value) -> PolicyFact {
+    let object: SlimPolicy = serde_json::from_value(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"namespace": "shop", "name": "p", "generation": 3, "creationTimestamp": "2026-11-22T12:00:00Z"},
+        "spec": spec
+    }))
+    .unwrap();
+    policy(object).unwrap()
+}
+
+#[test]
+fn a_policy_is_reduced_to_whom_it_is_about() {
+    let fact = reduced_policy(&json!({
+        "podSelector": {"matchLabels": {"app": "payments"}, "matchExpressions": [{"key": "canary", "operator": "DoesNotExist"}]},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "checkout"}}}]}]
+    }));
+    let labels = |of: &[(&str, &str)]| -> crate::cluster::Labels {
+        std::sync::Arc::new(of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    };
+    assert!(fact.selects("shop", &labels(&[("app", "payments")])));
+    for (namespace, of) in [
+        ("bank", &[("app", "payments")][..]),
+        ("shop", &[("app", "checkout")][..]),
+        ("shop", &[("app", "payments"), ("canary", "1")][..]),
+    ] {
+        assert!(!fact.selects(namespace, &labels(of)), "{namespace} {of:?}");
+    }
+    assert_eq!((&*fact.key, fact.ingress, fact.egress, fact.generation), ("shop/p", true, true, 3));
+    assert_eq!(fact.created.unwrap().to_string(), "2026-11-22T12:00:00Z");
+}
+
+#[test]
+fn a_policy_with_an_empty_selector_is_about_every_pod_of_its_namespace() {
+    for spec in
+        [json!({"podSelector": {}, "policyTypes": ["Ingress"]}), json!({"podSelector": {}}), json!({})]
+    {
+        let fact = reduced_policy(&spec);
+        assert!(fact.selects("shop", &crate::cluster::Labels::default()), "{spec}");
+        assert!(!fact.selects("bank", &crate::cluster::Labels::default()), "{spec}");
+        assert!(fact.ingress && !fact.egress, "{spec}");
+    }
 }
 
 #[test]
@@ -106,25 +171,28 @@ fn services_and_slices_are_reduced_to_tcp() {
     let object: Service = serde_json::from_value(json!({
         "metadata": {"namespace": "shop", "name": "dns"},
         "spec": {"clusterIP": "10.0.0.10", "clusterIPs": ["10.0.0.10"], "externalIPs": ["203.0.113.1"],
-            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}, {"port": 9153}]},
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP", "targetPort": "dns-tcp"}, {"port": 9153}]},
         "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.2"}, {"hostname": "lb"}]}}
     }))
     .unwrap();
     let fact = service(object, &mut Interner::new()).unwrap();
     assert_eq!(fact.ips.len(), 3);
     assert_eq!(fact.ports, [53, 9153]);
+    assert_eq!(fact.target_ports.iter().map(|name| &**name).collect::<Vec<_>>(), ["dns-tcp", "9153"]);
 
     let object: EndpointSlice = serde_json::from_value(json!({
         "metadata": {"namespace": "shop", "name": "dns-x", "labels": {"kubernetes.io/service-name": "dns"}},
         "addressType": "IPv4",
         "ports": [{"name": "a", "port": 53, "protocol": "UDP"}, {"name": "b", "port": 5353, "protocol": "TCP"}],
         "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": false},
-            "targetRef": {"kind": "Pod", "uid": "00000000-0000-0000-0000-000000000001"}}]
+            "targetRef": {"kind": "Pod", "uid": "00000000-0000-0000-0000-000000000001"}},
+            {"addresses": ["10.1.0.2"], "conditions": {"ready": true}}, {"addresses": ["10.1.0.3"]}]
     }))
     .unwrap();
     let fact = slice(object, &mut Interner::new()).unwrap();
     assert_eq!((&*fact.service, &*fact.ports), ("shop/dns", &[5353][..]));
     assert!(fact.backends[0].pod.is_some());
+    assert_eq!((fact.backends.len(), fact.ready), (3, 2));
     let headless: Service = serde_json::from_value(json!({
         "metadata": {"namespace": "shop", "name": "h"}, "spec": {"clusterIP": "None", "clusterIPs": ["None"]}
     }))

@@ -48,6 +48,7 @@ fn node(name: &str, zone: &str, region: &str, address: &str, cidr: &str) -> Fact
         labels: no_labels(),
         ips: vec![ip(address)],
         pod_cidrs: vec![cidr.parse().unwrap()],
+        unschedulable: false,
     })
 }
 
@@ -56,6 +57,7 @@ fn service(name: &str, cluster_ip: &str) -> Fact {
         key: format!("shop/{name}").into(),
         ips: vec![ip(cluster_ip)],
         ports: vec![80],
+        target_ports: vec!["80".into()],
         selector: no_labels(),
         labels: no_labels(),
     })
@@ -70,6 +72,7 @@ fn slice(name: &str, ports: &[u16], backends: &[(&str, Option<u8>)]) -> Fact {
             .iter()
             .map(|(address, pod)| Backend { ip: ip(address), pod: pod.map(uid) })
             .collect(),
+        ready: backends.len(),
     })
 }
 

@@ -18,7 +18,9 @@ struct Entry<F> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Applied<F> {
     Unchanged,
+    /// It wasn't known, or had departed.
     New,
+    /// Another fact stood there.
     Replaced(Arc<F>),
 }
 
@@ -47,7 +49,11 @@ impl<K: Hash + Eq + Clone, F: PartialEq> Table<K, F> {
         entry.listing = listing;
         let returned = entry.departed.take().is_some();
         self.live += usize::from(returned);
-        if *entry.fact == fact && !returned {
+        if returned {
+            entry.fact = Arc::new(fact);
+            return Applied::New;
+        }
+        if *entry.fact == fact {
             return Applied::Unchanged;
         }
         Applied::Replaced(std::mem::replace(&mut entry.fact, Arc::new(fact)))
@@ -161,7 +167,7 @@ mod tests {
         let mut table = Table::default();
         table.apply("a", 1);
         table.depart(&"a", at(1));
-        assert_eq!(table.apply("a", 1), Applied::Replaced(Arc::new(1)));
+        assert_eq!(table.apply("a", 1), Applied::New);
         assert!(table.forget(at(100), 0).is_empty());
         assert_eq!((table.live_count(), table.departed_count()), (1, 0));
     }

@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Cluster;
 use super::index::{Fact, Kind};
 use super::intern::Interner;
-use super::reduce::{self, AgentIdentity, SlimNode, SlimPod};
+use super::reduce::{self, AgentIdentity, SlimNode, SlimPod, SlimPolicy};
 
 /// How often the past is swept.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -32,7 +33,7 @@ pub struct WatchConfig {
 }
 
 /// Watches the cluster into `cluster` until `cancel`. Needs list and watch on pods, nodes, services and namespaces of the
-/// core group and on endpointslices of discovery.k8s.io.
+/// core group, on endpointslices of discovery.k8s.io and on networkpolicies of networking.k8s.io.
 pub async fn watch(client: Client, config: WatchConfig, cluster: Cluster, cancel: CancellationToken) {
     let agent = AgentIdentity { namespace: config.namespace, service_account: config.agent_service_account };
     let (mut pods, mut nodes, mut services, mut slices, mut namespaces) =
@@ -43,7 +44,8 @@ pub async fn watch(client: Client, config: WatchConfig, cluster: Cluster, cancel
     let node_api: Api<SlimNode> = Api::all_with(client.clone(), &ApiResource::erase::<Node>(&()));
     let service_api: Api<Service> = Api::all(client.clone());
     let slice_api: Api<EndpointSlice> = Api::all(client.clone());
-    let namespace_api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+    let namespace_api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let policy_api: Api<SlimPolicy> = Api::all_with(client, &ApiResource::erase::<NetworkPolicy>(&()));
 
     let watches = async {
         tokio::join!(
@@ -61,6 +63,9 @@ pub async fn watch(client: Client, config: WatchConfig, cluster: Cluster, cancel
             }),
             follow(Kind::Namespace, &cluster, watcher(namespace_api, options()), move |namespace| {
                 reduce::namespace(namespace.metadata, &mut namespaces).map(Fact::Namespace)
+            }),
+            follow(Kind::NetworkPolicy, &cluster, watcher(policy_api, options()), |policy| {
+                reduce::policy(policy).map(Fact::NetworkPolicy)
             }),
             sweep(&cluster),
         )

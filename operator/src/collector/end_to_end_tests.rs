@@ -22,6 +22,7 @@ use super::clock::ManualClock;
 use super::reject::Reject;
 use super::*;
 use crate::cluster::{Fact, Kind, NodeFact, PodFact, PodPhase, Uid};
+use crate::evaluation::Evaluations;
 
 const NAME: &str = "tidewatch-collector.tidewatch-system.svc";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -107,6 +108,7 @@ fn fill(cluster: &Cluster) {
                 labels: Arc::default(),
                 ips: vec![ip.parse().unwrap()],
                 pod_cidrs: Vec::new(),
+                unschedulable: false,
             };
             index.apply(Fact::Node(node), at(0));
         }
@@ -196,6 +198,18 @@ impl Running {
         status.unwrap_or(Code::Ok)
     }
 
+    /// Evaluations of windows of 10 s, from the one that is going on.
+    async fn evaluations(&self) -> Evaluations {
+        let evaluations = self.registry.want(10, Sensitivity::Standard);
+        let known = async {
+            while self.registry.engines() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, known).await.expect("the driver didn't look within 20 s");
+        evaluations
+    }
+
     async fn stop(self) {
         self.cancel.cancel();
         tokio::time::timeout(LIMIT, self.collector.ended())
@@ -267,7 +281,7 @@ fn framed(body: &[u8], compressed: bool) -> Vec<u8> {
 #[tokio::test]
 async fn what_an_agent_reports_comes_out_as_an_evaluated_window_with_names_and_coverage() {
     let running = start().await;
-    let mut evaluations = running.registry.want(10, Sensitivity::Standard);
+    let mut evaluations = running.evaluations().await;
     running.clock.set(at(1));
     let mut channel = running.channel().await;
     for second in [0, 5] {
@@ -297,8 +311,7 @@ async fn what_an_agent_reports_comes_out_as_an_evaluated_window_with_names_and_c
 #[tokio::test]
 async fn a_pod_that_the_watch_tells_of_late_is_named_all_the_same() {
     let running = start().await;
-    let mut evaluations = running.registry.want(10, Sensitivity::Standard);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut evaluations = running.evaluations().await;
     let mut early = flow("node-a", 0, 8080);
     early.remote.ip = "10.9.9.9".parse().unwrap();
     running.export(request(&[early], &[]), &token("node-a")).await.unwrap();

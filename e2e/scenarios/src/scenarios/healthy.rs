@@ -7,17 +7,20 @@ use anyhow::{Context, bail};
 use tidewatch_crds::network_monitor::ComponentKind;
 use tidewatch_lab::Fault;
 
-use super::faults::{HEAL_LIMIT, try_fault_while};
+use super::faults::{HEAL_LIMIT, Trial};
 use crate::api_writes::ApiWrites;
-use crate::bed::{Bed, SHOP};
-use crate::expect::{Expected, verdict_of};
+use crate::bed::{Bed, SHOP, WINDOW};
+use crate::expect::{Expected, FalseVerdict, verdict_of};
 use crate::interrupt::interrupted;
+use crate::report::seconds;
 use crate::truth::{Comparison, Measurement};
+use crate::wait::{Look, wait_for};
 
 const MINUTES: Duration = Duration::from_secs(300);
 const MEASURED: Duration = Duration::from_secs(60);
-/// Three windows: what the standstill made too quiet to judge has passed, and been written, by then.
-const AFTER_STANDSTILL: Duration = Duration::from_secs(30);
+/// After the standstill, what it made too quiet to judge is written once more; then nothing is for two windows.
+const QUIET: Duration = Duration::from_secs(2 * WINDOW.as_secs());
+const QUIET_LIMIT: Duration = Duration::from_secs(120);
 /// The counters of a scenario with retransmissions in it.
 const MEASURED_WITH_LOSS: Duration = Duration::from_secs(45);
 
@@ -28,7 +31,7 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     // before the minutes in which nothing may be written.
     compare(bed, MEASURED)?;
     bed.heal(HEAL_LIMIT)?;
-    std::thread::sleep(AFTER_STANDSTILL);
+    wait_until_quiet(bed)?;
     let length = shortened()?.unwrap_or(MINUTES);
     let begun = Instant::now();
     let before = ApiWrites::now(&bed.cluster)?;
@@ -43,6 +46,24 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
         bail!("writes while nothing changed, besides leases: {}", listed(&writes));
     }
     bed.report.right("Healthy throughout, without one API write but the lease's", begun.elapsed());
+    Ok(())
+}
+
+/// Waits until nothing but leases has been written for a while.
+fn wait_until_quiet(bed: &Bed) -> anyhow::Result<()> {
+    let mut last = ApiWrites::now(&bed.cluster)?;
+    let mut since = Instant::now();
+    wait_for(QUIET_LIMIT, format!("nothing is written for {}", seconds(QUIET)), || {
+        let now = match ApiWrites::now(&bed.cluster) {
+            Ok(now) => now,
+            Err(error) => return Look::NotYet(format!("{error:#}")),
+        };
+        let written = now.since(&last);
+        if !written.is_empty() {
+            (last, since) = (now, Instant::now());
+        }
+        if since.elapsed() >= QUIET { Look::Done(()) } else { Look::NotYet(listed(&written)) }
+    })?;
     Ok(())
 }
 
@@ -64,7 +85,9 @@ fn stays_healthy(bed: &Bed, length: Duration) -> anyhow::Result<()> {
         if !Expected::healthy().is_met_by(&status) {
             let summary = status.degradation.as_ref().map(|degradation| degradation.summary.clone());
             let after = begun.elapsed().as_secs();
-            bail!("after {after} s of health: {}; {}", verdict_of(&status), summary.unwrap_or_default());
+            let summary = summary.unwrap_or_default();
+            let verdict = verdict_of(&status);
+            return Err(FalseVerdict(format!("after {after} s of health: {verdict}; {summary}")).into());
         }
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -97,5 +120,6 @@ pub(super) fn zone_pair_loss_with_counters(bed: &Bed) -> anyhow::Result<()> {
     let expected = Expected::infrastructure(ComponentKind::ZonePair, "zone-2~zone-3");
     let fault = Fault::zone_link("zone-2", "zone-3", 0.05);
     let measurement = Measurement::begin(bed)?;
-    try_fault_while(bed, &fault, &expected, |bed| told(bed, &measurement.end_after(bed, MEASURED_WITH_LOSS)?))
+    Trial::of(fault, expected)
+        .run_while(bed, |bed| told(bed, &measurement.end_after(bed, MEASURED_WITH_LOSS)?))
 }

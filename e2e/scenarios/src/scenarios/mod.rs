@@ -1,6 +1,7 @@
 //! What is tried, and the order: from an untouched cluster to an uninstalled one.
 
 mod bad_input;
+mod blocked;
 pub mod faults;
 mod healthy;
 mod lifecycle;

@@ -8,8 +8,9 @@ use tidewatch_crds::network_monitor::{ComponentKind, NetworkMonitorStatus};
 use tidewatch_lab::Fault;
 
 use super::faults::{HEAL_LIMIT, ONSET_LIMIT};
-use crate::bed::{Bed, OPERATOR_NAMESPACE, SHOP, WINDOW};
+use crate::bed::{Bed, SHOP, WINDOW};
 use crate::expect::{Expected, verdict_of};
+use crate::metrics::Metrics;
 use crate::pods::Located;
 use crate::wait::{Look, wait_for};
 
@@ -21,7 +22,7 @@ const OUTAGE: Duration = Duration::from_secs(120);
 const COMMAND_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) fn agent_killed(bed: &Bed) -> anyhow::Result<()> {
-    let agents = located(bed, "agent")?;
+    let agents = bed.located("agent")?;
     for agent in agents.iter().take(2) {
         agent.kill()?;
         bed.report.note(&format!("killed the agent of {}", agent.node));
@@ -34,7 +35,7 @@ pub(super) fn operator_killed(bed: &Bed) -> anyhow::Result<()> {
     let fault = bed.lab_ref()?.fault(Fault::zone_link("zone-2", "zone-3", 0.05))?;
     let outcome = bed.wait_for_verdict(SHOP, &expected, ONSET_LIMIT).and_then(|took| {
         bed.report.right(&format!("{expected}"), took);
-        for operator in located(bed, "operator")? {
+        for operator in bed.located("operator")? {
             operator.kill()?;
         }
         bed.report.note("killed the operator");
@@ -47,29 +48,49 @@ pub(super) fn operator_killed(bed: &Bed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From now on the status says `expected`, on numbers of all nodes that are newer than now.
+/// From now on the status says `expected`, of a window that began after now and that all nodes reported.
+///
+/// The status itself needn't be written for that (it isn't while nothing changes); the metrics tell the window.
 fn right_again(bed: &Bed, expected: &Expected, limit: Duration) -> anyhow::Result<()> {
     let since = Timestamp::now();
     let nodes = bed.lab_ref()?.nodes().len() as u64;
     let ((), took) =
         wait_for(limit, format!("all nodes report again, and the status says {expected}"), || {
-            let status = match bed.cluster.status(SHOP, SHOP) {
-                Ok(status) => status,
-                Err(error) => return Look::NotYet(format!("{error:#}")),
+            let (status, judged) = match (bed.cluster.status(SHOP, SHOP), Judged::now(bed)) {
+                (Ok(status), Ok(judged)) => (status, judged),
+                (Err(error), _) | (_, Err(error)) => return Look::NotYet(format!("{error:#}")),
             };
-            let newer = status.numbers_as_of.is_some_and(|as_of| as_of > since);
-            if newer && reporting(&status) == nodes && expected.is_met_by(&status) {
+            let newer = judged.window_start > since.as_second() as f64;
+            let all = judged.nodes == nodes as f64 && reporting(&status) == nodes;
+            if newer && all && expected.is_met_by(&status) {
                 return Look::Done(());
             }
             Look::NotYet(format!(
-                "{}, {} of {nodes} nodes, numbers {}",
+                "{}, {} of {nodes} nodes in the status, {} in the last window, which began {} the kill",
                 verdict_of(&status),
                 reporting(&status),
-                if newer { "new" } else { "old" }
+                judged.nodes,
+                if newer { "after" } else { "before" }
             ))
         })?;
     bed.report.right("all nodes report again, and the status is right", took);
     Ok(())
+}
+
+/// The shop's last judged window, as the operator's metrics tell.
+struct Judged {
+    window_start: f64,
+    nodes: f64,
+}
+
+impl Judged {
+    fn now(bed: &Bed) -> anyhow::Result<Self> {
+        let metrics = Metrics::now(&bed.cluster)?;
+        let shop = format!("namespace=\"{SHOP}\",name=\"{SHOP}\"");
+        let value =
+            |name: &str| metrics.sum(&format!("tidewatch_networkmonitor_{name}"), |labels| labels == shop);
+        Ok(Self { window_start: value("window_start_timestamp_seconds"), nodes: value("nodes_reporting") })
+    }
 }
 
 fn reporting(status: &NetworkMonitorStatus) -> u64 {
@@ -77,7 +98,7 @@ fn reporting(status: &NetworkMonitorStatus) -> u64 {
 }
 
 pub(super) fn collector_unreachable(bed: &Bed) -> anyhow::Result<()> {
-    let operators = located(bed, "operator")?;
+    let operators = bed.located("operator")?;
     let begun = Instant::now();
     set_collector_blocked(bed, &operators, true)?;
     bed.report.note("the collector's port drops everything for two minutes");
@@ -137,14 +158,4 @@ fn set_collector_blocked(bed: &Bed, operators: &[Located], blocked: bool) -> any
         bed.lab_ref()?.exec_in(&operator.place(), &rule, COMMAND_LIMIT)?;
     }
     Ok(())
-}
-
-/// The running pods of the operator's namespace whose container is `component`.
-pub(super) fn located(bed: &Bed, component: &str) -> anyhow::Result<Vec<Located>> {
-    let label = format!("app.kubernetes.io/component={component}");
-    let pods = bed.cluster.pods(OPERATOR_NAMESPACE, &label)?;
-    if pods.is_empty() {
-        bail!("there is no pod with {label}");
-    }
-    pods.iter().map(|pod| Located::find(bed.lab_ref()?, pod)).collect()
 }

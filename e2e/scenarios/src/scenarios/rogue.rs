@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::Api;
 use tempfile::TempDir;
 
-use super::resilience::located;
 use crate::bed::{Bed, OPERATOR_NAMESPACE, SHOP};
 use crate::cluster::name_of;
+use crate::metrics::Metrics;
 use crate::paths;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -140,7 +140,7 @@ fn forged(token: &str) -> anyhow::Result<String> {
 
 /// What the kubelet gave an agent's pod.
 fn of_an_agent(bed: &Bed) -> anyhow::Result<String> {
-    let agents = located(bed, "agent")?;
+    let agents = bed.located("agent")?;
     let pid = agents.first().context("no agent")?.processes()?.first().copied().context("no process")?;
     let path = format!("/proc/{pid}/root/var/run/secrets/tidewatch/token");
     fs::read_to_string(&path).with_context(|| path)
@@ -168,17 +168,8 @@ fn collector_ca(bed: &Bed) -> anyhow::Result<String> {
 
 /// What the operator's metrics count as rejected.
 fn rejections(bed: &Bed) -> anyhow::Result<f64> {
-    let mut sum = 0.0;
-    for pod in bed.cluster.pods(OPERATOR_NAMESPACE, "app.kubernetes.io/component=operator")? {
-        let name = name_of(&pod.metadata);
-        let path = format!("/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{name}:8080/proxy/metrics");
-        let metrics = bed.cluster.raw(&path)?;
-        let counted = metrics.lines().filter(|line| {
-            line.starts_with("tidewatch_collector_requests_total{") && !line.contains("\"ok\"")
-        });
-        sum += counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
-    }
-    Ok(sum)
+    let metrics = Metrics::now(&bed.cluster)?;
+    Ok(metrics.sum("tidewatch_collector_requests_total", |labels| !labels.contains("\"ok\"")))
 }
 
 fn restarts(bed: &Bed) -> anyhow::Result<i32> {

@@ -15,7 +15,7 @@ mod voting;
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use tidewatch_health::{Cause, ComponentId};
+use tidewatch_health::{Cause, ComponentId, Sensitivity};
 use tidewatch_records::FlowWindow;
 
 pub use flock::Flock;
@@ -81,11 +81,26 @@ pub enum MethodName {
     Flock,
     FlockLearned,
     Tidewatch,
+    TidewatchLow,
+    TidewatchHigh,
 }
 
 impl MethodName {
-    pub const ALL: [Self; 6] =
-        [Self::Threshold, Self::Voting, Self::Outlier, Self::Flock, Self::FlockLearned, Self::Tidewatch];
+    pub const ALL: [Self; 8] = [
+        Self::Threshold,
+        Self::Voting,
+        Self::Outlier,
+        Self::Flock,
+        Self::FlockLearned,
+        Self::Tidewatch,
+        Self::TidewatchLow,
+        Self::TidewatchHigh,
+    ];
+
+    /// Whether it is our engine, which needs no paths laid out for it.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Tidewatch | Self::TidewatchLow | Self::TidewatchHigh)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -95,6 +110,8 @@ impl MethodName {
             Self::Flock => "flock",
             Self::FlockLearned => "flock-learned",
             Self::Tidewatch => "tidewatch",
+            Self::TidewatchLow => "tidewatch-low",
+            Self::TidewatchHigh => "tidewatch-high",
         }
     }
 
@@ -105,7 +122,9 @@ impl MethodName {
             Self::Outlier => Box::new(Outlier::default()),
             Self::Flock => Box::new(Flock::tuned()),
             Self::FlockLearned => Box::new(Flock::learned()),
-            Self::Tidewatch => Box::new(Tidewatch::default()),
+            Self::Tidewatch => Box::new(Tidewatch::with(Sensitivity::Standard)),
+            Self::TidewatchLow => Box::new(Tidewatch::with(Sensitivity::Low)),
+            Self::TidewatchHigh => Box::new(Tidewatch::with(Sensitivity::High)),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Ours: the engine that the operator runs, with its standard settings, window by window.
+//! Ours: the engine that the operator runs, at one of its sensitivities, window by window.
 
-use tidewatch_health::{Config, Engine, HealthIndicator, Window};
+use tidewatch_health::{Config, Engine, HealthIndicator, Sensitivity, Window};
 
 use super::{Blamed, Finding, Method, Observed};
 
@@ -9,9 +9,9 @@ pub struct Tidewatch {
     engine: Engine,
 }
 
-impl Default for Tidewatch {
-    fn default() -> Self {
-        Self { engine: Engine::new(Config::default()) }
+impl Tidewatch {
+    pub fn with(sensitivity: Sensitivity) -> Self {
+        Self { engine: Engine::new(Config { sensitivity }) }
     }
 }
 

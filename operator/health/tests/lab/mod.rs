@@ -138,6 +138,12 @@ impl Lab {
                 ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(52, 94, 0, name.len() as u8)))
             };
         }
+        if let Some(name) = service.strip_prefix("internet/") {
+            return Endpoint {
+                kind: Some(EndpointKind::Internet),
+                ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(93, 184, 216, name.len() as u8)))
+            };
+        }
         let index = service.bytes().map(usize::from).sum::<usize>() + number * 5;
         let node = index % (self.zones * self.nodes_per_zone);
         let zone = node % self.zones;
@@ -157,7 +163,8 @@ impl Lab {
         let mut records = Vec::new();
         let calls = self.calls.clone();
         for (caller, callee) in calls {
-            let servers = if callee.starts_with("aws/") { 1 } else { self.pods };
+            let is_outside = callee.starts_with("aws/") || callee.starts_with("internet/");
+            let servers = if is_outside { 1 } else { self.pods };
             for client in 0..self.pods {
                 for server in 0..servers {
                     self.flow(caller, client, callee, server, fault, &mut records);
@@ -178,7 +185,7 @@ impl Lab {
         records: &mut Vec<FlowWindow>,
     ) {
         let (near, far) = (self.pod(caller, client), self.pod(callee, server));
-        let service = far.service.as_deref().unwrap().to_owned();
+        let service = far.service.as_deref().unwrap_or(callee).to_owned();
         let there = Hop { from: near.clone(), to: far.clone(), service: service.clone(), to_service: true };
         let back = Hop { from: far.clone(), to: near.clone(), service, to_service: false };
         let (out, home) = (fault(&there), fault(&back));

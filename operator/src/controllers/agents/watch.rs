@@ -27,7 +27,7 @@ pub(super) struct Seen {
     pub daemon_set: Option<DaemonSet>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to where it is kept")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never kept")]
 enum Change {
     Monitor(Event<String>),
     Template(Event<ConfigMap>),

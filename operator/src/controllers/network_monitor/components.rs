@@ -5,7 +5,7 @@ use tidewatch_health::{Cause, Class, ComponentFault, ComponentId};
 
 use super::traffic::{two_digit_ratio, two_digits};
 
-/// A component at fault as the status shows it.
+/// A component at fault as the status shows it, without hints.
 pub(super) fn faulty_component(fault: &ComponentFault) -> FaultyComponent {
     let (kind, name) = kind_and_name(&fault.component);
     let evidence = &fault.evidence;
@@ -34,7 +34,14 @@ pub(super) fn faulty_component(fault: &ComponentFault) -> FaultyComponent {
         total_flows: two_digits(evidence.flows),
         failed_attempts: failed.then(|| two_digits(evidence.attempts_failed)),
         attempts: failed.then(|| two_digits(evidence.attempts)),
+        hints: Vec::new(),
     }
+}
+
+/// Whether `shown` is `component`.
+pub(super) fn same_component(shown: &FaultyComponent, component: &ComponentId) -> bool {
+    let (kind, name) = kind_and_name(component);
+    shown.kind == kind && shown.name == name
 }
 
 fn kind_and_name(component: &ComponentId) -> (ComponentKind, String) {

@@ -35,6 +35,8 @@ pub struct MonitorMetrics {
     healthy: Family<Monitor, Gauge>,
     degraded: Family<Monitor, Gauge>,
     retransmission_ratio: Family<Monitor, Float>,
+    nodes_reporting: Family<Monitor, Gauge>,
+    window_start: Family<Monitor, Gauge>,
     rtt_p50_seconds: Family<MonitorCategory, Float>,
     rtt_p99_seconds: Family<MonitorCategory, Float>,
     status_writes: Counter,
@@ -68,6 +70,16 @@ impl MonitorMetrics {
             metrics.retransmission_ratio.clone(),
         );
         registry.register(
+            "nodes_reporting",
+            "Nodes whose agent reported the last window",
+            metrics.nodes_reporting.clone(),
+        );
+        registry.register(
+            "window_start_timestamp_seconds",
+            "When the last judged window began",
+            metrics.window_start.clone(),
+        );
+        registry.register(
             "rtt_p50_seconds",
             "Median round-trip time of the last window",
             metrics.rtt_p50_seconds.clone(),
@@ -97,7 +109,13 @@ impl MonitorMetrics {
         self.healthy.get_or_create(&monitor).set(is(NetworkHealthIndicator::Healthy));
         self.degraded.get_or_create(&monitor).set(is(NetworkHealthIndicator::Degraded));
         let Ok(monitored) = &observed.monitor else { return };
-        let View::Window(view) = &monitored.view else { return };
+        let View::Window(view) = &monitored.view else {
+            self.nodes_reporting.get_or_create(&monitor).set(0);
+            return;
+        };
+        let nodes = i64::try_from(view.nodes_reporting).unwrap_or(i64::MAX);
+        self.nodes_reporting.get_or_create(&monitor).set(nodes);
+        self.window_start.get_or_create(&monitor).set(view.start.as_second());
         if let Some(ratio) = view.traffic.all.retransmission_ratio() {
             self.retransmission_ratio.get_or_create(&monitor).set(ratio);
         }
@@ -124,6 +142,8 @@ impl MonitorMetrics {
         self.healthy.remove(&monitor);
         self.degraded.remove(&monitor);
         self.retransmission_ratio.remove(&monitor);
+        self.nodes_reporting.remove(&monitor);
+        self.window_start.remove(&monitor);
         for category in CATEGORIES {
             let labels = labels(key, category);
             self.rtt_p50_seconds.remove(&labels);

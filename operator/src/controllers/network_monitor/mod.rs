@@ -6,6 +6,8 @@
 mod apply;
 mod components;
 mod conditions;
+mod degradation;
+mod hints;
 mod metrics;
 mod numbers;
 mod observe;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::Category;
 
+use super::hints::Onsets;
 use super::traffic::TrafficTotals;
 
 /// Windows in a row, and time, for which a change must last.
@@ -97,6 +98,7 @@ pub(super) struct Memory {
     nodes: Option<NodeCount>,
     nodes_candidate: Option<(NodeCount, u32)>,
     connections: VecDeque<(Timestamp, u64, u64)>,
+    pub(super) onsets: Onsets,
 }
 
 impl Memory {

@@ -1,12 +1,16 @@
 //! What a reconcile starts from: plain structs, gathered from what the process already knows. Nothing here asks the API
 //! server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidewatch_crds::NetworkMonitor;
-use tidewatch_health::{Config, Verdict, project};
+use tidewatch_crds::network_monitor::Hint;
+use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_health::{Class, ComponentId, Config, Verdict, project};
 
+use super::components::same_component;
+use super::hints::{Onset, hints};
 use super::selection::{Selection, Unresolved};
 use super::spec::{SpecError, ValidSpec};
 use super::traffic::TrafficTotals;
@@ -64,6 +68,8 @@ pub(super) enum View {
 pub(super) struct WindowView {
     pub start: Timestamp,
     pub verdict: Verdict,
+    /// What changed around the onset of each workload fault that is new or nearly so.
+    pub hints: BTreeMap<ComponentId, Vec<Hint>>,
     pub traffic: TrafficTotals,
     /// Nodes that reported this window.
     pub nodes_reporting: u64,
@@ -95,7 +101,10 @@ pub(super) fn observe(
         fleet,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
-            let view = view(&spec, &selection, evaluation, clock);
+            let mut view = view(&spec, &selection, evaluation, clock);
+            if let View::Window(window) = &mut view {
+                window.hints = hints_of(&window.verdict, &spec, monitor.status.as_ref(), index);
+            }
             Monitored { spec, unresolved, view, publishing: None }
         }),
     }
@@ -140,10 +149,33 @@ fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>
             Config { sensitivity: spec.sensitivity },
             selected.iter().copied(),
         ),
+        hints: BTreeMap::new(),
         traffic: TrafficTotals::of(selected.iter().copied()),
         nodes_reporting: window.accounting.len() as u64,
         nodes_ready: window.expected.len() as u64,
         connections_seen,
         connections_reported,
     }))
+}
+
+/// Looked for only where the status may take them: it costs a look at every pod.
+fn hints_of(
+    verdict: &Verdict,
+    spec: &ValidSpec,
+    status: Option<&NetworkMonitorStatus>,
+    index: &Index,
+) -> BTreeMap<ComponentId, Vec<Hint>> {
+    let told = status.and_then(|status| status.degradation.as_ref());
+    let is_told = |component: &ComponentId| {
+        told.is_some_and(|told| told.components.iter().any(|c| same_component(c, component)))
+    };
+    let mut found = BTreeMap::new();
+    for fault in verdict.components.iter().filter(|fault| fault.class == Class::Workload) {
+        let onset = Onset { since: fault.since, window_seconds: verdict.window_seconds };
+        if onset.is_recent(verdict.window_start) || !is_told(&fault.component) {
+            let hints = hints(&fault.component, onset, spec.boundary.as_deref(), index);
+            found.insert(fault.component.clone(), hints);
+        }
+    }
+    found
 }

@@ -13,6 +13,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
         View::Window(Box::new(WindowView {
             start: at(start),
             verdict,
+            hints: std::collections::BTreeMap::new(),
             traffic: TrafficTotals::of([flow().build()].iter()),
             nodes_reporting: 1,
             nodes_ready: 1,
@@ -41,8 +42,8 @@ fn told(history: Vec<Option<Verdict>>) -> Vec<&'static str> {
     let mut memory = Memory::default();
     let mut status = NetworkMonitorStatus::default();
     let mut told = Vec::new();
-    for (n, verdict) in history.into_iter().enumerate() {
-        let next = fold(&status, &observed(i64::try_from(n).unwrap() * 60, verdict), &mut memory);
+    for (n, verdict) in (0_i64..).zip(history) {
+        let next = fold(&status, &observed(n * 60, verdict), &mut memory);
         for action in plan(&status, next.clone()) {
             if let Action::Tell(transition) = action {
                 assert!(!transition.note.is_empty());

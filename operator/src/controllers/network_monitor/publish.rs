@@ -95,6 +95,7 @@ mod tests {
             start: at(0),
             verdict,
             traffic: TrafficTotals::of([flow().rtt(700).retransmissions(3).build()].iter()),
+            hints: std::collections::BTreeMap::new(),
             nodes_reporting: 1,
             nodes_ready: 1,
             connections_seen: 1,

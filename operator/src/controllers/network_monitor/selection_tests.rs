@@ -41,12 +41,14 @@ fn index() -> Index {
             labels: labels(&[("pool", zone)]),
             ips: vec![],
             pod_cidrs: vec![],
+            unschedulable: false,
         })
     };
     let service = Fact::Service(ServiceFact {
         key: "shop/payments".into(),
         ips: vec![],
         ports: vec![8080],
+        target_ports: vec!["8080".into()],
         selector: labels(&[("app", "payments")]),
         labels: labels(&[]),
     });

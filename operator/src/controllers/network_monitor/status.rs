@@ -3,13 +3,11 @@
 
 use jiff::Timestamp;
 use tidewatch_crds::NetworkMonitorStatus;
-use tidewatch_crds::network_monitor::{
-    Agents, AttributedTo, Coverage, Degradation, NetworkHealthIndicator, Overview,
-};
-use tidewatch_health::{Attribution, Class, HealthIndicator, Verdict};
+use tidewatch_crds::network_monitor::{Agents, Coverage, NetworkHealthIndicator, Overview};
+use tidewatch_health::{Class, HealthIndicator, Verdict};
 
-use super::components::faulty_component;
 use super::conditions::{ConditionType, Says, Truth, conditions};
+use super::degradation::degradation;
 use super::numbers::{Memory, NodeCount, Numbers};
 use super::observe::{Monitored, Observed, Publishing, View, WindowView};
 use super::spec::SpecError;
@@ -91,7 +89,7 @@ fn window(
     memory.take(view.start, &numbers, nodes, view.connections_seen, view.connections_reported);
     let candidate = NetworkMonitorStatus {
         network_health_indicator: Some(indicator(view.verdict.nhi)),
-        degradation: degradation(previous, &view.verdict),
+        degradation: degradation(previous, view, &mut memory.onsets),
         traffic: view.traffic.rounded(),
         coverage: Some(coverage(memory)),
         numbers_as_of: Some(view.start),
@@ -121,41 +119,6 @@ fn indicator(nhi: HealthIndicator) -> NetworkHealthIndicator {
         HealthIndicator::Degraded => NetworkHealthIndicator::Degraded,
         HealthIndicator::InsufficientData => NetworkHealthIndicator::InsufficientData,
     }
-}
-
-fn degradation(previous: &NetworkMonitorStatus, verdict: &Verdict) -> Option<Degradation> {
-    if verdict.components.is_empty() && verdict.nhi != HealthIndicator::Degraded {
-        return None;
-    }
-    let before = previous.degradation.as_ref();
-    let components: Vec<_> = verdict
-        .components
-        .iter()
-        .map(|fault| {
-            let mut component = faulty_component(fault);
-            let same = before.and_then(|d| {
-                d.components.iter().find(|c| c.kind == component.kind && c.name == component.name)
-            });
-            if let Some(same) = same {
-                component.since = component.since.min(same.since);
-            }
-            component
-        })
-        .collect();
-    let first = components.iter().map(|c| c.since).min().unwrap_or(verdict.window_start);
-    Some(Degradation {
-        // An ongoing degradation began when it began, also across a restart of the operator.
-        since: before.map_or(first, |before| before.since.min(first)),
-        attribution: match verdict.attribution {
-            Attribution::Infrastructure => AttributedTo::Infrastructure,
-            Attribution::Workload => AttributedTo::Workload,
-            Attribution::Mixed => AttributedTo::Mixed,
-            Attribution::External => AttributedTo::External,
-            Attribution::None | Attribution::Undetermined => AttributedTo::Undetermined,
-        },
-        summary: verdict.reason.clone(),
-        components,
-    })
 }
 
 fn coverage(memory: &Memory) -> Coverage {
@@ -224,8 +187,11 @@ fn overview(status: &NetworkMonitorStatus, view: &WindowView) -> Overview {
 /// once; the rest waits for [`Memory::numbers_due`].
 fn without_numbers(status: &NetworkMonitorStatus) -> impl PartialEq + use<> {
     let components = status.degradation.as_ref().map(|d| {
-        let mut components: Vec<_> =
-            d.components.iter().map(|c| (format!("{:?}/{}", c.kind, c.name), c.class, c.cause)).collect();
+        let mut components: Vec<_> = d
+            .components
+            .iter()
+            .map(|c| (format!("{:?}/{}", c.kind, c.name), c.class, c.cause, c.hints.clone()))
+            .collect();
         components.sort_by(|a, b| a.0.cmp(&b.0));
         (d.since, d.attribution, components)
     });

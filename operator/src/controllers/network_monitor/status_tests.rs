@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use tidewatch_crds::network_monitor::Category;
+use tidewatch_crds::network_monitor::{AttributedTo, Category};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::FlowWindow;
 
@@ -41,6 +43,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
     let view = WindowView {
         start: at(start),
         verdict,
+        hints: BTreeMap::new(),
         traffic: TrafficTotals::of(flows.iter()),
         nodes_reporting: 6,
         nodes_ready: 6,
@@ -212,8 +215,8 @@ fn a_node_that_misses_one_window_is_not_news_and_two_are() {
         observed
     };
     let mut shown = Vec::new();
-    for (n, reporting) in [6, 5, 6, 5, 5, 5, 6, 6].into_iter().enumerate() {
-        status = fold(&status, &with_nodes(60 * (i64::try_from(n).unwrap() + 1), reporting), &mut memory);
+    for (n, reporting) in (0_i64..).zip([6, 5, 6, 5, 5, 5, 6, 6]) {
+        status = fold(&status, &with_nodes(60 * (n + 1), reporting), &mut memory);
         shown.push(status.coverage.unwrap().nodes_reporting);
     }
     assert_eq!(shown, [6, 6, 6, 6, 5, 5, 5, 6]);
@@ -362,10 +365,10 @@ proptest! {
     fn folding_the_same_observation_twice_writes_nothing(steps in prop::collection::vec(step(), 1..25)) {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
-        for (n, step) in steps.iter().enumerate() {
-            let observed = observe_step(step, i64::try_from(n).unwrap() * 60);
+        for (n, step) in (0_i64..).zip(&steps) {
+            let observed = observe_step(step, n * 60);
             status = fold(&status, &observed, &mut memory);
-            let later = Observed { now: at(i64::try_from(n).unwrap() * 60 + 90), ..observed };
+            let later = Observed { now: at(n * 60 + 90), ..observed };
             let again = fold(&status, &later, &mut memory);
             prop_assert_eq!(&again, &status);
         }
@@ -376,8 +379,8 @@ proptest! {
     fn a_status_reads_back_as_it_was_written(steps in prop::collection::vec(step(), 1..6)) {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
-        for (n, step) in steps.iter().enumerate() {
-            status = fold(&status, &observe_step(step, i64::try_from(n).unwrap() * 60), &mut memory);
+        for (n, step) in (0_i64..).zip(&steps) {
+            status = fold(&status, &observe_step(step, n * 60), &mut memory);
             let read: NetworkMonitorStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
             prop_assert_eq!(&read, &status);
         }
@@ -388,8 +391,8 @@ proptest! {
     fn the_indicator_and_the_conditions_agree(steps in prop::collection::vec(step(), 1..25)) {
         let mut memory = Memory::default();
         let mut status = NetworkMonitorStatus::default();
-        for (n, step) in steps.iter().enumerate() {
-            status = fold(&status, &observe_step(step, i64::try_from(n).unwrap() * 60), &mut memory);
+        for (n, step) in (0_i64..).zip(&steps) {
+            status = fold(&status, &observe_step(step, n * 60), &mut memory);
             let degraded = condition(&status, "Degraded").0;
             let expected = match status.network_health_indicator {
                 Some(NetworkHealthIndicator::Degraded) => "True",

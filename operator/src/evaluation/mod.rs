@@ -9,9 +9,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Unit;
-use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
+use tidewatch_health::{Memory, Sensitivity, Verdict};
 use tidewatch_records::{Accounting, FlowWindow, Name};
 use tokio::sync::{mpsc, watch};
+
+pub use self::judge::{Key, Memories};
+use self::judge::{MakeJudge, engine};
+use self::worker::Worker;
+
+mod judge;
+mod worker;
 
 /// Baselines take long to learn: what nobody wants any more is kept for this long, in case someone does again (an
 /// object that is replaced, a reconcile that starts over).
@@ -50,10 +57,6 @@ pub struct Evaluation {
 
 /// The latest evaluation of one (length, sensitivity); `None` until the first window closed.
 pub type Evaluations = watch::Receiver<Option<Arc<Evaluation>>>;
-
-/// Judges windows, one after the other, remembering what it needs.
-type Judge = Box<dyn FnMut(&ClusterWindow) -> Verdict + Send>;
-type MakeJudge = dyn Fn(Sensitivity) -> Judge + Send + Sync;
 
 /// What evaluation counts. Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
@@ -103,9 +106,10 @@ struct Entry {
 /// Cheap to clone; all clones are one registry.
 #[derive(Clone)]
 pub struct Registry {
-    entries: Arc<Mutex<BTreeMap<(u32, Sensitivity), Entry>>>,
+    entries: Arc<Mutex<BTreeMap<Key, Entry>>>,
     make_judge: Arc<MakeJudge>,
     metrics: Metrics,
+    keeper: Option<mpsc::Sender<(Key, Memory)>>,
 }
 
 impl fmt::Debug for Registry {
@@ -124,29 +128,29 @@ impl Default for Registry {
 
 impl Registry {
     pub fn new(metrics: Metrics) -> Self {
-        let make_judge = |sensitivity| -> Judge {
-            // The place to resume from the memory that a predecessor saved (`Engine::memory`).
-            let mut engine = Engine::new(Config { sensitivity });
-            Box::new(move |window: &ClusterWindow| {
-                engine.evaluate(&Window {
-                    start: window.start,
-                    seconds: window.seconds,
-                    flows: &window.flows,
-                })
-            })
-        };
-        Self { metrics, ..Self::with_judges(Arc::new(make_judge)) }
+        Self::remembering(metrics, Memories::default(), None)
+    }
+
+    /// Engines go on where their `memories` end, and tell `keeper` what they remember: now and then, and at their end.
+    pub fn remembering(
+        metrics: Metrics,
+        memories: Memories,
+        keeper: Option<mpsc::Sender<(Key, Memory)>>,
+    ) -> Self {
+        let memories = Arc::new(memories);
+        let make_judge = Arc::new(move |key: Key| engine(key, memories.get(&key)));
+        Self { metrics, keeper, ..Self::with_judges(make_judge) }
     }
 
     fn with_judges(make_judge: Arc<MakeJudge>) -> Self {
-        Self { entries: Arc::default(), make_judge, metrics: Metrics::default() }
+        Self { entries: Arc::default(), make_judge, metrics: Metrics::default(), keeper: None }
     }
 
     /// Asks for evaluations of windows of `window_seconds`, judged at `sensitivity`, until the last receiver (or clone
     /// of it) is dropped. The baselines that were learned for it go with it a few minutes later, so hold on to it.
     pub fn want(&self, window_seconds: u32, sensitivity: Sensitivity) -> Evaluations {
         let mut entries = self.lock();
-        let entry = entries.entry((window_seconds, sensitivity)).or_insert_with(|| Entry {
+        let entry = entries.entry(Key { window_seconds, sensitivity }).or_insert_with(|| Entry {
             evaluations: watch::Sender::new(None),
             windows: None,
             unwanted_since: None,
@@ -165,77 +169,45 @@ impl Registry {
             now.duration_since(*entry.unwanted_since.get_or_insert(now)) < LINGER
         });
         self.metrics.engines.set(i64::try_from(entries.len()).unwrap_or(i64::MAX));
-        entries.keys().map(|(seconds, _)| *seconds).collect()
+        entries.keys().map(|key| key.window_seconds).collect()
+    }
+
+    /// Engines as of the last [`Registry::lengths`].
+    #[cfg(test)]
+    pub(crate) fn engines(&self) -> i64 {
+        self.metrics.engines.get()
     }
 
     /// Has `window` judged by every engine of its length.
     pub(crate) fn publish(&self, window: Arc<ClusterWindow>) {
         let mut entries = self.lock();
-        for ((seconds, sensitivity), entry) in entries.iter_mut() {
-            if *seconds != window.seconds {
+        for (key, entry) in entries.iter_mut() {
+            if key.window_seconds != window.seconds {
                 continue;
             }
             let windows = entry.windows.get_or_insert_with(|| {
                 let (to_worker, windows) = mpsc::channel(QUEUE);
                 let worker = Worker {
                     make_judge: self.make_judge.clone(),
-                    sensitivity: *sensitivity,
+                    key: *key,
                     evaluations: entry.evaluations.clone(),
                     metrics: self.metrics.clone(),
+                    keeper: self.keeper.clone(),
                 };
                 tokio::spawn(worker.run(windows));
                 to_worker
             });
             if windows.try_send(window.clone()).is_err() {
                 self.metrics.dropped.inc();
-                tracing::warn!(start = %window.start, seconds, ?sensitivity, "a window is not judged: the engine is behind");
+                tracing::warn!(start = %window.start, engine = %key, "a window is not judged: the engine is behind");
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(u32, Sensitivity), Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs one engine.
-struct Worker {
-    make_judge: Arc<MakeJudge>,
-    sensitivity: Sensitivity,
-    evaluations: watch::Sender<Option<Arc<Evaluation>>>,
-    metrics: Metrics,
-}
-
-impl Worker {
-    async fn run(self, mut windows: mpsc::Receiver<Arc<ClusterWindow>>) {
-        let mut judge = None;
-        while let Some(window) = windows.recv().await {
-            let mut judging = judge.take().unwrap_or_else(|| (self.make_judge)(self.sensitivity));
-            let judged = window.clone();
-            let began = std::time::Instant::now();
-            let result = tokio::task::spawn_blocking(move || {
-                let verdict = judging(&judged);
-                (judging, verdict)
-            })
-            .await;
-            self.metrics.seconds.observe(began.elapsed().as_secs_f64());
-            match result {
-                Ok((judging, verdict)) => {
-                    judge = Some(judging);
-                    self.evaluations.send_replace(Some(Arc::new(Evaluation { window, verdict })));
-                }
-                Err(error) => {
-                    self.metrics.panics.inc();
-                    tracing::error!(
-                        %error, start = %window.start, seconds = window.seconds, sensitivity = ?self.sensitivity,
-                        "the engine panicked; it starts afresh with the next window"
-                    );
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-#[path = "evaluation_tests.rs"]
 mod tests;

@@ -1,0 +1,133 @@
+//! What the engines have learned, kept in ConfigMap `tidewatch-baselines` so that a restarted operator or another replica
+//! goes on with it. One key an engine: JSON, compressed by zstd. The chart makes the ConfigMap.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tidewatch_health::Memory;
+use tokio::sync::mpsc;
+
+use crate::evaluation::{Key, Memories};
+use crate::leader::Leadership;
+
+const CONFIG_MAP: &str = "tidewatch-baselines";
+/// The API server takes objects of some 1 MiB; two engines and base64 have to fit.
+const MOST_BYTES: usize = 300 << 10;
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+const LEVEL: i32 = 3;
+
+/// Why what was kept can't be used.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("decompress: {0}")]
+    Decompress(#[from] std::io::Error),
+    #[error("parse: {0}")]
+    Parse(#[from] serde_json::Error),
+}
+
+/// What was kept. What can't be read is told and left out: the engines learn it anew within minutes.
+pub(crate) async fn load(client: &Client, namespace: &str) -> Memories {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    match tokio::time::timeout(CALL_LIMIT, api.get_opt(CONFIG_MAP)).await {
+        Ok(Ok(Some(map))) => read(map.binary_data.unwrap_or_default()),
+        Ok(Ok(None)) => {
+            tracing::warn!(
+                "there is no ConfigMap {CONFIG_MAP}: baselines are learned anew and not kept; upgrade the chart"
+            );
+            Memories::new()
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "couldn't read ConfigMap {CONFIG_MAP}: baselines are learned anew");
+            Memories::new()
+        }
+        Err(_) => {
+            tracing::warn!(
+                "ConfigMap {CONFIG_MAP} couldn't be read within {CALL_LIMIT:?}: baselines are learned anew"
+            );
+            Memories::new()
+        }
+    }
+}
+
+fn read(data: BTreeMap<String, ByteString>) -> Memories {
+    let mut memories = Memories::new();
+    for (name, ByteString(bytes)) in data {
+        let Ok(key) = name.parse::<Key>() else {
+            tracing::warn!(name, "ConfigMap {CONFIG_MAP} has a key that names no engine");
+            continue;
+        };
+        match decode(&bytes) {
+            Ok(memory) => {
+                tracing::info!(engine = %key, series = memory.len(), "baselines go on from those kept");
+                memories.insert(key, memory);
+            }
+            Err(error) => {
+                tracing::warn!(engine = %key, %error, "kept baselines can't be read: they are learned anew");
+            }
+        }
+    }
+    memories
+}
+
+/// Writes what the engines want kept, until the last of them has ended.
+pub(crate) async fn keep(
+    client: Client,
+    namespace: String,
+    leadership: Leadership,
+    mut memories: mpsc::Receiver<(Key, Memory)>,
+) {
+    let api: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    while let Some((key, memory)) = memories.recv().await {
+        if leadership.lost.is_cancelled() || memory.is_empty() {
+            continue;
+        }
+        if let Err(error) = write(&api, key, memory).await {
+            tracing::warn!(engine = %key, error, "baselines weren't kept");
+        }
+    }
+}
+
+async fn write(api: &Api<ConfigMap>, key: Key, memory: Memory) -> Result<(), String> {
+    let series = memory.len();
+    let bytes = tokio::task::spawn_blocking(move || encode(memory, MOST_BYTES))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    let size = bytes.len();
+    let patch = Patch::Merge(json!({"binaryData": {key.to_string(): ByteString(bytes)}}));
+    let params = PatchParams::default();
+    match tokio::time::timeout(CALL_LIMIT, api.patch(CONFIG_MAP, &params, &patch)).await {
+        Ok(Ok(_)) => {
+            tracing::info!(engine = %key, series, bytes = size, "baselines kept");
+            Ok(())
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {CALL_LIMIT:?}")),
+    }
+}
+
+/// At most `most` bytes: where that is too little, what was seen last is kept.
+fn encode(memory: Memory, most: usize) -> Result<Vec<u8>, Error> {
+    let mut memory = memory;
+    loop {
+        let bytes = zstd::encode_all(serde_json::to_vec(&memory)?.as_slice(), LEVEL)?;
+        if bytes.len() <= most || memory.len() < 2 {
+            return Ok(bytes);
+        }
+        let half = memory.len() / 2;
+        memory = memory.within(half);
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Memory, Error> {
+    Ok(serde_json::from_slice(&zstd::decode_all(bytes)?)?)
+}
+
+#[cfg(test)]
+#[path = "baselines_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+use jiff::{SignedDuration, Timestamp};
+use tidewatch_health::{Config, Engine, Window};
+use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
+
+use super::*;
+
+/// What an engine remembers of so many services.
+fn learned(services: u32) -> Memory {
+    let mut engine = Engine::new(Config::default());
+    let start = Timestamp::from_second(1_795_348_800).unwrap();
+    for window in 0..3 {
+        let start = start + SignedDuration::from_secs(window * 60);
+        let flows: Vec<FlowWindow> = (0..services).map(|n| flow(n, start)).collect();
+        engine.evaluate(&Window { start, seconds: 60, flows: &flows });
+    }
+    engine.memory()
+}
+
+fn flow(n: u32, start: Timestamp) -> FlowWindow {
+    let endpoint = |last: u8| Endpoint {
+        node: Some(format!("node-{}", n % 7 + u32::from(last)).into()),
+        zone: Some(format!("zone-{}", n % 3).into()),
+        kind: Some(EndpointKind::Pod),
+        ..Endpoint::of([198, 18, (n % 250) as u8, last].into())
+    };
+    let remote =
+        Endpoint { service: Some(format!("shop/service-{n}").into()), port: Some(80), ..endpoint(2) };
+    FlowWindow {
+        window_start: start,
+        window_seconds: 60,
+        reporter: format!("node-{}", n % 7).into(),
+        role: Role::Client,
+        local: endpoint(1),
+        remote,
+        category: None,
+        connections: Connections { attempted: 3, established: 3, ..Connections::default() },
+        data_segments_out: 1_000 + u64::from(n),
+        retransmissions: 0,
+        timeouts: 0,
+        bytes_out: 1,
+        bytes_in: 1,
+        rtt_us: Some(Latency { count: 3, p50: 300 + u64::from(n), p99: 900, ..Latency::default() }),
+        handshake_us: None,
+    }
+}
+
+#[test]
+fn what_is_kept_is_read_back() {
+    let memory = learned(50);
+    assert_eq!(memory.len(), 100, "a series and a path each");
+    let bytes = encode(memory.clone(), MOST_BYTES).unwrap();
+    assert_eq!(decode(&bytes).unwrap().len(), memory.len());
+}
+
+#[test]
+fn a_memory_that_is_too_large_loses_series_and_stays_readable() {
+    let memory = learned(2_000);
+    let bytes = encode(memory.clone(), 20 << 10).unwrap();
+    assert!(bytes.len() <= 20 << 10);
+    let again = decode(&bytes).unwrap();
+    assert!(!again.is_empty() && again.len() < memory.len(), "{} of {}", again.len(), memory.len());
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_and_the_rest_is_not() {
+    let good = encode(learned(1), MOST_BYTES).unwrap();
+    let data = [("60s-Standard", good), ("10s-High", b"garbage".to_vec()), ("notes", Vec::new())];
+    let data = data.into_iter().map(|(name, bytes)| (name.to_owned(), ByteString(bytes))).collect();
+    let keys: Vec<String> = read(data).keys().map(ToString::to_string).collect();
+    assert_eq!(keys, ["60s-Standard"]);
+}
