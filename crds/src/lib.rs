@@ -1,11 +1,14 @@
 //! The API of Tidewatch, group `tidewatch.dev`: the types, their CRD schemas and the rules that the apiserver
 //! enforces. Nothing here depends on the rest of the project.
 
+pub mod anomaly_alarm;
 mod crd;
 mod duration;
 mod label_selector;
 pub mod network_monitor;
+mod schema;
 
+pub use anomaly_alarm::{AnomalyAlarm, AnomalyAlarmSpec, AnomalyAlarmStatus};
 pub use crd::{CrdError, all_crds, to_yaml};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use network_monitor::{NetworkMonitor, NetworkMonitorSpec, NetworkMonitorStatus};

@@ -1,5 +1,13 @@
 //! The manifests that are checked in are those that the types generate.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only the functions that are marked as tests for tests"
+)]
+
 use std::path::Path;
 
 use tidewatch_crds::{all_crds, to_yaml};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cluster::{RemoteError, RemoteSpec, Remotes};
+use crate::controllers::anomaly_alarm;
 use crate::controllers::network_monitor::Policy;
 use crate::telemetry::LogFormat;
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// YAML file with the list of remotes (chart value collector.remotes)
     #[arg(long, env = "TIDEWATCH_REMOTES", value_name = "FILE")]
     pub remotes: Option<PathBuf>,
+    /// YAML file with the chart's aws values
+    #[arg(long, env = "TIDEWATCH_AWS", value_name = "FILE")]
+    pub aws: Option<PathBuf>,
     /// Log level or filter
     #[arg(long, env = "TIDEWATCH_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
@@ -85,6 +89,15 @@ impl Args {
         Ok(Remotes::new(&specs)?)
     }
 
+    /// What alarms may do in AWS, from its file; nothing without one.
+    pub fn load_aws(&self) -> Result<anomaly_alarm::Policy, Error> {
+        let Some(path) = &self.aws else { return Ok(anomaly_alarm::Policy::default()) };
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        serde_saphyr::from_str(&text)
+            .map_err(|error| Error::Parse { path: path.clone(), message: error.to_string() })
+    }
+
     /// Name of this pod.
     pub fn instance(&self) -> String {
         self.pod_name
@@ -120,6 +133,17 @@ mod tests {
         assert!(policy.cluster_wide_namespaces.is_empty());
         let policy = parse(&["--cluster-wide-namespaces", "a, b"]).policy().unwrap();
         assert_eq!(policy.cluster_wide_namespaces, ["a".to_owned(), "b".to_owned()].into());
+    }
+
+    #[test]
+    fn the_charts_aws_values_are_read() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let text = "enabled: true\nregion: eu-west-1\nprefix: tw\nresync: 30s\ndefaultProvider: AWS\nroles:\n  shop: [arn:aws:iam::123456789012:role/a]\n";
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        let policy = parse(&["--aws", file.path().to_str().unwrap()]).load_aws().unwrap();
+        assert!(policy.enabled && policy.roles["shop"].contains("arn:aws:iam::123456789012:role/a"));
+        assert_eq!(policy.resync(), Duration::from_secs(30));
+        assert!(!parse(&[]).load_aws().unwrap().enabled, "AWS is used only where the chart says so");
     }
 
     #[test]

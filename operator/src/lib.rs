@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analyze;
+pub mod aws;
 pub mod backoff;
 pub(crate) mod baselines;
 pub mod cluster;

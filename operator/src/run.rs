@@ -10,11 +10,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
 use crate::baselines;
 use crate::cluster::{Cluster, Remotes, WatchConfig};
 use crate::collector::{self, Collector};
 use crate::config::Args;
 use crate::controllers::agents::{self, Fleet};
+use crate::controllers::anomaly_alarm::{self, AlarmMetrics};
 use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
 use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
@@ -64,6 +66,11 @@ struct Operator {
     metrics: Metrics,
     monitor_metrics: NetworkMonitorMetrics,
     collector_metrics: collector::Metrics,
+    aws_policy: anomaly_alarm::Policy,
+    alarm_metrics: AlarmMetrics,
+    aws_calls: CallMetrics,
+    publish_metrics: PublishMetrics,
+    aws_config: SdkConfig,
     readiness: Readiness,
 }
 
@@ -71,14 +78,36 @@ impl Operator {
     async fn new(args: Args) -> anyhow::Result<Self> {
         let policy = args.policy()?;
         let remotes = args.load_remotes()?;
+        let aws_policy = args.load_aws()?;
         let config = kube::Config::infer().await.context("find the API server")?;
         let client = Client::try_from(config).context("set up the API client")?;
         let metrics = Metrics::default();
         let monitor_metrics = network_monitor::register(&metrics);
         let collector_metrics = collector::Metrics::default();
         metrics.register(|registry| collector_metrics.register(registry));
-        let readiness = Readiness::default();
-        Ok(Self { args, client, policy, remotes, metrics, monitor_metrics, collector_metrics, readiness })
+        let (alarm_metrics, aws_calls) = (AlarmMetrics::default(), CallMetrics::default());
+        let publish_metrics = PublishMetrics::default();
+        metrics.register(|registry| {
+            alarm_metrics.register(registry);
+            aws_calls.register(registry);
+            publish_metrics.register(registry);
+        });
+        let aws_config = load_config(aws_policy.region.clone(), aws_policy.enabled).await;
+        Ok(Self {
+            args,
+            client,
+            policy,
+            remotes,
+            metrics,
+            monitor_metrics,
+            collector_metrics,
+            aws_policy,
+            alarm_metrics,
+            aws_calls,
+            publish_metrics,
+            aws_config,
+            readiness: Readiness::default(),
+        })
     }
 
     /// Leads whenever it can, until `stop`.
@@ -200,6 +229,23 @@ impl Operator {
             Ok(())
         });
 
+        let alarms = anomaly_alarm::run(
+            anomaly_alarm::Dependencies {
+                client: client.clone(),
+                policy: self.aws_policy.clone(),
+                leadership: leadership.clone(),
+                instance: self.args.instance(),
+                metrics: self.alarm_metrics.clone(),
+                calls: self.aws_calls.clone(),
+                config: self.aws_config.clone(),
+            },
+            end.clone(),
+        );
+        tasks.spawn(async move {
+            alarms.await;
+            Ok(())
+        });
+
         let dependencies = network_monitor::Dependencies {
             client,
             cluster: cluster.clone(),
@@ -209,6 +255,8 @@ impl Operator {
             leadership: leadership.clone(),
             instance: self.args.instance(),
             metrics: self.monitor_metrics.clone(),
+            publisher: self.aws_policy.enabled.then(|| self.publisher(end)),
+            cluster_name: self.aws_policy.cluster_name.clone(),
         };
         let end = end.clone();
         tasks.spawn(async move {
@@ -219,6 +267,14 @@ impl Operator {
             network_monitor::run(dependencies, end).await;
             Ok(())
         });
+    }
+
+    /// It reads nothing, so that nobody is woken.
+    fn publisher(&self, end: &CancellationToken) -> Publisher {
+        let (wake, _) = futures::channel::mpsc::unbounded();
+        let tuning = Tuning::every(self.aws_policy.resync());
+        let aws = Aws::new(self.aws_config.clone(), self.aws_calls.clone(), tuning, wake, end.clone());
+        Publisher::start(aws, self.publish_metrics.clone(), end.clone())
     }
 
     fn collector_config(&self) -> collector::Config {

@@ -99,11 +99,16 @@ impl ControlPlane {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
+    /// Where the administrator's kubeconfig is.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.directory.path().join("kubeconfig")
+    }
+
     /// What kubectl printed, or its complaint.
     pub(crate) fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
         let mut child = Command::new(binary("kubectl"))
             .arg("--kubeconfig")
-            .arg(self.directory.path().join("kubeconfig"))
+            .arg(self.kubeconfig())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

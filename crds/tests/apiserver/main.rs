@@ -10,6 +10,7 @@
     reason = "a panic fails the test, as it should"
 )]
 
+mod anomaly_alarm;
 mod control_plane;
 
 use std::path::{Path, PathBuf};
@@ -97,34 +98,33 @@ fn manifest(spec: &str) -> String {
     )
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The documents of the YAML files of a directory.
 fn samples() -> Vec<PathBuf> {
-    let directory = repository().join("docs/samples");
+    yaml_files("docs/samples")
+}
+
+/// The YAML files of a directory of the repository.
+pub(crate) fn yaml_files(directory: &str) -> Vec<PathBuf> {
+    let directory = repository().join(directory);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&directory)
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
-    assert!(!files.is_empty(), "no sample in {}", directory.display());
+    assert!(!files.is_empty(), "no YAML in {}", directory.display());
     files
 }
 
 #[test]
 fn an_api_server_refuses_mistakes_with_what_to_write_and_accepts_the_samples() {
     let server = ControlPlane::start();
-    let crd = repository().join("charts/tidewatch-crds/templates/networkmonitors.yaml");
-    server.kubectl(&["apply", "--server-side", "-f", crd.to_str().unwrap()], None).unwrap();
-    server
-        .kubectl(
-            &["wait", "--for=condition=Established", "crd/networkmonitors.tidewatch.dev", "--timeout=30s"],
-            None,
-        )
-        .unwrap();
+    for plural in ["networkmonitors", "anomalyalarms"] {
+        install(&server, plural);
+    }
 
     let create = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
     let mut wrong = Vec::new();
@@ -156,6 +156,15 @@ fn an_api_server_refuses_mistakes_with_what_to_write_and_accepts_the_samples() {
     names_and_columns_are_as_documented(&server);
 }
 
+/// Installs the CRD as the chart ships it.
+pub(crate) fn install(server: &ControlPlane, plural: &str) {
+    let crd = repository().join(format!("charts/tidewatch-crds/templates/{plural}.yaml"));
+    server.kubectl(&["apply", "--server-side", "-f", crd.to_str().unwrap()], None).unwrap();
+    let name = format!("crd/{plural}.tidewatch.dev");
+    let wait = ["wait", "--for=condition=Established", &name, "--timeout=30s"];
+    server.kubectl(&wait, None).unwrap();
+}
+
 fn defaults_are_filled_in(server: &ControlPlane) {
     server.kubectl(&["create", "-f", "-"], Some(&manifest("local: [{namespace: shop}]"))).unwrap();
     let evaluation =
@@ -164,7 +173,7 @@ fn defaults_are_filled_in(server: &ControlPlane) {
 }
 
 fn names_and_columns_are_as_documented(server: &ControlPlane) {
-    let table = server.kubectl(&["get", "tidewatch", "--all-namespaces"], None).unwrap();
+    let table = server.kubectl(&["get", "netmon", "--all-namespaces"], None).unwrap();
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(
         header,

@@ -2,12 +2,12 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 
 use super::plan::{Action, Transition};
+use crate::controllers::events::{self, Happened};
 use crate::leader::Leadership;
 use crate::reconcile::{Classify, ErrorClass};
 
@@ -99,39 +99,16 @@ impl Applier {
             })
     }
 
-    /// An event that can't be published is logged: the status says the same, and holds.
     async fn tell(&self, monitor: &Target<'_>, transition: &Transition) {
-        // A recorder each time: it would fold transitions of the same kind into a series with the first one's note.
-        let reporter = Reporter {
-            controller: "tidewatch.dev/network-monitor".to_owned(),
-            instance: Some(self.instance.clone()),
+        let happened = Happened {
+            reason: transition.reason.as_str(),
+            is_warning: transition.reason.is_warning(),
+            note: transition.note.clone(),
+            action: "Evaluate",
         };
-        let event = Event {
-            type_: if transition.reason.is_warning() { EventType::Warning } else { EventType::Normal },
-            reason: transition.reason.as_str().to_owned(),
-            note: Some(shortened(&transition.note)),
-            action: "Evaluate".to_owned(),
-            secondary: None,
-        };
-        let published =
-            Recorder::new(self.client.clone(), reporter).publish(&event, &monitor.reference).await;
-        if let Err(error) = published {
-            tracing::warn!(namespace = monitor.namespace, name = monitor.name, reason = event.reason, %error, "couldn't publish an event");
-        }
+        let controller = "tidewatch.dev/network-monitor";
+        events::publish(&self.client, controller, &self.instance, &monitor.reference, &happened).await;
     }
-}
-
-/// The API server takes notes of up to 1 kB.
-fn shortened(note: &str) -> String {
-    const LIMIT: usize = 1000;
-    if note.len() <= LIMIT {
-        return note.to_owned();
-    }
-    let mut end = LIMIT;
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", note.get(..end).unwrap_or_default())
 }
 
 /// The monitor that is written to.
@@ -141,17 +118,4 @@ pub(super) struct Target<'a> {
     pub name: &'a str,
     pub resource_version: Option<&'a str>,
     pub reference: ObjectReference,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shortened;
-
-    #[test]
-    fn a_long_note_is_cut_between_characters() {
-        let note = "é".repeat(800);
-        let short = shortened(&note);
-        assert!(short.len() <= 1024 && short.ends_with('…'), "{}", short.len());
-        assert_eq!(shortened("short"), "short");
-    }
 }

@@ -1,7 +1,9 @@
-//! The conditions: which there are, their reasons, and how one is set.
+//! The conditions of a monitor.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+pub(super) use crate::controllers::conditions::{ConditionKind, Truth, conditions, find};
+
+/// What a condition of a monitor says.
+pub(super) type Says = crate::controllers::conditions::Says<ConditionType>;
 
 /// The types of conditions, in the order in which they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +20,8 @@ pub(super) enum ConditionType {
     Published,
 }
 
-impl ConditionType {
-    pub(super) fn as_str(self) -> &'static str {
+impl ConditionKind for ConditionType {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
             Self::Degraded => "Degraded",
@@ -28,76 +30,4 @@ impl ConditionType {
             Self::Published => "Published",
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Truth {
-    True,
-    False,
-    Unknown,
-}
-
-impl Truth {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
-/// What a condition says, apart from when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Says {
-    pub kind: ConditionType,
-    pub truth: Truth,
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Says {
-    pub(super) fn new(
-        kind: ConditionType,
-        truth: Truth,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self { kind, truth, reason, message: message.into() }
-    }
-}
-
-/// The conditions that `says` states, with the times of `previous` where the status didn't change.
-pub(super) fn conditions(
-    previous: &[Condition],
-    says: Vec<Says>,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> Vec<Condition> {
-    says.into_iter()
-        .map(|says| {
-            let before = previous.iter().find(|condition| condition.type_ == says.kind.as_str());
-            let since = before
-                .filter(|condition| condition.status == says.truth.as_str())
-                .map_or(Time(whole_seconds(now)), |condition| condition.last_transition_time.clone());
-            Condition {
-                type_: says.kind.as_str().to_owned(),
-                status: says.truth.as_str().to_owned(),
-                reason: says.reason.to_owned(),
-                message: says.message,
-                observed_generation: generation,
-                last_transition_time: since,
-            }
-        })
-        .collect()
-}
-
-/// The API server keeps whole seconds of a `metav1.Time`.
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// The condition of type `kind`.
-pub(super) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }

@@ -12,6 +12,8 @@ mod metrics;
 mod numbers;
 mod observe;
 mod plan;
+mod publish;
+pub(super) mod published;
 mod selection;
 mod spec;
 mod status;
@@ -36,10 +38,11 @@ use self::apply::{Applier, Target};
 use self::conditions::{ConditionType, Says, Truth};
 use self::metrics::MonitorMetrics;
 use self::numbers::Memory;
-use self::observe::{Clock, Observed, View, late_after, observe};
+use self::observe::{Clock, Observed, Publishing, View, late_after, observe};
 use self::plan::{Action, plan};
 use self::spec::ValidSpec;
 use self::subscriptions::{Key, Subscriptions};
+use crate::aws::{ErrorKind, Published, Publisher};
 use crate::cluster::Cluster;
 use crate::controllers::agents::Fleet;
 use crate::evaluation::Registry;
@@ -67,6 +70,10 @@ pub struct Dependencies {
     /// Name of this pod.
     pub instance: String,
     pub metrics: MonitorMetrics,
+    /// None: the operator isn't allowed to use AWS.
+    pub publisher: Option<Publisher>,
+    /// Tells this cluster's metrics from another's.
+    pub cluster_name: String,
 }
 
 /// Reconciles every monitor until `cancel`.
@@ -81,7 +88,14 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     );
     let controller = Loop::new(api);
     let objects = controller.objects();
-    let reconciler = Arc::new(Monitors { dependencies, applier, subscriptions, memories: Mutex::default() });
+    let reconciler = Arc::new(Monitors {
+        dependencies,
+        applier,
+        subscriptions,
+        memories: Mutex::default(),
+        published: Mutex::default(),
+        began: Timestamp::now(),
+    });
     let housekeeping = keep_house(Arc::clone(&reconciler), objects, fleet);
     tokio::select! {
         () = controller.run(Arc::clone(&reconciler), woken, Limits::default(), cancel) => {}
@@ -113,12 +127,17 @@ struct Monitors {
     applier: Applier,
     subscriptions: Subscriptions,
     memories: Mutex<HashMap<Key, Memory>>,
+    /// Start of the last window of each monitor that was handed to the publisher.
+    published: Mutex<HashMap<Key, Timestamp>>,
+    /// When this term began: windows that began before it may have been published by another replica.
+    began: Timestamp,
 }
 
 impl Monitors {
     fn forget_deleted(&self, objects: &Objects<NetworkMonitor>) {
         let exists = |(namespace, name): &Key| objects.get(&ObjectRef::new(name).within(namespace)).is_some();
         self.subscriptions.keep_only(exists);
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| exists(key));
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.retain(|key, _| {
             let keep = exists(key);
@@ -143,6 +162,33 @@ impl Monitors {
         observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock)
     }
 
+    /// Hands a window that wasn't yet to the publisher, and notes how publishing goes.
+    fn publish(&self, key: &Key, observed: &mut Observed) {
+        let Ok(monitored) = &mut observed.monitor else { return };
+        let Some(to) = &monitored.spec.cloud_watch else { return };
+        let Some(publisher) = &self.dependencies.publisher else {
+            monitored.publishing = Some(Publishing::Disabled);
+            return;
+        };
+        if let View::Window(view) = &monitored.view
+            && view.start >= self.began
+        {
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            if published.get(key).is_none_or(|last| *last < view.start) {
+                published.insert(key.clone(), view.start);
+                let cluster_name = &self.dependencies.cluster_name;
+                publisher.publish(to.clone(), publish::data(view, cluster_name, &key.0, &key.1));
+            }
+        }
+        monitored.publishing = Some(match publisher.outcome(to) {
+            None => Publishing::Waiting,
+            Some(Published::Ok) => Publishing::Ok,
+            Some(Published::Failing(kind, why)) => {
+                Publishing::Failing { denied: kind == ErrorKind::Denied, why }
+            }
+        });
+    }
+
     fn fold(&self, key: &Key, previous: &NetworkMonitorStatus, observed: &Observed) -> NetworkMonitorStatus {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         status::fold(previous, observed, memories.entry(key.clone()).or_default())
@@ -162,7 +208,8 @@ impl Reconciler for Monitors {
             return Ok(None);
         }
         let key = (namespace, name);
-        let observed = self.observe(monitor, &key);
+        let mut observed = self.observe(monitor, &key);
+        self.publish(&key, &mut observed);
         let previous = monitor.status.clone().unwrap_or_default();
         let next = self.fold(&key, &previous, &observed);
         self.dependencies.metrics.show(&key, &next, &observed);

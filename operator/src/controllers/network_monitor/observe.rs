@@ -33,6 +33,22 @@ pub(super) struct Monitored {
     pub spec: ValidSpec,
     pub unresolved: Vec<Unresolved>,
     pub view: View,
+    /// How publishing goes, where it is asked for.
+    pub publishing: Option<Publishing>,
+}
+
+/// How publishing to CloudWatch goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Publishing {
+    /// The chart doesn't allow the operator to use AWS.
+    Disabled,
+    /// Nothing was sent yet.
+    Waiting,
+    Ok,
+    Failing {
+        denied: bool,
+        why: String,
+    },
 }
 
 /// What the collector has to say.
@@ -89,7 +105,7 @@ pub(super) fn observe(
             if let View::Window(window) = &mut view {
                 window.hints = hints_of(&window.verdict, &spec, monitor.status.as_ref(), index);
             }
-            Monitored { spec, unresolved, view }
+            Monitored { spec, unresolved, view, publishing: None }
         }),
     }
 }

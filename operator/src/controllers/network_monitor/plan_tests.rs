@@ -27,13 +27,13 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
         remote: None,
         window_seconds: 60,
         sensitivity: Sensitivity::Standard,
-        cloud_watch: false,
+        cloud_watch: None,
     };
     Observed {
         now: at(start + 60),
         generation: Some(1),
         fleet: Fleet { desired: 1, ready: 1, problem: None },
-        monitor: Ok(Monitored { spec, unresolved: vec![], view }),
+        monitor: Ok(Monitored { spec, unresolved: vec![], view, publishing: None }),
     }
 }
 

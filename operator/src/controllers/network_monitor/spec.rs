@@ -10,6 +10,8 @@ use tidewatch_crds::{NetworkMonitorSpec, parse_duration};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::Name;
 
+use crate::aws::Destination;
+
 /// What the chart allows and sets.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -29,8 +31,8 @@ pub(super) struct ValidSpec {
     pub remote: Option<Vec<Item>>,
     pub window_seconds: u32,
     pub sensitivity: Sensitivity,
-    /// Publishing to CloudWatch is asked for.
-    pub cloud_watch: bool,
+    /// Where in CloudWatch to publish, if that is asked for.
+    pub cloud_watch: Option<Destination>,
 }
 
 /// One endpoint, and where it is written.
@@ -133,7 +135,11 @@ impl ValidSpec {
                 api::Sensitivity::Standard => Sensitivity::Standard,
                 api::Sensitivity::High => Sensitivity::High,
             },
-            cloud_watch: spec.publish.as_ref().is_some_and(|publish| publish.cloud_watch.is_some()),
+            cloud_watch: spec
+                .publish
+                .as_ref()
+                .and_then(|publish| publish.cloud_watch.as_ref())
+                .map(|publish| (publish.region.clone(), publish.namespace.clone())),
         })
     }
 }

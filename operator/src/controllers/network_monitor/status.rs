@@ -9,7 +9,7 @@ use tidewatch_health::{Class, HealthIndicator, Verdict};
 use super::conditions::{ConditionType, Says, Truth, conditions};
 use super::degradation::degradation;
 use super::numbers::{Memory, NodeCount, Numbers};
-use super::observe::{Monitored, Observed, View, WindowView};
+use super::observe::{Monitored, Observed, Publishing, View, WindowView};
 use super::spec::SpecError;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
@@ -334,15 +334,27 @@ fn endpoint_says(monitored: &Monitored) -> Vec<Says> {
             )
         }
     });
-    if monitored.spec.cloud_watch {
-        says.push(Says::new(
-            ConditionType::Published,
-            Truth::False,
-            "NotSupported",
-            "this version doesn't publish to CloudWatch yet; the rest of the monitor works",
-        ));
-    }
+    says.extend(monitored.publishing.as_ref().map(published_says));
     says
+}
+
+fn published_says(publishing: &Publishing) -> Says {
+    let says = |truth, reason, message: &str| Says::new(ConditionType::Published, truth, reason, message);
+    match publishing {
+        Publishing::Disabled => says(
+            Truth::False,
+            "AWSDisabled",
+            "the operator isn't allowed to use AWS: ask whoever runs Tidewatch to set the chart's aws.enabled; the rest of the monitor works",
+        ),
+        Publishing::Waiting => says(Truth::Unknown, "WaitingForFirstWindow", "no window was published yet"),
+        Publishing::Ok => says(Truth::True, "Publishing", "CloudWatch took the last window"),
+        Publishing::Failing { denied: true, why } => says(
+            Truth::False,
+            "Denied",
+            &format!("{why}; allow cloudwatch:PutMetricData for the metrics' namespace (docs/iam.md)"),
+        ),
+        Publishing::Failing { denied: false, why } => says(Truth::Unknown, "AWSRefused", why),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn spec() -> ValidSpec {
         remote: None,
         window_seconds: 60,
         sensitivity: Sensitivity::Standard,
-        cloud_watch: false,
+        cloud_watch: None,
     }
 }
 
@@ -27,7 +27,7 @@ fn observed(now: i64, view: View) -> Observed {
         now: at(now),
         generation: Some(1),
         fleet: Fleet { desired: 6, ready: 6, problem: None },
-        monitor: Ok(Monitored { spec: spec(), unresolved: vec![], view }),
+        monitor: Ok(Monitored { spec: spec(), unresolved: vec![], view, publishing: None }),
     }
 }
 

@@ -1,0 +1,99 @@
+"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference."""
+
+import json
+import sys
+import urllib.request
+
+from botocore.exceptions import ClientError
+
+import operations
+import refusals
+from clients import client
+
+# The double keeps a state for each Region, so that the protocols don't meet.
+PROTOCOLS = {"smithy-rpc-v2-cbor": "eu-west-1", "json": "us-east-1", "query": "ap-northeast-1"}
+
+
+def refused(api, call, request, expected, why):
+    try:
+        getattr(api, call)(**request)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code == expected and 400 <= status < 500 and error.response["Error"]["Message"]:
+            return
+        sys.exit(f"{call}, {why}: {status} {error}, expected {expected}")
+    sys.exit(f"{call}, {why}: accepted, expected {expected}")
+
+
+def refuse_cloudwatch(api, region):
+    api.put_metric_alarm(**dict(operations.STATIC, AlarmName="known"))
+    api.put_composite_alarm(AlarmName="parent", AlarmRule="ALARM(known)")
+    api.put_composite_alarm(AlarmName="other", AlarmRule="FALSE")
+    for call, request, expected, why in refusals.CLOUDWATCH:
+        if "ResourceARN" in request:
+            request = dict(request, ResourceARN=request["ResourceARN"].format(region=region))
+        refused(api, call, request, expected, why)
+    for name in ["parent", "other", "known"]:
+        api.delete_alarms(AlarmNames=[name])
+
+
+def unsigned(url, region, protocol):
+    api = client("cloudwatch", url, region, protocol, signed=False)
+    refused(api, "describe_alarms", {}, "MissingAuthenticationToken", "no signature")
+
+
+def admin(url, method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}/_double/{path}", data=data, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def steered(url):
+    """The admin API: a fault, a state set by hand, a look at everything."""
+    api = client("cloudwatch", url, "eu-north-1")
+    api.put_metric_alarm(**operations.STATIC)
+    admin(url, "POST", "inject", {"operation": "DescribeAlarms", "skip": 1, "times": 5, "kind": "Throttle"})
+    api.describe_alarms()
+    refused(api, "describe_alarms", {}, "Throttling", "a fault")
+    admin(url, "DELETE", "faults")
+    place = {"account": "123456789012", "region": "eu-north-1", "alarm": "static"}
+    admin(url, "POST", "alarm-state", {**place, "state": "ALARM", "reason": "by hand"})
+    operations.equal(api.describe_alarms()["MetricAlarms"][0]["StateReason"], "by hand")
+    [region] = [it for it in admin(url, "GET", "state")["regions"] if it["region"] == "eu-north-1"]
+    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["static"])
+
+
+def expires(url, sts, assumed):
+    keys = sts.assume_role(**refusals.ROLE, DurationSeconds=900)["Credentials"]
+    admin(url, "POST", "advance", {"by": "PT15M"})
+    refused(assumed(keys), "get_caller_identity", {}, "ExpiredToken", "a session that is over")
+
+
+def main(url):
+    for protocol, region in PROTOCOLS.items():
+        api = client("cloudwatch", url, region, protocol)
+        operations.all_of_cloudwatch(api)
+        refuse_cloudwatch(api, region)
+        unsigned(url, region, protocol)
+    sts = client("sts", url, "eu-west-1")
+
+    def assumed(keys):
+        return client("sts", url, "eu-west-1", key=keys["AccessKeyId"], token=keys["SessionToken"])
+
+    operations.sts(sts, client("sts", url, "eu-west-1", signed=False), assumed)
+    for call, request, expected, why in refusals.STS:
+        refused(sts, call, request, expected, why)
+    steered(url)
+    expires(url, sts, assumed)
+    calls = admin(url, "GET", "calls")
+    succeeded = sorted({call["operation"] for call in calls if call["outcome"] == "Ok"})
+    print(json.dumps({
+        "operations": succeeded,
+        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 3,
+        "protocols": list(PROTOCOLS),
+    }))
+
+
+main(sys.argv[1])

@@ -1,0 +1,87 @@
+//! What a call can be refused with.
+//!
+//! Errors that AWS models carry the name of their shape; code and status come from the model. The others are those of
+//! "Common Errors" in the CloudWatch API reference (CommonErrors), which no model states.
+
+use serde_json::{Map, Value};
+
+use crate::model::{ErrorTrait, Model};
+
+/// One refusal.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{shape}: {message}")]
+pub(crate) struct ApiError {
+    /// The error's shape, or the code itself if no model has it.
+    pub(crate) shape: &'static str,
+    pub(crate) message: String,
+    /// Further members of the error's shape.
+    pub(crate) members: Map<String, Value>,
+}
+
+impl ApiError {
+    pub(crate) fn new(shape: &'static str, message: impl Into<String>) -> Self {
+        Self { shape, message: message.into(), members: Map::new() }
+    }
+
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationError", message)
+    }
+
+    pub(crate) fn invalid_value(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterValueException", message)
+    }
+
+    pub(crate) fn missing(message: impl Into<String>) -> Self {
+        Self::new("MissingRequiredParameterException", message)
+    }
+
+    pub(crate) fn combination(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterCombinationException", message)
+    }
+
+    /// `ResourceNotFoundException`, which names what is missing in members of its own.
+    pub(crate) fn not_found(kind: &str, id: &str) -> Self {
+        let members = [("ResourceType", kind), ("ResourceId", id)];
+        Self {
+            shape: "ResourceNotFoundException",
+            message: format!("{kind} {id} does not exist"),
+            members: members.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect(),
+        }
+    }
+
+    /// An operation that AWS has and the double hasn't; no client takes that for a passing fault and tries again.
+    pub(crate) fn not_served(operation: &str) -> Self {
+        Self::new(
+            "UnknownOperationException",
+            format!("{operation} is AWS's, but this double doesn't serve it"),
+        )
+    }
+
+    /// A bug of the double itself: it must be seen as one, and not as a refusal.
+    pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
+        Self::new("InternalServiceFault", format!("the double is wrong: {message}"))
+    }
+
+    pub(crate) fn wire(&self, model: &Model) -> ErrorTrait {
+        if let Some(modelled) = model.error(self.shape) {
+            return modelled.clone();
+        }
+        let (code, status) = match self.shape {
+            "InvalidParameterValueException" => ("InvalidParameterValue", 400),
+            "MissingRequiredParameterException" => ("MissingParameter", 400),
+            "InvalidParameterCombinationException" => ("InvalidParameterCombination", 400),
+            "InternalServiceFault" => ("InternalFailure", 500),
+            code @ ("AccessDenied"
+            | "ExpiredToken"
+            | "InvalidClientTokenId"
+            | "MissingAuthenticationToken"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature") => (code, 403),
+            code @ ("InvalidAction" | "UnknownOperationException") => (code, 404),
+            code @ "RequestEntityTooLarge" => (code, 413),
+            code @ "ServiceUnavailable" => (code, 503),
+            code => (code, 400),
+        };
+        ErrorTrait { code: code.to_owned(), status, sender: status < 500 }
+    }
+}

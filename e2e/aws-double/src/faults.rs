@@ -1,0 +1,157 @@
+//! Faults on demand.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ApiError;
+use crate::model::{Model, Operation};
+
+/// Something to go wrong with calls to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// `PutMetricAlarm`; none is any operation.
+    #[serde(default)]
+    pub operation: Option<String>,
+    /// Matching calls that are let through first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Calls that it meets after those.
+    #[serde(default = "once")]
+    pub times: u32,
+    pub kind: FaultKind,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FaultKind {
+    Throttle,
+    /// Status 500; nothing is applied.
+    ServerError,
+    /// Status 503; nothing is applied.
+    Unavailable,
+    /// The connection is closed, nothing is applied.
+    DropBefore,
+    /// The call is applied, and the connection closed without an answer.
+    DropAfter,
+    Denied,
+    ExpiredCredentials,
+    NotFound,
+    QuotaExceeded,
+    /// Reads see the write only this much later.
+    Lag(SignedDuration),
+}
+
+impl Fault {
+    /// Meets the next call of `operation`, once.
+    pub fn once(operation: &str, kind: FaultKind) -> Self {
+        Self { operation: Some(operation.to_owned()), skip: 0, times: 1, kind }
+    }
+}
+
+/// The faults that wait, in the order they were injected.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    waiting: Vec<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn inject(&mut self, fault: Fault) {
+        self.waiting.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The fault that meets this call, if any. A fault that still lets calls through leaves the call to the next one.
+    pub(crate) fn meet(&mut self, operation: &str) -> Option<FaultKind> {
+        let mut met = None;
+        for fault in &mut self.waiting {
+            if fault.times == 0 || fault.operation.as_deref().is_some_and(|name| name != operation) {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            fault.times -= 1;
+            met = Some(fault.kind);
+            break;
+        }
+        self.waiting.retain(|fault| fault.times > 0);
+        met
+    }
+}
+
+impl FaultKind {
+    /// The refusal that it is, unless it is none.
+    pub(crate) fn refusal(self, model: &Model, operation: &Operation, principal: &str) -> Option<ApiError> {
+        let name = &operation.name;
+        let modelled = |candidates: [&'static str; 2], otherwise: &'static str| {
+            candidates.into_iter().find(|shape| operation.models(shape)).unwrap_or(otherwise)
+        };
+        Some(match self {
+            Self::Throttle => throttled(),
+            Self::ServerError => ApiError::new("InternalServiceFault", "The request processing has failed."),
+            Self::Unavailable => ApiError::new("ServiceUnavailable", "The request has failed temporarily."),
+            Self::Denied => {
+                // IAM's name for the service that signs as "monitoring".
+                let service =
+                    if model.signing_name == "monitoring" { "cloudwatch" } else { &model.signing_name };
+                let action = format!("{service}:{name}");
+                ApiError::new(
+                    "AccessDenied",
+                    format!(
+                        "User: {principal} is not authorized to perform: {action} because no identity-based policy \
+                         allows the {action} action"
+                    ),
+                )
+            }
+            Self::ExpiredCredentials => expired(),
+            Self::NotFound => {
+                let shape = modelled(["ResourceNotFoundException", "ResourceNotFound"], "ResourceNotFound");
+                ApiError::new(shape, "The named resource does not exist.")
+            }
+            Self::QuotaExceeded => {
+                let shape = modelled(["LimitExceededException", "LimitExceededFault"], "LimitExceededFault");
+                ApiError::new(shape, "The quota for this resource has been reached.")
+            }
+            Self::DropBefore | Self::DropAfter | Self::Lag(_) => return None,
+        })
+    }
+}
+
+pub(crate) fn throttled() -> ApiError {
+    ApiError::new("Throttling", "Rate exceeded")
+}
+
+pub(crate) fn expired() -> ApiError {
+    ApiError::new("ExpiredToken", "The security token included in the request is expired")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_met_in_the_order_of_injection_each_as_often_as_it_says() {
+        let mut faults = Faults::default();
+        faults.inject(Fault { operation: None, skip: 2, times: 1, kind: FaultKind::Denied });
+        faults.inject(Fault {
+            operation: Some("PutMetricAlarm".into()),
+            skip: 0,
+            times: 2,
+            kind: FaultKind::Throttle,
+        });
+        let met: Vec<_> =
+            ["DescribeAlarms", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm"]
+                .map(|operation| faults.meet(operation))
+                .into();
+        let throttle = Some(FaultKind::Throttle);
+        assert_eq!(met, [None, throttle, Some(FaultKind::Denied), throttle, None]);
+    }
+}

@@ -1,0 +1,28 @@
+//! CloudWatch and STS on loopback: the real SDK speaks to it over HTTP.
+//!
+//! It keeps state, refuses what AWS refuses (by AWS's own service models and the rules of its documentation), answers
+//! no faster than AWS's published rates if asked, fails on demand, and remembers every call.
+//!
+//! A request comes in by `server`, is decoded by `wire` along the shapes of `model`, checked by `validate`, run by
+//! `operations` on `state`, and goes out the same way.
+
+mod auth;
+mod calls;
+mod clock;
+mod double;
+mod error;
+mod faults;
+mod math;
+mod model;
+mod operations;
+mod server;
+pub mod state;
+mod throttle;
+mod validate;
+mod wire;
+
+pub use calls::{Call, Outcome};
+pub use double::{Double, Error, Options};
+pub use faults::{Fault, FaultKind};
+pub use model::ModelError;
+pub use state::{AlarmState, DetectorState, Region};

@@ -1,0 +1,206 @@
+//! The protocols that AWS's clients speak, each driven by the model: bytes to a JSON value of model members, and back.
+//!
+//! Inside the double a timestamp is an RFC 3339 string, and a double that JSON can't hold is "NaN", "Infinity" or
+//! "-Infinity"; everything else is as JSON has it. Absent and null are the same.
+
+mod cbor;
+mod json;
+mod query;
+mod xml;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::model::{Model, Operation};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// smithy-rpc-v2-cbor: the Rust SDK, and boto3 where the service offers it.
+    Cbor,
+    /// awsJson1.0: `X-Amz-Target`.
+    Json,
+    /// awsQuery: a form goes in, XML comes out; older clients, and all of STS.
+    Query,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'m> {
+    pub(crate) protocol: Protocol,
+    pub(crate) model: &'m Model,
+    pub(crate) operation: &'m Operation,
+}
+
+/// A request that reached no operation, and the protocol its refusal must be told in.
+#[derive(Debug)]
+pub(crate) struct Unrecognised<'m> {
+    pub(crate) protocol: Protocol,
+    pub(crate) model: &'m Model,
+    pub(crate) error: ApiError,
+}
+
+/// Finds the operation. `models` isn't empty; its first answers for a request that names no service.
+pub(crate) fn recognise<'m>(
+    models: &'m [Model; 2],
+    parts: &Parts,
+    body: &[u8],
+) -> Result<Target<'m>, Unrecognised<'m>> {
+    let [default, ..] = models;
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if header("smithy-protocol").is_some() {
+        let mut path = parts.uri.path().trim_start_matches('/').split('/');
+        let named = match (path.next(), path.next(), path.next(), path.next(), path.next()) {
+            (Some("service"), Some(service), Some("operation"), Some(operation), None) => {
+                Some((service, operation))
+            }
+            _ => None,
+        };
+        let (service, operation) = named.unwrap_or_default();
+        let model = models.iter().find(|model| model.target_prefix.as_deref() == Some(service));
+        return find(Protocol::Cbor, model, default, operation, "UnknownOperationException");
+    }
+    if let Some(target) = header("x-amz-target") {
+        let (service, operation) = target.split_once('.').unwrap_or_default();
+        let model = models.iter().find(|model| model.target_prefix.as_deref() == Some(service));
+        return find(Protocol::Json, model, default, operation, "UnknownOperationException");
+    }
+    let (action, version) = query::action(body);
+    let model = models.iter().find(|model| model.api_version == version);
+    find(Protocol::Query, model, default, &action, "InvalidAction")
+}
+
+fn find<'m>(
+    protocol: Protocol,
+    model: Option<&'m Model>,
+    default: &'m Model,
+    operation: &str,
+    refusal: &'static str,
+) -> Result<Target<'m>, Unrecognised<'m>> {
+    let found =
+        model.and_then(|model| Some(Target { protocol, model, operation: model.operation(operation)? }));
+    found.ok_or_else(|| {
+        let error = ApiError::new(refusal, format!("Could not find operation {operation} for this version"));
+        Unrecognised { protocol, model: model.unwrap_or(default), error }
+    })
+}
+
+impl Target<'_> {
+    /// The request's members.
+    pub(crate) fn decode(&self, body: &[u8]) -> Result<Value, ApiError> {
+        let Some(shape) = &self.operation.input else { return Ok(Value::Object(serde_json::Map::new())) };
+        match self.protocol {
+            Protocol::Cbor => cbor::decode(self.model, shape, body),
+            Protocol::Json => json::decode(self.model, shape, body),
+            Protocol::Query => query::decode(self.model, shape, body),
+        }
+    }
+
+    pub(crate) fn encode(&self, output: &Value, request_id: &str) -> Result<Response<Bytes>, ApiError> {
+        let shape = self.operation.output.as_ref().map(|output| output.shape.as_str());
+        let body = match (self.protocol, shape) {
+            (Protocol::Cbor, Some(shape)) => cbor::encode(self.model, shape, output)?,
+            (Protocol::Json, Some(shape)) => json::encode(self.model, shape, output)?,
+            // An operation without output answers with nothing at all.
+            (Protocol::Cbor | Protocol::Json, None) => Vec::new(),
+            (Protocol::Query, _) => xml::result(self.model, self.operation, output, request_id),
+        };
+        Ok(response(self.protocol, StatusCode::OK, body, request_id))
+    }
+}
+
+/// An error as the protocol tells it.
+pub(crate) fn refuse(
+    protocol: Protocol,
+    model: &Model,
+    error: &ApiError,
+    request_id: &str,
+) -> Response<Bytes> {
+    let told = error.wire(model);
+    let body = match protocol {
+        Protocol::Cbor => cbor::error(error),
+        Protocol::Json => json::error(error),
+        Protocol::Query => xml::error(model, &told, error, request_id),
+    };
+    let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = response(protocol, status, body, request_id);
+    if protocol != Protocol::Query && model.query_compatible {
+        let side = if told.sender { "Sender" } else { "Receiver" };
+        insert(response.headers_mut(), "x-amzn-query-error", &format!("{};{side}", told.code));
+    }
+    response
+}
+
+fn response(protocol: Protocol, status: StatusCode, body: Vec<u8>, request_id: &str) -> Response<Bytes> {
+    let empty = body.is_empty();
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    insert(headers, "x-amzn-requestid", request_id);
+    let content_type = match protocol {
+        Protocol::Cbor => {
+            insert(headers, "smithy-protocol", "rpc-v2-cbor");
+            "application/cbor"
+        }
+        Protocol::Json => "application/x-amz-json-1.0",
+        Protocol::Query => "text/xml",
+    };
+    if !empty {
+        insert(headers, "content-type", content_type);
+    }
+    response
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Seconds since 1970 as the wire has them.
+fn timestamp_from_seconds(seconds: f64) -> Option<Timestamp> {
+    #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and jiff refuses that")]
+    let milliseconds = (seconds * 1_000.0).round() as i64;
+    seconds.is_finite().then(|| Timestamp::from_millisecond(milliseconds).ok()).flatten()
+}
+
+/// AWS answers in milliseconds at most.
+fn seconds_from_timestamp(text: &str) -> Option<f64> {
+    let timestamp: Timestamp = text.parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "exact up to the year 287396")]
+    let milliseconds = timestamp.as_millisecond() as f64;
+    Some(milliseconds / 1_000.0)
+}
+
+/// A double, also one that JSON lacks.
+fn double(number: f64) -> Value {
+    match serde_json::Number::from_f64(number) {
+        Some(number) => Value::Number(number),
+        None if number.is_nan() => "NaN".into(),
+        None if number > 0.0 => "Infinity".into(),
+        None => "-Infinity".into(),
+    }
+}
+
+fn double_from(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn malformed(shape: &str, wanted: &str) -> ApiError {
+    ApiError::new("SerializationException", format!("{shape} is not a {wanted}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! What AWS refused, and what kind of refusal it is.
+
+use std::time::Duration;
+
+use crate::reconcile::{Classify, ErrorClass};
+
+/// What kind of refusal it is; decides what the object says and when to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is wrong: only a change of the spec helps.
+    Terminal,
+    /// May pass by itself.
+    Retry,
+    /// Too many requests.
+    Throttled,
+    /// A right is missing.
+    Denied,
+    /// What was named isn't there.
+    NotFound,
+    /// Somebody changed it at the same time.
+    Conflict,
+    /// The account's quota is used up.
+    Quota,
+    /// No credentials, or they are no longer valid.
+    Credentials,
+}
+
+/// A call that failed. Cheap to clone: a batch's failure goes to each that waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} in {region}: {}{message}", if code.is_empty() { String::new() } else { format!("{code}: ") })]
+pub struct AwsError {
+    pub operation: &'static str,
+    pub region: String,
+    pub kind: ErrorKind,
+    /// AWS's code; empty when there was no answer.
+    pub code: String,
+    /// What AWS said, or why there was no answer.
+    pub message: String,
+    /// How long to wait, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+impl AwsError {
+    /// An error that was made here, not by AWS.
+    pub fn local(operation: &'static str, region: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            operation,
+            region: region.to_owned(),
+            kind,
+            code: String::new(),
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl Classify for AwsError {
+    fn class(&self) -> ErrorClass {
+        match self.kind {
+            ErrorKind::Terminal => ErrorClass::Terminal,
+            ErrorKind::Retry => ErrorClass::Retry,
+            ErrorKind::Throttled => ErrorClass::Throttled(self.retry_after),
+            // Somebody must grant or raise something: asking often doesn't help.
+            ErrorKind::Denied | ErrorKind::Quota => ErrorClass::Denied,
+            ErrorKind::Credentials => ErrorClass::Throttled(None),
+            ErrorKind::NotFound => ErrorClass::NotFound,
+            ErrorKind::Conflict => ErrorClass::Conflict,
+        }
+    }
+}
+
+/// The kind that AWS's `code` stands for, or that the HTTP status suggests. Services write the same code with and
+/// without `Exception`, `Error` and `Fault`.
+pub(super) fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
+    let stem = code.rsplit('#').next().unwrap_or(code);
+    let stem = ["Exception", "Fault", "Error"]
+        .iter()
+        .find_map(|suffix| stem.strip_suffix(suffix).filter(|stem| !stem.is_empty()))
+        .unwrap_or(stem);
+    match stem {
+        "Throttling"
+        | "ThrottlingException"
+        | "Throttled"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "RequestThrottled"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete" => ErrorKind::Throttled,
+        "Conflict" | "ResourceConflict" | "ConcurrentModification" => ErrorKind::Conflict,
+        "ResourceNotFound" | "NotFound" => ErrorKind::NotFound,
+        "Validation"
+        | "InvalidParameterValue"
+        | "InvalidParameterCombination"
+        | "MissingParameter"
+        | "MissingRequiredParameter"
+        | "InvalidFormat"
+        | "BadRequest"
+        | "RequestEntityTooLarge"
+        | "InvalidParameter"
+        | "Serialization" => ErrorKind::Terminal,
+        "LimitExceeded" | "ServiceQuotaExceeded" => ErrorKind::Quota,
+        "AccessDenied" | "UnauthorizedOperation" | "NotAuthorized" | "OptInRequired" => ErrorKind::Denied,
+        "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClient"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "RequestExpired"
+        | "InvalidSignature"
+        | "IncompleteSignature" => ErrorKind::Credentials,
+        _ => match status {
+            Some(429) => ErrorKind::Throttled,
+            Some(401 | 403) => ErrorKind::Denied,
+            Some(404) => ErrorKind::NotFound,
+            Some(400..=499) => ErrorKind::Terminal,
+            _ => ErrorKind::Retry,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_means_the_same_with_and_without_its_suffix() {
+        for (code, kind) in [
+            ("Throttling", ErrorKind::Throttled),
+            ("ThrottlingException", ErrorKind::Throttled),
+            ("ValidationError", ErrorKind::Terminal),
+            ("ValidationException", ErrorKind::Terminal),
+            ("InvalidParameterValue", ErrorKind::Terminal),
+            ("LimitExceeded", ErrorKind::Quota),
+            ("LimitExceededException", ErrorKind::Quota),
+            ("LimitExceededFault", ErrorKind::Quota),
+            ("ResourceNotFound", ErrorKind::NotFound),
+            ("ResourceNotFoundException", ErrorKind::NotFound),
+            ("AccessDenied", ErrorKind::Denied),
+            ("ExpiredTokenException", ErrorKind::Credentials),
+            ("InternalServiceError", ErrorKind::Retry),
+            ("ServiceUnavailable", ErrorKind::Retry),
+        ] {
+            assert_eq!(kind_of(code, None), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_judged_by_the_http_status() {
+        assert_eq!(kind_of("Strange", Some(400)), ErrorKind::Terminal);
+        assert_eq!(kind_of("Strange", Some(500)), ErrorKind::Retry);
+        assert_eq!(kind_of("", Some(429)), ErrorKind::Throttled);
+        assert_eq!(kind_of("", None), ErrorKind::Retry);
+    }
+}

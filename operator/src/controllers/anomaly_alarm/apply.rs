@@ -1,0 +1,183 @@
+//! Doing what the plan says, under leadership.
+
+use tidewatch_crds::AnomalyAlarmStatus;
+use tidewatch_crds::anomaly_alarm::{Resource, ResourceKind};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::desired::spec_hash;
+use super::facts::{detector_of, scope_of};
+use super::memory::Memory;
+use super::objects::{Objects, Target};
+use super::plan::{Action, detector_key};
+use crate::aws::types::{AlarmConfig, Tags};
+use crate::aws::{Aws, AwsError, Connection, Scope};
+use crate::reconcile::{Classify, ErrorClass};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("write AnomalyAlarm {object}: {source}")]
+    Object { object: String, source: kube::Error },
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error("this replica no longer leads: nothing was written")]
+    NotLeading,
+}
+
+impl Classify for ApplyError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Object { source, .. } => match source.class() {
+                // Deleted in between: there is nothing to write to, and its deletion is seen by the watch.
+                ErrorClass::NotFound => ErrorClass::Terminal,
+                class => class,
+            },
+            Self::Aws(error) => error.class(),
+            Self::NotLeading => ErrorClass::Terminal,
+        }
+    }
+}
+
+impl ApplyError {
+    pub(super) fn object(target: &Target, source: kube::Error) -> Self {
+        Self::Object { object: format!("{}/{}", target.namespace, target.name), source }
+    }
+}
+
+/// What an application needs.
+pub(super) struct Applier<'a, O> {
+    pub objects: &'a O,
+    pub aws: &'a Aws,
+    /// Where the desired things are.
+    pub scope: Option<&'a Scope>,
+    /// Cancelled when leadership ended.
+    pub lost: &'a CancellationToken,
+}
+
+impl<O: Objects> Applier<'_, O> {
+    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up.
+    pub(super) async fn apply(
+        &self,
+        target: &mut Target,
+        status: &mut AnomalyAlarmStatus,
+        actions: Vec<Action>,
+        memory: &mut Memory,
+    ) -> Result<(), ApplyError> {
+        for action in actions {
+            tokio::select! {
+                biased;
+                () = self.lost.cancelled() => return Err(ApplyError::NotLeading),
+                done = self.one(target, status, action, memory) => done?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(
+        &self,
+        target: &mut Target,
+        status: &mut AnomalyAlarmStatus,
+        action: Action,
+        memory: &mut Memory,
+    ) -> Result<(), ApplyError> {
+        match action {
+            Action::AddFinalizer => self
+                .objects
+                .set_finalizer(target, true)
+                .await
+                .map_err(|source| ApplyError::object(target, source)),
+            Action::Record(resources) => {
+                let recorded = AnomalyAlarmStatus { resources, ..status.clone() };
+                self.objects
+                    .write_status(target, &recorded)
+                    .await
+                    .map_err(|source| ApplyError::object(target, source))?;
+                *status = recorded;
+                Ok(())
+            }
+            action => {
+                let result = self.write(&action, memory).await;
+                if let Action::PutAlarm(config, _) = &action
+                    && result.is_ok()
+                    && !status.resources.iter().any(|r| r.name == config.name() && r.arn.is_some())
+                {
+                    memory.created.insert(config.name().to_owned());
+                }
+                // Also when it failed: the time-out may have come after the effect.
+                memory.last_write = Some(Instant::now());
+                result.map_err(ApplyError::from)
+            }
+        }
+    }
+
+    async fn write(&self, action: &Action, memory: &mut Memory) -> Result<(), AwsError> {
+        match action {
+            Action::AddFinalizer | Action::Record(_) => Ok(()),
+            Action::Delete(resource) => self.delete(resource, memory).await,
+            Action::PutDetector(id, config) => {
+                let Some(connection) = self.connection().await else { return Ok(()) };
+                connection.cloudwatch.put_detector(id, config).await?;
+                memory.wrote(&detector_key(id), format!("{config:?}"));
+                Ok(())
+            }
+            Action::PutAlarm(config, tags) => {
+                let Some(connection) = self.connection().await else { return Ok(()) };
+                self.put_alarm(&connection, config, tags, memory).await
+            }
+            Action::PutMute(rule, tags) => {
+                let Some(connection) = self.connection().await else { return Ok(()) };
+                connection.cloudwatch.put_mute_rule(rule, tags).await?;
+                memory.wrote(&rule.name, format!("{rule:?}"));
+                Ok(())
+            }
+            Action::Tag(arn, tags) => {
+                let Some(connection) = self.connection().await else { return Ok(()) };
+                connection.cloudwatch.tag(arn, tags).await
+            }
+            Action::Untag(arn, keys) => {
+                let Some(connection) = self.connection().await else { return Ok(()) };
+                connection.cloudwatch.untag(arn, keys).await
+            }
+        }
+    }
+
+    async fn put_alarm(
+        &self,
+        connection: &Connection,
+        config: &AlarmConfig,
+        tags: &Tags,
+        memory: &mut Memory,
+    ) -> Result<(), AwsError> {
+        match config {
+            AlarmConfig::Metric(alarm) => connection.cloudwatch.put_metric_alarm(alarm, tags).await?,
+            AlarmConfig::Composite(alarm) => connection.cloudwatch.put_composite_alarm(alarm, tags).await?,
+        }
+        memory.wrote(config.name(), spec_hash(config));
+        Ok(())
+    }
+
+    async fn delete(&self, resource: &Resource, memory: &mut Memory) -> Result<(), AwsError> {
+        let connection = self.aws.connection(&scope_of(resource)).await;
+        match resource.kind {
+            ResourceKind::MuteRule => connection.cloudwatch.delete_mute_rule(&resource.name).await?,
+            ResourceKind::Detector => {
+                if let Some(id) = detector_of(resource) {
+                    connection.cloudwatch.delete_detector(&id).await?;
+                    memory.forget_write(&detector_key(&id));
+                }
+            }
+            ResourceKind::MetricAlarm | ResourceKind::NetworkAlarm | ResourceKind::CompositeAlarm => {
+                connection.cloudwatch.delete_alarm(&resource.name).await?;
+            }
+        }
+        memory.forget_write(&resource.name);
+        Ok(())
+    }
+
+    async fn connection(&self) -> Option<Connection> {
+        match self.scope {
+            Some(scope) => Some(self.aws.connection(scope).await),
+            None => None,
+        }
+    }
+}

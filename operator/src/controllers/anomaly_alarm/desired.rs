@@ -1,0 +1,552 @@
+//! From the spec to what should be in AWS. Pure.
+
+use std::collections::BTreeSet;
+
+use tidewatch_crds::AnomalyAlarm;
+use tidewatch_crds::anomaly_alarm::{
+    ADOPT_ANNOTATION, ActionsSpec, AdaptationSpeed, Breach, MissingData, NetworkHealthIs, Operator,
+    OutlierFiltering, Provider, Resource, ResourceKind, Training,
+};
+use tidewatch_crds::parse_duration;
+
+use super::facts::{Facts, Published, looks_back};
+use super::metric::{self, Series};
+use super::names::{Names, short_hash};
+use super::policy::Policy;
+use super::reason::{Problem, Reason};
+use crate::aws::types::{
+    Actions, AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, Limit, Metric, MetricAlarm, MuteRule,
+    Query, Source, Tags, Watched,
+};
+use crate::aws::{Scope, detector_of};
+use crate::controllers::network_monitor::published;
+
+/// Id of the band among an alarm's queries.
+const BAND: &str = "tidewatch_band";
+/// Tags that say whose an alarm is.
+pub(super) const OWNER_UID: &str = "tidewatch.dev/owner-uid";
+pub(super) const OWNER_NAMESPACE: &str = "tidewatch.dev/namespace";
+pub(super) const OWNER_NAME: &str = "tidewatch.dev/name";
+/// Hash of what the operator last wrote: a difference to what is there is a change made by hand.
+pub(super) const SPEC_HASH: &str = "tidewatch.dev/spec-hash";
+/// Whether the alarm's detector is the operator's: detectors themselves have no tags.
+pub(super) const DETECTOR: &str = "tidewatch.dev/detector";
+
+/// What should be in AWS.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Desired {
+    pub scope: Scope,
+    pub detector: Option<(DetectorId, DetectorConfig)>,
+    pub metric: Option<MetricAlarm>,
+    pub network: Option<MetricAlarm>,
+    pub composite: Option<CompositeAlarm>,
+    pub mute: Option<MuteRule>,
+    /// Tags of the user's and the owner's.
+    pub tags: Tags,
+    /// The alarm of this name may be taken over.
+    pub adopt: Option<String>,
+    pub uid: String,
+}
+
+impl Desired {
+    /// What should be there for `alarm`, or why that can't be told.
+    pub(super) fn new(
+        alarm: &AnomalyAlarm,
+        facts: &Facts,
+        policy: &Policy,
+        own_region: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let meta = &alarm.metadata;
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let name = meta.name.as_deref().unwrap_or_default();
+        let spec = &alarm.spec;
+        supported(alarm, policy)?;
+        let scope = scope(alarm, facts, policy, own_region)?;
+        actions_in_region(&spec.actions, &scope.region)?;
+        let adopt = adopted(alarm, namespace, name, policy)?;
+        let mut names = Names::new(policy, namespace, name);
+        if let Some(adopt) = &adopt {
+            names.metric.clone_from(adopt);
+        }
+        let parts = Parts { alarm, facts, policy, scope: &scope, names: &names, own_region };
+        let gated = spec.alarms.is_some() || spec.when.is_some();
+        let metric = spec.metric.is_some().then(|| parts.metric(gated)).transpose()?;
+        let composite = gated.then(|| parts.composite()).transpose()?;
+        let band = spec.condition.as_ref().and_then(|condition| condition.band.as_ref());
+        let detector = metric.as_ref().zip(band).and_then(|(metric, band)| {
+            let id = detector_of(&AlarmConfig::Metric(metric.clone()))?;
+            Some((id, detector_config(&band.training)))
+        });
+        let network = spec.when.is_some().then(|| parts.network()).transpose()?;
+        let calling = if gated { names.composite.clone() } else { names.metric.clone() };
+        let mute = spec.mute.as_ref().map(|mute| MuteRule {
+            name: names.mute.clone(),
+            schedule: if mute.schedule.starts_with("at(") {
+                mute.schedule.clone()
+            } else {
+                format!("cron({})", mute.schedule)
+            },
+            duration: iso_duration(&mute.duration),
+            timezone: mute.timezone.clone(),
+            alarms: BTreeSet::from([calling]),
+        });
+        let uid = meta.uid.clone().unwrap_or_default();
+        let mut tags: Tags = spec.tags.clone();
+        tags.insert(OWNER_UID.to_owned(), uid.clone());
+        tags.insert(OWNER_NAMESPACE.to_owned(), namespace.to_owned());
+        tags.insert(OWNER_NAME.to_owned(), name.to_owned());
+        Ok(Self { scope, detector, metric, network, composite, mute, tags, adopt, uid })
+    }
+
+    /// The alarms, in the order in which they are made.
+    pub(super) fn alarms(&self) -> impl Iterator<Item = (ResourceKind, AlarmConfig)> {
+        let metric = self.metric.clone().map(|a| (ResourceKind::MetricAlarm, AlarmConfig::Metric(a)));
+        let network = self.network.clone().map(|a| (ResourceKind::NetworkAlarm, AlarmConfig::Metric(a)));
+        let composite =
+            self.composite.clone().map(|a| (ResourceKind::CompositeAlarm, AlarmConfig::Composite(a)));
+        metric.into_iter().chain(network).chain(composite)
+    }
+
+    /// The tags of one of them. `owned` says whose the detector is.
+    pub(super) fn tags_of(&self, config: &AlarmConfig, owned: bool) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.insert(SPEC_HASH.to_owned(), spec_hash(config));
+        if detector_of(config).is_some() {
+            let whose = if owned { "owned" } else { "foreign" };
+            tags.insert(DETECTOR.to_owned(), whose.to_owned());
+        }
+        tags
+    }
+
+    /// What is recorded before it is made. `owned` says whose the detector is.
+    pub(super) fn resources(&self, owned: bool) -> Vec<Resource> {
+        let resource = |kind, name: &str| Resource {
+            kind,
+            name: name.to_owned(),
+            arn: None,
+            region: self.scope.region.clone(),
+            role_arn: self.scope.role.clone(),
+            detector: None,
+            foreign: false,
+        };
+        let mut resources = Vec::new();
+        if let Some((id, _)) = &self.detector {
+            resources.push(Resource {
+                detector: serde_json::to_string(id).ok(),
+                foreign: !owned,
+                ..resource(ResourceKind::Detector, &id.to_string())
+            });
+        }
+        resources.extend(self.alarms().map(|(kind, config)| resource(kind, config.name())));
+        resources.extend(self.mute.as_ref().map(|mute| resource(ResourceKind::MuteRule, &mute.name)));
+        resources
+    }
+}
+
+/// Hash of an alarm's configuration.
+pub(super) fn spec_hash(config: &AlarmConfig) -> String {
+    short_hash(format!("{config:?}").as_bytes())
+}
+
+fn supported(alarm: &AnomalyAlarm, policy: &Policy) -> Result<(), Problem> {
+    let spec = &alarm.spec;
+    if spec.provider.unwrap_or(policy.default_provider) == Provider::Embedded {
+        return Err(Problem::new(
+            Reason::NotSupported,
+            "this version has no embedded evaluator: write provider: AWS",
+        ));
+    }
+    if !policy.enabled {
+        return Err(Problem::new(
+            Reason::AwsDisabled,
+            "the operator isn't allowed to use AWS: ask whoever runs Tidewatch to set the chart's aws.enabled",
+        ));
+    }
+    if spec.metric.as_ref().is_some_and(|metric| metric.canary.is_some()) {
+        return Err(Problem::new(
+            Reason::NotSupported,
+            "this version has no Canary: for a canary that was made elsewhere write metric: {cloudWatch: {namespace: CloudWatchSynthetics, metricName: SuccessPercent, dimensions: {CanaryName: NAME}}}",
+        ));
+    }
+    Ok(())
+}
+
+fn scope(
+    alarm: &AnomalyAlarm,
+    facts: &Facts,
+    policy: &Policy,
+    own_region: Option<&str>,
+) -> Result<Scope, Problem> {
+    let spec = &alarm.spec;
+    let namespace = alarm.metadata.namespace.as_deref().unwrap_or_default();
+    let own = policy.region.as_deref().or(own_region);
+    let monitor = spec
+        .metric
+        .as_ref()
+        .and_then(|metric| metric.network_monitor.as_ref())
+        .map(|metric| &metric.name)
+        .or(spec.when.as_ref().map(|when| &when.network_health.monitor));
+    let published = monitor
+        .and_then(|name| facts.monitors.get(name))
+        .and_then(|monitor| monitor.publishes.as_ref())
+        .and_then(|published| published.region.as_deref());
+    let Some(region) = spec.region.as_deref().or(published).or(own) else {
+        return Err(Problem::new(
+            Reason::RegionUnknown,
+            "no Region is known: write region: ap-northeast-1, or set the chart's aws.region",
+        ));
+    };
+    if let Some(role) = &spec.role_arn
+        && !policy.allows_role(namespace, role)
+    {
+        return Err(Problem::new(
+            Reason::RoleNotAllowed,
+            format!(
+                "namespace {namespace} may not use role {role}: ask whoever runs Tidewatch to add it to the chart's aws.roles.{namespace}"
+            ),
+        ));
+    }
+    Ok(Scope { region: region.to_owned(), role: spec.role_arn.clone() })
+}
+
+fn actions_in_region(actions: &ActionsSpec, region: &str) -> Result<(), Problem> {
+    let all = actions.alarm.iter().chain(&actions.ok).chain(&actions.insufficient_data);
+    for arn in all {
+        let elsewhere = arn.split(':').nth(3).filter(|there| !there.is_empty() && *there != region);
+        if let Some(there) = elsewhere {
+            return Err(Problem::new(
+                Reason::InvalidSpec,
+                format!(
+                    "action {arn} is in {there} and the alarm in {region}: CloudWatch only starts actions of the alarm's own Region"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn adopted(
+    alarm: &AnomalyAlarm,
+    namespace: &str,
+    name: &str,
+    policy: &Policy,
+) -> Result<Option<String>, Problem> {
+    let annotations = alarm.metadata.annotations.as_ref();
+    let Some(adopt) = annotations.and_then(|all| all.get(ADOPT_ANNOTATION)) else { return Ok(None) };
+    let own = Names::new(policy, namespace, name);
+    if *adopt != own.metric && !policy.allows_adoption(namespace, adopt) {
+        return Err(Problem::new(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "namespace {namespace} may not adopt alarm {adopt}: ask whoever runs Tidewatch to add the beginning of its name to the chart's aws.adoptable.{namespace}, or remove annotation {ADOPT_ANNOTATION}"
+            ),
+        ));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || " ._/:-".contains(c);
+    if adopt.is_empty() || adopt.len() > 255 || !adopt.chars().all(plain) {
+        return Err(Problem::new(
+            Reason::InvalidSpec,
+            format!(
+                "annotation {ADOPT_ANNOTATION}: {adopt:?} isn't the name of an alarm that can be adopted"
+            ),
+        ));
+    }
+    Ok(Some(adopt.clone()))
+}
+
+/// What the parts of an alarm are made from.
+struct Parts<'a> {
+    alarm: &'a AnomalyAlarm,
+    facts: &'a Facts,
+    policy: &'a Policy,
+    scope: &'a Scope,
+    names: &'a Names,
+    own_region: Option<&'a str>,
+}
+
+impl Parts<'_> {
+    fn namespace(&self) -> &str {
+        self.alarm.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    fn description(&self) -> String {
+        let object =
+            format!("{}/{}", self.namespace(), self.alarm.metadata.name.as_deref().unwrap_or_default());
+        match &self.alarm.spec.description {
+            Some(said) => {
+                format!("{said}\n\nTidewatch AnomalyAlarm {object} in {}", self.policy.cluster_name)
+            }
+            None => format!("Tidewatch AnomalyAlarm {object} in {}", self.policy.cluster_name),
+        }
+    }
+
+    fn actions(&self) -> Actions {
+        let spec = &self.alarm.spec;
+        Actions {
+            enabled: !spec.suspend,
+            alarm: spec.actions.alarm.iter().cloned().collect(),
+            ok: spec.actions.ok.iter().cloned().collect(),
+            insufficient_data: spec.actions.insufficient_data.iter().cloned().collect(),
+        }
+    }
+
+    /// The alarm on the metric. Behind a composite it starts no action.
+    fn metric(&self, gated: bool) -> Result<MetricAlarm, Problem> {
+        let spec = &self.alarm.spec;
+        let source = self.series()?;
+        let (watched, comparison) = match spec.condition.as_ref().and_then(|c| c.band.as_ref()) {
+            Some(band) => (banded(source, band.width), band_comparison(band.breach)),
+            None => {
+                let threshold = spec.condition.as_ref().and_then(|c| c.threshold.as_ref());
+                let threshold = threshold.ok_or_else(|| {
+                    Problem::new(Reason::InvalidSpec, "spec.condition: write either band or threshold")
+                })?;
+                (limited(source, threshold.value), threshold_comparison(threshold.operator))
+            }
+        };
+        let evaluation = &spec.evaluation;
+        Ok(MetricAlarm {
+            name: self.names.metric.clone(),
+            description: self.description(),
+            actions: if gated { Actions { enabled: false, ..Actions::default() } } else { self.actions() },
+            watched,
+            comparison: comparison.to_owned(),
+            evaluation_periods: evaluation.periods,
+            datapoints_to_alarm: evaluation.datapoints_to_alarm.unwrap_or(evaluation.periods),
+            missing_data: missing_data(evaluation.missing_data).to_owned(),
+            unexpected: BTreeSet::new(),
+        })
+    }
+
+    fn series(&self) -> Result<Series, Problem> {
+        let metric = self.alarm.spec.metric.clone().unwrap_or_default();
+        if let Some(cloud_watch) = &metric.cloud_watch {
+            return metric::cloud_watch(cloud_watch);
+        }
+        if let Some(expression) = &metric.expression {
+            return metric::expression(expression);
+        }
+        if let Some(network) = &metric.network_monitor {
+            let published = self.published(&network.name)?;
+            return metric::network(network, &published, &self.policy.cluster_name, self.namespace());
+        }
+        Err(Problem::new(
+            Reason::InvalidSpec,
+            "spec.metric: write exactly one of cloudWatch, expression or networkMonitor",
+        ))
+    }
+
+    /// Where the monitor publishes to; it must be this alarm's Region.
+    fn published(&self, monitor: &str) -> Result<Published, Problem> {
+        let waiting = |message: String| Problem::new(Reason::WaitingForMonitor, message);
+        let namespace = self.namespace();
+        let fact = self.facts.monitors.get(monitor).ok_or_else(|| {
+            waiting(format!("there is no NetworkMonitor {monitor} in namespace {namespace}: create it"))
+        })?;
+        let published = fact.publishes.clone().ok_or_else(|| {
+            waiting(format!(
+                "NetworkMonitor {monitor} doesn't publish to CloudWatch: add publish: {{cloudWatch: {{}}}} to its spec"
+            ))
+        })?;
+        let own = self.policy.region.as_deref().or(self.own_region);
+        let region = published.region.as_deref().or(own);
+        if region != Some(self.scope.region.as_str()) {
+            return Err(Problem::new(
+                Reason::InvalidSpec,
+                format!(
+                    "NetworkMonitor {monitor} publishes to {} and the alarm is in {}: write the same Region in both",
+                    region.unwrap_or("an unknown Region"),
+                    self.scope.region
+                ),
+            ));
+        }
+        Ok(published)
+    }
+
+    /// The alarm on the network's health. It stays in ALARM for as long as the metric's alarm may still be about the
+    /// degraded time: else it would be OK first, and the rest of the network's fault would look like the user's.
+    fn network(&self) -> Result<MetricAlarm, Problem> {
+        let when = self.alarm.spec.when.clone().unwrap_or_default().network_health;
+        let published = self.published(&when.monitor)?;
+        let children = self.alarm.spec.alarms.iter().flat_map(|alarms| &alarms.any_of);
+        let children = children.filter_map(|name| self.facts.alarms.get(name)).map(|child| child.looks_back);
+        let looks_back = children.max().unwrap_or_else(|| looks_back(&self.alarm.spec));
+        let minutes = looks_back.saturating_add(59) / 60 + 1;
+        Ok(MetricAlarm {
+            name: self.names.network.clone(),
+            description: self.description(),
+            actions: Actions { enabled: false, ..Actions::default() },
+            watched: Watched::Metric {
+                metric: Metric {
+                    namespace: published.namespace,
+                    name: published::HEALTH_INDICATOR.to_owned(),
+                    dimensions: published::dimensions(
+                        &self.policy.cluster_name,
+                        self.namespace(),
+                        &when.monitor,
+                        None,
+                    ),
+                },
+                statistic: "Maximum".to_owned(),
+                period_seconds: 60,
+                threshold: 0.0,
+            },
+            comparison: "GreaterThanThreshold".to_owned(),
+            evaluation_periods: i32::try_from(minutes.clamp(2, 1440)).unwrap_or(1440),
+            datapoints_to_alarm: 1,
+            missing_data: "missing".to_owned(),
+            unexpected: BTreeSet::new(),
+        })
+    }
+
+    fn composite(&self) -> Result<CompositeAlarm, Problem> {
+        let spec = &self.alarm.spec;
+        let mut rule = match &spec.alarms {
+            None => format!("ALARM(\"{}\")", self.names.metric),
+            Some(alarms) => self.children(&alarms.any_of)?,
+        };
+        if let Some(when) = &spec.when {
+            // While nothing is known of the network it is neither OK nor ALARM, and this is false for both.
+            let state = match when.network_health.is {
+                NetworkHealthIs::Healthy => "OK",
+                NetworkHealthIs::Degraded => "ALARM",
+            };
+            rule = format!("{rule} AND {state}(\"{}\")", self.names.network);
+        }
+        if rule.len() > 10_240 {
+            return Err(Problem::new(
+                Reason::InvalidSpec,
+                "alarms: their names are too long together for one composite alarm: combine fewer",
+            ));
+        }
+        Ok(CompositeAlarm {
+            name: self.names.composite.clone(),
+            description: self.description(),
+            actions: self.actions(),
+            rule,
+            unexpected: BTreeSet::new(),
+        })
+    }
+
+    fn children(&self, names: &[String]) -> Result<String, Problem> {
+        let mut terms = Vec::new();
+        for name in names {
+            let waiting =
+                |why: &str| Problem::new(Reason::WaitingForAlarms, format!("AnomalyAlarm {name} {why}"));
+            if Some(name.as_str()) == self.alarm.metadata.name.as_deref() {
+                return Err(Problem::new(Reason::InvalidSpec, "alarms: an alarm can't combine itself"));
+            }
+            let child = self.facts.alarms.get(name).ok_or_else(|| waiting("isn't there: create it"))?;
+            let (scope, alarm) = child.alarm.as_ref().ok_or_else(|| waiting("isn't in CloudWatch yet"))?;
+            if scope != self.scope {
+                return Err(Problem::new(
+                    Reason::InvalidSpec,
+                    format!(
+                        "alarms: AnomalyAlarm {name} is in {} and this one in {}, or they have different roles: CloudWatch combines only alarms of one account and Region",
+                        scope.region, self.scope.region
+                    ),
+                ));
+            }
+            terms.push(format!("ALARM(\"{alarm}\")"));
+        }
+        Ok(if terms.len() == 1 { terms.concat() } else { format!("({})", terms.join(" OR ")) })
+    }
+}
+
+fn banded(series: Series, width: f64) -> Watched {
+    let mut queries = series.into_queries();
+    let watched = queries.iter().find(|query| query.return_data).map(|query| query.id.clone());
+    queries.push(Query {
+        id: BAND.to_owned(),
+        source: Source::Expression {
+            expression: format!("ANOMALY_DETECTION_BAND({}, {width})", watched.unwrap_or_default()),
+            period_seconds: None,
+        },
+        label: None,
+        return_data: true,
+    });
+    queries.sort_by(|a, b| a.id.cmp(&b.id));
+    Watched::Queries { queries, limit: Limit::Band(BAND.to_owned()) }
+}
+
+fn limited(series: Series, threshold: f64) -> Watched {
+    match series {
+        Series::One { metric, statistic, period_seconds } => {
+            Watched::Metric { metric, statistic, period_seconds, threshold }
+        }
+        Series::Math(queries) => Watched::Queries { queries, limit: Limit::Threshold(threshold) },
+    }
+}
+
+/// What `training` asks of the detector.
+pub(super) fn detector_config(training: &Training) -> DetectorConfig {
+    let mut excluded: Vec<_> =
+        training.excluded_time_ranges.iter().map(|range| (range.start, range.end)).collect();
+    excluded.sort();
+    DetectorConfig {
+        excluded,
+        timezone: training.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),
+        adaptation_speed: match training.adaptation_speed {
+            AdaptationSpeed::Fast => "FAST",
+            AdaptationSpeed::Normal => "NORMAL",
+            AdaptationSpeed::Slow => "SLOW",
+        }
+        .to_owned(),
+        outlier_filtering: match training.outlier_filtering {
+            OutlierFiltering::Minimal => "MINIMAL",
+            OutlierFiltering::Moderate => "MODERATE",
+            OutlierFiltering::Strict => "STRICT",
+        }
+        .to_owned(),
+        periodic_spikes: training.periodic_spikes,
+    }
+}
+
+fn band_comparison(breach: Breach) -> &'static str {
+    match breach {
+        Breach::Above => "GreaterThanUpperThreshold",
+        Breach::Below => "LessThanLowerThreshold",
+        Breach::Outside => "LessThanLowerOrGreaterThanUpperThreshold",
+    }
+}
+
+fn threshold_comparison(operator: Operator) -> &'static str {
+    match operator {
+        Operator::GreaterThan => "GreaterThanThreshold",
+        Operator::GreaterThanOrEqual => "GreaterThanOrEqualToThreshold",
+        Operator::LessThan => "LessThanThreshold",
+        Operator::LessThanOrEqual => "LessThanOrEqualToThreshold",
+    }
+}
+
+fn missing_data(missing: MissingData) -> &'static str {
+    match missing {
+        MissingData::Missing => "missing",
+        MissingData::NotBreaching => "notBreaching",
+        MissingData::Breaching => "breaching",
+        MissingData::Ignore => "ignore",
+    }
+}
+
+/// Such as PT2H30M or P1D.
+fn iso_duration(text: &str) -> String {
+    let minutes = parse_duration(text).map(|duration| duration.as_secs() / 60).unwrap_or_default();
+    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    let mut iso = "P".to_owned();
+    if days > 0 {
+        iso.push_str(&format!("{days}D"));
+    }
+    if hours > 0 || minutes > 0 {
+        iso.push('T');
+        for (number, unit) in [(hours, 'H'), (minutes, 'M')] {
+            if number > 0 {
+                iso.push_str(&format!("{number}{unit}"));
+            }
+        }
+    }
+    iso
+}
+
+#[cfg(test)]
+#[path = "desired_tests.rs"]
+mod tests;

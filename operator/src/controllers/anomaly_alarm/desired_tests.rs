@@ -1,0 +1,233 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::controllers::anomaly_alarm::facts::{ChildFact, MonitorFact};
+
+fn alarm(spec: &Value) -> AnomalyAlarm {
+    serde_json::from_value(json!({
+        "apiVersion": "tidewatch.dev/v1alpha1",
+        "kind": "AnomalyAlarm",
+        "metadata": {"namespace": "shop", "name": "cpu", "uid": "u1"},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn policy() -> Policy {
+    let roles = BTreeMap::from([("shop".to_owned(), BTreeSet::from([ROLE.to_owned()]))]);
+    let adoptable = BTreeMap::from([("shop".to_owned(), BTreeSet::from(["legacy-".to_owned()]))]);
+    Policy { enabled: true, roles, adoptable, ..Policy::default() }
+}
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/a";
+
+fn monitors(region: Option<&str>) -> Facts {
+    let published = Published { namespace: "Tidewatch".to_owned(), region: region.map(str::to_owned) };
+    let fact = MonitorFact { publishes: Some(published) };
+    Facts { monitors: BTreeMap::from([("net".to_owned(), fact)]), ..Facts::default() }
+}
+
+fn desired(spec: &Value, facts: &Facts) -> Result<Desired, Problem> {
+    Desired::new(&alarm(spec), facts, &policy(), Some("eu-west-1"))
+}
+
+fn cpu() -> Value {
+    json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "CPUUtilization", "dimensions": {"InstanceId": "i-1"}, "period": "1m"}})
+}
+
+fn refused(spec: &Value, facts: &Facts) -> (Reason, String) {
+    let problem = desired(spec, facts).unwrap_err();
+    (problem.reason, problem.message)
+}
+
+#[test]
+fn a_band_becomes_a_detector_and_an_alarm_whose_metric_and_band_return_data() {
+    let training = json!({"timezone": "Asia/Tokyo", "periodicSpikes": true, "adaptationSpeed": "Slow"});
+    let spec = json!({"metric": cpu(), "condition": {"band": {"width": 2.5, "breach": "Above", "training": training}},
+        "evaluation": {"periods": 3, "datapointsToAlarm": 2, "missingData": "NotBreaching"}});
+    let desired = desired(&spec, &Facts::default()).unwrap();
+    let metric = desired.metric.unwrap();
+    let Watched::Queries { queries, limit } = &metric.watched else { panic!("{metric:?}") };
+    assert_eq!(*limit, Limit::Band("tidewatch_band".to_owned()));
+    assert!(queries.iter().all(|query| query.return_data) && queries.len() == 2, "{queries:?}");
+    let band = &queries.iter().find(|query| query.id == "tidewatch_band").unwrap().source;
+    assert!(
+        matches!(band, Source::Expression { expression, .. } if expression == "ANOMALY_DETECTION_BAND(m1, 2.5)")
+    );
+    assert_eq!(metric.comparison, "GreaterThanUpperThreshold");
+    assert_eq!((metric.evaluation_periods, metric.datapoints_to_alarm), (3, 2));
+    assert_eq!(metric.missing_data, "notBreaching");
+    let (id, config) = desired.detector.unwrap();
+    assert!(
+        matches!(id, DetectorId::Metric { ref metric, ref statistic } if metric.name == "CPUUtilization" && statistic == "Average")
+    );
+    assert_eq!((config.timezone.as_str(), config.adaptation_speed.as_str()), ("Asia/Tokyo", "SLOW"));
+    assert!(config.periodic_spikes && desired.composite.is_none());
+}
+
+#[test]
+fn a_threshold_on_one_metric_is_an_alarm_without_queries_or_detector() {
+    let spec =
+        json!({"metric": cpu(), "condition": {"threshold": {"operator": "GreaterThanOrEqual", "value": 80}}});
+    let desired = desired(&spec, &Facts::default()).unwrap();
+    let metric = desired.metric.unwrap();
+    assert!(
+        matches!(&metric.watched, Watched::Metric { threshold, period_seconds: 60, .. } if *threshold == 80.0)
+    );
+    assert_eq!(metric.comparison, "GreaterThanOrEqualToThreshold");
+    assert!(desired.detector.is_none() && desired.network.is_none() && desired.mute.is_none());
+}
+
+#[test]
+fn a_band_on_an_expression_has_a_detector_of_the_queries_without_the_band() {
+    let queries = json!([
+        {"id": "r", "expression": "100 * e / n"},
+        {"id": "e", "metric": {"namespace": "A", "metricName": "Errors", "statistic": "Sum"}},
+        {"id": "n", "metric": {"namespace": "A", "metricName": "Requests", "statistic": "Sum"}}]);
+    let spec = json!({"metric": {"expression": {"queries": queries, "returns": "r", "period": "1m"}}, "condition": {"band": {}}});
+    let desired = desired(&spec, &Facts::default()).unwrap();
+    let (id, _) = desired.detector.unwrap();
+    let DetectorId::Math { queries } = id else { panic!("{id:?}") };
+    let returns: Vec<_> = queries.iter().map(|query| (query.id.as_str(), query.return_data)).collect();
+    assert_eq!(returns, [("e", false), ("n", false), ("r", true)]);
+}
+
+#[test]
+fn an_alarm_that_asks_for_a_healthy_network_calls_by_a_composite() {
+    let spec = json!({"metric": cpu(), "condition": {"band": {}}, "evaluation": {"periods": 5},
+        "when": {"networkHealth": {"monitor": "net"}}, "actions": {"alarm": ["arn:aws:sns:eu-west-1:1:t"]}});
+    let desired = desired(&spec, &monitors(None)).unwrap();
+    let (metric, network) = (desired.metric.unwrap(), desired.network.unwrap());
+    let composite = desired.composite.unwrap();
+    assert_eq!(composite.rule, format!("ALARM(\"{}\") AND OK(\"{}\")", metric.name, network.name));
+    assert!(!metric.actions.enabled && metric.actions.alarm.is_empty() && !network.actions.enabled);
+    assert_eq!(composite.actions.alarm.len(), 1);
+    // Five minutes are looked at: the network must have been well for all of them, and one more.
+    assert_eq!((network.evaluation_periods, network.datapoints_to_alarm), (6, 1));
+    let dimensions = [("ClusterName", "kubernetes"), ("MonitorName", "net"), ("Namespace", "shop")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert!(
+        matches!(&network.watched, Watched::Metric { metric, .. } if metric.dimensions == BTreeMap::from(dimensions))
+    );
+}
+
+#[test]
+fn an_alarm_of_alarms_names_what_calls_for_each() {
+    let scope = Scope { region: "eu-west-1".to_owned(), role: None };
+    let child = |name: &str| ChildFact { alarm: Some((scope.clone(), name.to_owned())), looks_back: 300 };
+    let alarms = BTreeMap::from([("a".to_owned(), child("A")), ("b".to_owned(), child("B"))]);
+    let facts = Facts { alarms, ..monitors(None) };
+    let spec = json!({"alarms": {"anyOf": ["a", "b"]}, "when": {"networkHealth": {"monitor": "net"}}});
+    let desired = desired(&spec, &facts).unwrap();
+    let network = desired.network.unwrap();
+    assert_eq!(
+        desired.composite.unwrap().rule,
+        format!("(ALARM(\"A\") OR ALARM(\"B\")) AND OK(\"{}\")", network.name)
+    );
+    assert!(desired.metric.is_none() && desired.detector.is_none());
+    let waits = json!({"alarms": {"anyOf": ["a", "c"]}});
+    assert_eq!(refused(&waits, &facts).0, Reason::WaitingForAlarms);
+    let elsewhere = json!({"alarms": {"anyOf": ["a"]}, "region": "us-east-1"});
+    assert_eq!(refused(&elsewhere, &facts).0, Reason::InvalidSpec);
+}
+
+#[test]
+fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
+    let band = json!({"band": {}});
+    let network = json!({"networkMonitor": {"name": "net", "metric": "RoundTripTime"}});
+    let unpublished =
+        Facts { monitors: BTreeMap::from([("net".to_owned(), MonitorFact::default())]), ..Facts::default() };
+    let none = Facts::default();
+    let cases = [
+        (
+            json!({"provider": "Embedded", "metric": cpu(), "condition": band}),
+            &none,
+            Reason::NotSupported,
+            "provider: AWS",
+        ),
+        (
+            json!({"metric": {"canary": {"name": "a", "metric": "Duration"}}, "condition": band}),
+            &none,
+            Reason::NotSupported,
+            "CloudWatchSynthetics",
+        ),
+        (
+            json!({"metric": cpu(), "condition": band, "roleArn": "arn:aws:iam::123456789012:role/b"}),
+            &none,
+            Reason::RoleNotAllowed,
+            "aws.roles.shop",
+        ),
+        (
+            json!({"metric": cpu(), "condition": band, "actions": {"ok": ["arn:aws:sns:us-east-1:1:t"]}}),
+            &none,
+            Reason::InvalidSpec,
+            "the alarm's own Region",
+        ),
+        (json!({"metric": network, "condition": band}), &none, Reason::WaitingForMonitor, "create it"),
+        (
+            json!({"metric": network, "condition": band}),
+            &unpublished,
+            Reason::WaitingForMonitor,
+            "publish: {cloudWatch: {}}",
+        ),
+        (
+            json!({"metric": network, "condition": band, "region": "us-east-1"}),
+            &monitors(Some("eu-west-1")),
+            Reason::InvalidSpec,
+            "the same Region in both",
+        ),
+        (
+            json!({"metric": {"networkMonitor": {"name": "net", "metric": "HealthIndicator", "category": "InterAZ"}}, "condition": band}),
+            &monitors(None),
+            Reason::InvalidSpec,
+            "has no categories",
+        ),
+        (json!({"alarms": {"anyOf": ["cpu"]}}), &none, Reason::InvalidSpec, "can't combine itself"),
+        (
+            json!({"metric": {"expression": {"queries": [{"id": "a", "metric": {"namespace": "A", "metricName": "B"}}, {"id": "b", "expression": "a / c"}], "returns": "b", "period": "1m"}}, "condition": band}),
+            &none,
+            Reason::InvalidSpec,
+            "uses c",
+        ),
+    ];
+    for (spec, facts, reason, says) in cases {
+        let (found, message) = refused(&spec, facts);
+        assert_eq!(found, reason, "{spec}: {message}");
+        assert!(message.contains(says), "{message}");
+    }
+    let spec = json!({"metric": cpu(), "condition": band});
+    let nowhere = Desired::new(&alarm(&spec), &none, &policy(), None).unwrap_err();
+    assert_eq!(nowhere.reason, Reason::RegionUnknown);
+    let off = Policy { enabled: false, ..policy() };
+    let disabled = Desired::new(&alarm(&spec), &none, &off, Some("eu-west-1")).unwrap_err();
+    assert_eq!(disabled.reason, Reason::AwsDisabled);
+}
+
+#[test]
+fn only_what_the_chart_allows_is_adopted() {
+    let spec = json!({"metric": cpu(), "condition": {"band": {}}});
+    let adopting = |name: &str| {
+        let mut alarm = alarm(&spec);
+        alarm.metadata.annotations = Some(BTreeMap::from([(ADOPT_ANNOTATION.to_owned(), name.to_owned())]));
+        Desired::new(&alarm, &Facts::default(), &policy(), Some("eu-west-1"))
+    };
+    assert_eq!(adopting("legacy-cpu").unwrap().metric.unwrap().name, "legacy-cpu");
+    assert_eq!(adopting("payroll-cpu").unwrap_err().reason, Reason::AdoptionNotAllowed);
+    assert_eq!(adopting("legacy-\"cpu").unwrap_err().reason, Reason::InvalidSpec);
+    let own = Names::new(&policy(), "shop", "cpu").metric;
+    assert_eq!(adopting(&own).unwrap().adopt, Some(own));
+}
+
+#[test]
+fn a_mute_is_written_as_aws_writes_schedules_and_durations() {
+    for (text, iso) in
+        [("2h", "PT2H"), ("90m", "PT1H30M"), ("360h", "P15D"), ("25h", "P1DT1H"), ("1m", "PT1M")]
+    {
+        assert_eq!(iso_duration(text), iso);
+    }
+    let spec = json!({"metric": cpu(), "condition": {"band": {}}, "mute": {"schedule": "0 2 * * 0", "duration": "2h"}});
+    let mute = desired(&spec, &Facts::default()).unwrap().mute.unwrap();
+    assert_eq!((mute.schedule.as_str(), mute.timezone.as_str()), ("cron(0 2 * * 0)", "UTC"));
+}

@@ -1,0 +1,96 @@
+//! What an alarm depends on besides itself: NetworkMonitors, other AnomalyAlarms. Plain, so that what follows is pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewatch_crds::anomaly_alarm::{AnomalyAlarmSpec, Resource, ResourceKind};
+use tidewatch_crds::{AnomalyAlarm, parse_duration};
+
+use crate::aws::Scope;
+use crate::aws::types::{DetectorConfig, DetectorId};
+
+/// What is known of the rest of the cluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Facts {
+    /// NetworkMonitors that the object names and that exist.
+    pub monitors: BTreeMap<String, MonitorFact>,
+    /// AnomalyAlarms that the object names and that exist.
+    pub alarms: BTreeMap<String, ChildFact>,
+}
+
+/// A NetworkMonitor, as far as alarms care.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct MonitorFact {
+    /// None: it doesn't publish to CloudWatch.
+    pub publishes: Option<Published>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Published {
+    /// Namespace of the metrics.
+    pub namespace: String,
+    /// None: the operator's own Region.
+    pub region: Option<String>,
+}
+
+/// An AnomalyAlarm that another combines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChildFact {
+    /// Where its calling alarm is and what it is called, if it is there.
+    pub alarm: Option<(Scope, String)>,
+    /// Seconds that it looks back.
+    pub looks_back: i64,
+}
+
+/// Another object with the same detector.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sharer {
+    /// `namespace/name`
+    pub object: String,
+    pub scope: Scope,
+    pub detector: DetectorId,
+    /// What it wants of the detector; none if it only used it before.
+    pub wants: Option<DetectorConfig>,
+    /// It is responsible for the detector.
+    pub owns: bool,
+    /// It was declared before.
+    pub elder: bool,
+    /// Its alarms, as its status says.
+    pub alarms: BTreeSet<String>,
+}
+
+/// The alarm of an object that calls, by what its status says of AWS.
+pub(super) fn child(alarm: &AnomalyAlarm) -> ChildFact {
+    let combined = alarm.spec.alarms.is_some() || alarm.spec.when.is_some();
+    let kind = if combined { ResourceKind::CompositeAlarm } else { ResourceKind::MetricAlarm };
+    let mut resources = alarm.status.iter().flat_map(|status| &status.resources);
+    let calling = resources.rfind(|r| r.kind == kind && r.arn.is_some());
+    ChildFact {
+        alarm: calling.map(|resource| (scope_of(resource), resource.name.clone())),
+        looks_back: looks_back(&alarm.spec),
+    }
+}
+
+/// Seconds that the spec's evaluation looks back; of an alarm of alarms that isn't known.
+pub(super) fn looks_back(spec: &AnomalyAlarmSpec) -> i64 {
+    period_seconds(spec).map_or(600, |period| i64::from(period) * i64::from(spec.evaluation.periods))
+}
+
+/// The period of the spec's metric.
+pub(super) fn period_seconds(spec: &AnomalyAlarmSpec) -> Option<i32> {
+    let metric = spec.metric.as_ref()?;
+    let text = None
+        .or(metric.cloud_watch.as_ref().map(|m| &m.period))
+        .or(metric.expression.as_ref().map(|m| &m.period))
+        .or(metric.network_monitor.as_ref().map(|m| &m.period))
+        .or(metric.canary.as_ref().map(|m| &m.period))?;
+    i32::try_from(parse_duration(text).ok()?.as_secs()).ok()
+}
+
+pub(super) fn scope_of(resource: &Resource) -> Scope {
+    Scope { region: resource.region.clone(), role: resource.role_arn.clone() }
+}
+
+/// The detector of a resource of that kind.
+pub(super) fn detector_of(resource: &Resource) -> Option<DetectorId> {
+    serde_json::from_str(resource.detector.as_deref()?).ok()
+}

@@ -1,0 +1,173 @@
+//! AnomalyAlarm: desired → observe → plan → apply → status.
+//!
+//! `desired` makes of the spec what should be in AWS; `observe` reads what is there; `plan` compares; `apply` writes;
+//! `status` folds what came of it. `pass` is the sequence. Only `observe` and `apply` do I/O.
+
+mod apply;
+mod desired;
+mod facts;
+mod memory;
+mod metric;
+mod metrics;
+mod names;
+mod objects;
+mod observe;
+mod pass;
+mod plan;
+mod policy;
+mod reading;
+mod reason;
+mod status;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, NetworkMonitor};
+use tokio_util::sync::CancellationToken;
+
+use self::objects::{KubeObjects, Objects as _, Target};
+use self::pass::Alarms;
+use self::status::ConditionType;
+use self::world::Watched;
+use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
+use crate::controllers::conditions::{Says, Truth, conditions};
+use crate::leader::Leadership;
+use crate::reconcile::{Limits, Loop, Objects, Reconciler};
+
+pub use self::apply::ApplyError;
+pub use self::metrics::AlarmMetrics;
+pub use self::policy::Policy;
+
+/// As many passes at a time as share a batch well; most of them wait for their turn at AWS.
+const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(150) };
+
+/// What the controller stands on.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "kube's Client has no Debug")]
+pub struct Dependencies {
+    pub client: Client,
+    pub policy: Policy,
+    pub leadership: Leadership,
+    /// Name of this pod.
+    pub instance: String,
+    pub metrics: AlarmMetrics,
+    pub calls: CallMetrics,
+    pub config: SdkConfig,
+}
+
+/// Reconciles every alarm until `cancel`.
+pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
+    let Dependencies { client, policy, leadership, instance, metrics, calls, config } = dependencies;
+    let (wake, woken) = mpsc::unbounded();
+    let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
+    let controller = Loop::new(Api::all(client.clone()));
+    let alarms = controller.objects();
+    let (monitors, monitors_writer) = reflector::store::<DeserializeGuard<NetworkMonitor>>();
+    let watching = watch_monitors(client.clone(), monitors_writer, alarms.clone(), wake.clone());
+    let world = Watched { alarms: alarms.clone(), monitors };
+    let reconciler = Arc::new(Alarms {
+        objects: KubeObjects { client, instance },
+        world,
+        aws,
+        policy,
+        metrics,
+        lost: leadership.lost,
+        wake,
+        memories: Mutex::default(),
+    });
+    // A name that is told stands for itself and for those that depend on it.
+    let triggers = woken.flat_map(move |key| futures::stream::iter(concerned(&key, &alarms)));
+    tokio::select! {
+        () = controller.run(reconciler, triggers, LIMITS, cancel) => {}
+        () = watching => {}
+    }
+}
+
+type AlarmRef = ObjectRef<DeserializeGuard<AnomalyAlarm>>;
+
+fn concerned(key: &str, alarms: &Objects<AnomalyAlarm>) -> Vec<AlarmRef> {
+    let Some((namespace, name)) = key.split_once('/') else { return Vec::new() };
+    let mut concerned = vec![ObjectRef::new(name).within(namespace)];
+    for other in alarms.state() {
+        let Ok(other) = &other.0 else { continue };
+        let combines = other.spec.alarms.as_ref().is_some_and(|all| all.any_of.iter().any(|n| n == name));
+        if combines && other.metadata.namespace.as_deref() == Some(namespace) {
+            concerned.push(ObjectRef::from_obj(&DeserializeGuard(Ok(other.clone()))));
+        }
+    }
+    concerned
+}
+
+/// Wakes the alarms on a monitor when the monitor changes.
+async fn watch_monitors(
+    client: Client,
+    writer: reflector::store::Writer<DeserializeGuard<NetworkMonitor>>,
+    alarms: Store<DeserializeGuard<AnomalyAlarm>>,
+    wake: mpsc::UnboundedSender<String>,
+) {
+    let api: Api<DeserializeGuard<NetworkMonitor>> = Api::all(client);
+    let watched = watcher(api, watcher::Config::default().page_size(500)).default_backoff();
+    let mut touched = std::pin::pin!(reflector::reflector(writer, watched).touched_objects());
+    while let Some(monitor) = touched.next().await {
+        let Ok(monitor) = monitor else { continue };
+        let Ok(monitor) = &monitor.0 else { continue };
+        let (namespace, name) = (&monitor.metadata.namespace, &monitor.metadata.name);
+        for alarm in alarms.state() {
+            let Ok(alarm) = &alarm.0 else { continue };
+            let spec = &alarm.spec;
+            let metric = spec.metric.as_ref().and_then(|metric| metric.network_monitor.as_ref());
+            let when = spec.when.as_ref().map(|when| &when.network_health.monitor);
+            let names = [metric.map(|metric| &metric.name), when];
+            if alarm.metadata.namespace == *namespace && names.contains(&name.as_ref()) {
+                let _ = wake.unbounded_send(world::key(alarm));
+            }
+        }
+    }
+}
+
+impl Reconciler for Alarms<KubeObjects, Watched> {
+    type Object = AnomalyAlarm;
+    type Error = ApplyError;
+
+    async fn reconcile(&self, alarm: &AnomalyAlarm) -> Result<Option<Duration>, ApplyError> {
+        self.pass(alarm).await
+    }
+
+    /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
+    async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
+        let meta = &invalid.metadata;
+        let message = format!(
+            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
+            invalid.error
+        );
+        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
+        let created = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
+        let status = AnomalyAlarmStatus {
+            observed_generation: meta.generation,
+            conditions: conditions(&[], says, meta.generation, created),
+            ..AnomalyAlarmStatus::default()
+        };
+        let mut target = Target {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            resource_version: None,
+            finalizers: Vec::new(),
+            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
+        };
+        self.objects
+            .write_status(&mut target, &status)
+            .await
+            .map_err(|source| ApplyError::object(&target, source))
+    }
+}

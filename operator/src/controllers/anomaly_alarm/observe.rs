@@ -1,0 +1,360 @@
+//! What is in AWS now, as far as the object is concerned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewatch_crds::anomaly_alarm::{AnomalyAlarmStatus, Resource, ResourceKind};
+use tokio::time::Instant;
+
+use super::desired::{DETECTOR, Desired, OWNER_NAME, OWNER_NAMESPACE, OWNER_UID};
+use super::facts::{Sharer, detector_of, scope_of};
+use super::memory::Memory;
+use crate::aws::types::{Alarm, Detector, DetectorId, MuteRule, Tags};
+use crate::aws::{Aws, AwsError, Connection, Scope};
+
+/// What is there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Observed {
+    /// The desired alarms, by name.
+    pub alarms: BTreeMap<String, Seen>,
+    /// Of the desired detector.
+    pub detector: DetectorSeen,
+    /// Of the desired mute rule.
+    pub mute: MuteSeen,
+    /// What is recorded and no longer desired.
+    pub stale: Vec<(Resource, Stale)>,
+}
+
+/// A desired alarm.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Seen {
+    Absent,
+    There { alarm: Arc<Alarm>, owner: Owner },
+}
+
+/// Whose an alarm is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Owner {
+    /// Ours when it was last looked at, and there is no reason to look again.
+    Assumed,
+    /// Ours by its tags.
+    Ours(Tags),
+    /// Not ours, and the object may take it over.
+    Adoptable(Tags),
+    /// Not ours: whose, in words.
+    Other(String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct DetectorSeen {
+    pub there: Option<Detector>,
+    /// The operator made it, or makes it now.
+    pub ours: bool,
+    /// Another object was there before and wants it otherwise.
+    pub contested_by: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum MuteSeen {
+    /// Not looked at: nothing says that it changed.
+    #[default]
+    Assumed,
+    Absent,
+    There(MuteRule),
+    Other(String),
+}
+
+/// Something that is recorded and no longer desired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stale {
+    Absent,
+    Ours,
+    /// Left alone and forgotten.
+    NotOurs,
+    /// A detector that others use: left to them and forgotten.
+    InUse,
+    /// A detector whose other users are about to let go of it.
+    Waiting,
+}
+
+/// What an observation starts from.
+pub(super) struct Subject<'a> {
+    /// `namespace/name`
+    pub key: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub uid: &'a str,
+    pub status: &'a AnomalyAlarmStatus,
+    /// The status says that this generation of the spec is in place.
+    pub settled: bool,
+    pub sharers: &'a [Sharer],
+    /// Names in AWS that are this object's.
+    pub own_names: &'a BTreeSet<String>,
+    pub resync: Duration,
+}
+
+impl Subject<'_> {
+    /// Looks at everything that `desired` and the status name.
+    pub(super) async fn observe(
+        &self,
+        aws: &Aws,
+        desired: Option<&Desired>,
+        memory: &mut Memory,
+    ) -> Result<Observed, AwsError> {
+        let mut observed = Observed::default();
+        let check = !self.settled || memory.check_is_due();
+        let stale = self.stale(desired);
+        if let Some(desired) = desired {
+            let connection = aws.connection(&desired.scope).await;
+            self.desired_alarms(&connection, desired, memory, check, &mut observed).await?;
+            self.desired_detector(&connection, desired, memory, &mut observed).await?;
+            self.desired_mute(&connection, desired, memory, check, &mut observed).await?;
+            if check {
+                memory.checked();
+            }
+        }
+        for resource in stale {
+            let scope = scope_of(&resource);
+            let connection = aws.connection(&scope).await;
+            let seen = self.stale_resource(&connection, &scope, &resource, memory).await?;
+            observed.stale.push((resource, seen));
+        }
+        Ok(observed)
+    }
+
+    /// What is recorded and not desired, in the order in which it is deleted.
+    fn stale(&self, desired: Option<&Desired>) -> Vec<Resource> {
+        let wanted = desired.map(|desired| desired.resources(true)).unwrap_or_default();
+        let mut stale: Vec<Resource> = self
+            .status
+            .resources
+            .iter()
+            .filter(|resource| !wanted.iter().any(|wanted| same(wanted, resource)))
+            .cloned()
+            .collect();
+        stale.sort_by_key(|resource| std::cmp::Reverse(resource.kind));
+        stale
+    }
+
+    fn newer_than(&self, memory: &Memory) -> Instant {
+        let now = Instant::now();
+        let old = now.checked_sub(self.resync * 3).unwrap_or(now);
+        memory.last_write.map_or(old, |written| written.max(old))
+    }
+
+    async fn desired_alarms(
+        &self,
+        connection: &Connection,
+        desired: &Desired,
+        memory: &mut Memory,
+        check: bool,
+        observed: &mut Observed,
+    ) -> Result<(), AwsError> {
+        let wanted: Vec<_> = desired.alarms().map(|(_, config)| config).collect();
+        let names: Vec<String> = wanted.iter().map(|config| config.name().to_owned()).collect();
+        let mut readings = connection.reader.alarms(self.key, &names, self.newer_than(memory)).await?;
+        for config in wanted {
+            let Some(alarm) = readings.remove(config.name()).flatten() else {
+                observed.alarms.insert(config.name().to_owned(), Seen::Absent);
+                continue;
+            };
+            let recorded =
+                self.status.resources.iter().any(|resource| resource.arn.as_ref() == Some(&alarm.arn));
+            let known = recorded || memory.created.contains(config.name());
+            let adopting = desired.adopt.is_some() && !recorded;
+            let owner = if known
+                && !adopting
+                && alarm.config == config
+                && (!check || memory.created.contains(config.name()))
+            {
+                Owner::Assumed
+            } else {
+                self.owner(connection, &alarm.arn, desired.adopt.as_deref() == Some(config.name())).await?
+            };
+            observed.alarms.insert(config.name().to_owned(), Seen::There { alarm, owner });
+        }
+        Ok(())
+    }
+
+    async fn owner(&self, connection: &Connection, arn: &str, adopt: bool) -> Result<Owner, AwsError> {
+        let tags = connection.cloudwatch.tags(arn).await?;
+        Ok(self.whose(tags, adopt))
+    }
+
+    fn whose(&self, tags: Tags, adopt: bool) -> Owner {
+        let tag = |key: &str| tags.get(key).map(String::as_str);
+        if tag(OWNER_UID) == Some(self.uid) {
+            return Owner::Ours(tags);
+        }
+        let Some(uid) = tag(OWNER_UID) else {
+            return if adopt {
+                Owner::Adoptable(tags)
+            } else {
+                Owner::Other("it was made by someone else (it has no tag tidewatch.dev/owner-uid)".to_owned())
+            };
+        };
+        let (namespace, name) = (tag(OWNER_NAMESPACE).unwrap_or("?"), tag(OWNER_NAME).unwrap_or("?"));
+        if namespace == self.namespace && name == self.name {
+            return if adopt {
+                Owner::Adoptable(tags)
+            } else {
+                Owner::Other(format!(
+                    "it belongs to an AnomalyAlarm of this name that is gone or of another cluster (uid {uid})"
+                ))
+            };
+        }
+        Owner::Other(format!("it belongs to AnomalyAlarm {namespace}/{name} (uid {uid})"))
+    }
+
+    async fn desired_detector(
+        &self,
+        connection: &Connection,
+        desired: &Desired,
+        memory: &Memory,
+        observed: &mut Observed,
+    ) -> Result<(), AwsError> {
+        let Some((id, config)) = &desired.detector else {
+            return Ok(());
+        };
+        let detectors = connection.reader.detectors(self.key, Some(id), self.newer_than(memory)).await?;
+        let sharers = || self.sharers.iter().filter(|s| s.scope == desired.scope && s.detector == *id);
+        let recorded = self.status.resources.iter().find(|resource| {
+            scope_of(resource) == desired.scope && detector_of(resource).as_ref() == Some(id)
+        });
+        let tagged = observed.alarms.values().any(|seen| match seen {
+            Seen::There { owner: Owner::Ours(tags), .. } => {
+                tags.get(DETECTOR).is_some_and(|whose| whose == "owned")
+            }
+            _ => false,
+        });
+        let there = detectors.get(id).cloned();
+        let ours = there.is_none()
+            || desired.adopt.is_some()
+            || recorded.is_some_and(|resource| !resource.foreign)
+            || (recorded.is_none() && tagged)
+            || sharers().any(|sharer| sharer.owns);
+        let contested_by = sharers()
+            .find(|sharer| sharer.elder && sharer.wants.as_ref().is_some_and(|wants| wants != config))
+            .map(|sharer| sharer.object.clone());
+        observed.detector = DetectorSeen { there, ours, contested_by };
+        Ok(())
+    }
+
+    async fn desired_mute(
+        &self,
+        connection: &Connection,
+        desired: &Desired,
+        memory: &Memory,
+        check: bool,
+        observed: &mut Observed,
+    ) -> Result<(), AwsError> {
+        let Some(rule) = &desired.mute else { return Ok(()) };
+        if !check || memory.just_wrote(&rule.name, &format!("{rule:?}")) {
+            return Ok(());
+        }
+        observed.mute = match connection.cloudwatch.mute_rule(&rule.name).await? {
+            None => MuteSeen::Absent,
+            Some((there, arn)) => {
+                let recorded =
+                    self.status.resources.iter().any(|resource| {
+                        resource.kind == ResourceKind::MuteRule && resource.name == rule.name
+                    });
+                if recorded {
+                    MuteSeen::There(there)
+                } else {
+                    match self.owner(connection, &arn, false).await? {
+                        Owner::Other(whose) => MuteSeen::Other(whose),
+                        _ => MuteSeen::There(there),
+                    }
+                }
+            }
+        };
+        Ok(())
+    }
+
+    async fn stale_resource(
+        &self,
+        connection: &Connection,
+        scope: &Scope,
+        resource: &Resource,
+        memory: &Memory,
+    ) -> Result<Stale, AwsError> {
+        if resource.foreign {
+            return Ok(Stale::NotOurs);
+        }
+        match resource.kind {
+            // It is named after the object and recorded before it is made; to delete it twice does no harm.
+            ResourceKind::MuteRule => Ok(Stale::Ours),
+            ResourceKind::Detector => match detector_of(resource) {
+                Some(id) => self.stale_detector(connection, scope, &id, memory).await,
+                None => Ok(Stale::NotOurs),
+            },
+            ResourceKind::MetricAlarm | ResourceKind::NetworkAlarm | ResourceKind::CompositeAlarm => {
+                let names = [resource.name.clone()];
+                let readings = connection.reader.alarms(self.key, &names, self.newer_than(memory)).await?;
+                let Some(alarm) = readings.into_values().flatten().next() else { return Ok(Stale::Absent) };
+                Ok(match self.owner(connection, &alarm.arn, false).await? {
+                    Owner::Ours(_) | Owner::Assumed => Stale::Ours,
+                    Owner::Adoptable(_) | Owner::Other(_) => Stale::NotOurs,
+                })
+            }
+        }
+    }
+
+    /// A detector goes with its last user. Users are looked for in the cluster and among all alarms of the account.
+    async fn stale_detector(
+        &self,
+        connection: &Connection,
+        scope: &Scope,
+        id: &DetectorId,
+        memory: &Memory,
+    ) -> Result<Stale, AwsError> {
+        let sharers: Vec<&Sharer> =
+            self.sharers.iter().filter(|s| s.scope == *scope && s.detector == *id).collect();
+        if sharers.iter().any(|sharer| sharer.wants.is_some()) {
+            return Ok(Stale::InUse);
+        }
+        let detectors = connection.reader.detectors(self.key, None, self.newer_than(memory)).await?;
+        if !detectors.contains_key(id) {
+            return Ok(Stale::Absent);
+        }
+        let minute_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap_or_else(Instant::now);
+        let users = connection.reader.detector_users(minute_ago).await?;
+        let others: Vec<String> = users
+            .get(id)
+            .into_iter()
+            .flatten()
+            .filter(|name| !self.own_names.contains(*name))
+            .take(100)
+            .cloned()
+            .collect();
+        if others.is_empty() {
+            return Ok(Stale::Ours);
+        }
+        // That list may be a minute old: only what is there now counts.
+        let there = connection.cloudwatch.describe_alarms(&others).await?;
+        let users: Vec<&str> = there
+            .iter()
+            .filter(|alarm| crate::aws::detector_of(&alarm.config).as_ref() == Some(id))
+            .map(|alarm| alarm.config.name())
+            .collect();
+        let letting_go = |name: &&str| sharers.iter().any(|sharer| sharer.alarms.contains(*name));
+        Ok(if users.is_empty() {
+            Stale::Ours
+        } else if users.iter().all(letting_go) {
+            Stale::Waiting
+        } else {
+            Stale::InUse
+        })
+    }
+}
+
+/// Whether two records mean the same thing in AWS.
+pub(super) fn same(a: &Resource, b: &Resource) -> bool {
+    let identity = |r: &Resource| match r.kind {
+        ResourceKind::Detector => r.detector.clone().unwrap_or_default(),
+        _ => r.name.clone(),
+    };
+    a.kind == b.kind && scope_of(a) == scope_of(b) && identity(a) == identity(b)
+}

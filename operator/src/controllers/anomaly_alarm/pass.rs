@@ -1,0 +1,356 @@
+//! One pass over one object: desired → observe → plan → apply, until nothing is left to do, then status.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedSender;
+use jiff::Timestamp;
+use tidewatch_crds::anomaly_alarm::{DeletionPolicy, LastError};
+use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{Applier, ApplyError};
+use super::desired::Desired;
+use super::memory::Memory;
+use super::metrics::AlarmMetrics;
+use super::names::Names;
+use super::objects::{Objects, Target};
+use super::observe::{Observed, Subject};
+use super::plan::{Plan, plan};
+use super::policy::Policy;
+use super::reason::{Problem, Reason};
+use super::status::{ConditionType, Outcome, error_of, events, fold, problem_of};
+use super::world::{World, facts, key, sharers};
+use crate::aws::{Aws, AwsError};
+use crate::backoff::{Backoff, jitter};
+use crate::controllers::conditions::find;
+use crate::controllers::events::Happened;
+use crate::reconcile::{Classify, ErrorClass};
+
+/// Times that a pass looks again at what it did.
+const ROUNDS: usize = 4;
+/// How often an object at rest is looked at though nothing changed.
+const REST: Duration = Duration::from_secs(900);
+/// After a refusal that only a change of the spec can help; what is refused may depend on things in AWS too.
+const REFUSED: Duration = Duration::from_secs(600);
+/// When to try again: sooner than elsewhere, since an alarm that isn't there guards nothing.
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(40) };
+
+/// Reconciles alarms, one pass at a time for each.
+pub(super) struct Alarms<O, W> {
+    pub objects: O,
+    pub world: W,
+    pub aws: Aws,
+    pub policy: Policy,
+    pub metrics: AlarmMetrics,
+    pub lost: CancellationToken,
+    /// Told which other objects to look at again.
+    pub wake: UnboundedSender<String>,
+    pub memories: Mutex<HashMap<String, Memory>>,
+}
+
+/// How a series of rounds ended.
+struct Reached {
+    observed: Observed,
+    plan: Plan,
+    drift: Vec<String>,
+}
+
+impl<O: Objects, W: World> Alarms<O, W> {
+    /// One pass; says when the next is due if nothing changes.
+    pub(super) async fn pass(&self, alarm: &AnomalyAlarm) -> Result<Option<Duration>, ApplyError> {
+        let key = key(alarm);
+        let mut memory = self.take(&key);
+        let result = if alarm.metadata.deletion_timestamp.is_some() {
+            self.delete(alarm, &key, &mut memory).await
+        } else {
+            self.keep(alarm, &key, &mut memory).await
+        };
+        if !matches!(result, Ok(None)) || alarm.metadata.deletion_timestamp.is_none() {
+            self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(key, memory);
+        }
+        result
+    }
+
+    fn take(&self, key: &str) -> Memory {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+    }
+
+    /// Makes what is declared, and says what became of it.
+    async fn keep(
+        &self,
+        alarm: &AnomalyAlarm,
+        key: &str,
+        memory: &mut Memory,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let mut target = Target::of(alarm);
+        let mut status = alarm.status.clone().unwrap_or_default();
+        let before = status.clone();
+        let facts = facts(alarm, &self.world);
+        let region = self.aws.region();
+        let desired = match Desired::new(alarm, &facts, &self.policy, region.as_deref()) {
+            Ok(desired) => desired,
+            Err(problem) => {
+                let terminal = problem.reason.is_terminal();
+                let resources = status.resources.clone();
+                let outcome = self.outcome(alarm, None, None, resources, Some(problem));
+                self.write(&mut target, &before, &fold(&before, &outcome)).await?;
+                return Ok((!terminal).then_some(Duration::from_secs(30)));
+            }
+        };
+        let reached = self.rounds(alarm, key, &mut target, &mut status, Some(&desired), memory).await;
+        match reached {
+            Ok(reached) => self.report(alarm, &mut target, &status, &desired, reached, memory).await,
+            Err(ApplyError::Aws(error)) => {
+                let delay = self.after(&error, memory);
+                let problem = problem_of(&error);
+                let resources = status.resources.clone();
+                let mut outcome = self.outcome(alarm, Some(&desired), None, resources, Some(problem));
+                outcome.error = Some(self.last_error(&before, &error, delay));
+                self.write(&mut target, &status, &fold(&status, &outcome)).await?;
+                Ok(Some(delay))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The status after rounds that AWS didn't refuse.
+    async fn report(
+        &self,
+        alarm: &AnomalyAlarm,
+        target: &mut Target,
+        before: &AnomalyAlarmStatus,
+        desired: &Desired,
+        reached: Reached,
+        memory: &mut Memory,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let Reached { observed, plan, drift } = reached;
+        let waiting =
+            plan.waiting.or((!plan.actions.is_empty()).then(|| "it isn't as declared yet".to_owned()));
+        let problem = plan.problem.or(waiting.map(|why| Problem::new(Reason::Settling, why)));
+        let settled = problem.is_none();
+        let terminal = problem.as_ref().is_some_and(|problem| problem.reason.is_terminal());
+        let outcome = self.outcome(alarm, Some(desired), Some(&observed), plan.resources, problem);
+        let next = fold(before, &outcome);
+        self.write(target, before, &next).await?;
+        self.metrics.repaired(drift.len());
+        for note in drift {
+            let happened = Happened { reason: "DriftRepaired", is_warning: true, note, action: "Reconcile" };
+            self.objects.tell(target, &happened).await;
+        }
+        let names: BTreeSet<String> = desired.alarms().map(|(_, config)| config.name().to_owned()).collect();
+        if settled {
+            memory.attempts = 0;
+            memory.created.clear();
+            self.aws.keep_only(&key(alarm), &desired.scope, &names);
+            return Ok(Some(REST.mul_f64(0.8 + 0.4 * jitter())));
+        }
+        if terminal {
+            return Ok(Some(REFUSED));
+        }
+        memory.attempts = memory.attempts.saturating_add(1);
+        // What was read doesn't do: the next pass must read again.
+        memory.last_write = Some(tokio::time::Instant::now());
+        Ok(BACKOFF.delay(ErrorClass::Retry, memory.attempts.saturating_add(1), jitter()))
+    }
+
+    /// Deletes what was made, then lets the object go.
+    async fn delete(
+        &self,
+        alarm: &AnomalyAlarm,
+        key: &str,
+        memory: &mut Memory,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let mut target = Target::of(alarm);
+        let mut status = alarm.status.clone().unwrap_or_default();
+        let before = status.clone();
+        let retain = alarm.spec.deletion_policy == DeletionPolicy::Retain;
+        if target.has_finalizer() && !retain && !status.resources.is_empty() {
+            if !self.policy.enabled {
+                let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
+                let problem = Problem::new(Reason::AwsDisabled, why);
+                let outcome = self.outcome(alarm, None, None, status.resources.clone(), Some(problem));
+                self.write(&mut target, &before, &fold(&before, &outcome)).await?;
+                return Ok(Some(REFUSED));
+            }
+            let left = match self.rounds(alarm, key, &mut target, &mut status, None, memory).await {
+                Ok(Reached { plan, .. }) => {
+                    let undone = (!plan.actions.is_empty()).then(|| "it is still seen in AWS".to_owned());
+                    let problem = plan.waiting.or(undone).map(|why| Problem::new(Reason::Deleting, why));
+                    problem.map(|problem| (plan.resources, problem, None))
+                }
+                Err(ApplyError::Aws(error)) => {
+                    Some((status.resources.clone(), problem_of(&error), Some(error)))
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some((resources, problem, error)) = left {
+                let delay = error.as_ref().map_or(Duration::from_secs(2), |error| self.after(error, memory));
+                memory.last_write = Some(tokio::time::Instant::now());
+                let resources = if resources.is_empty() { status.resources.clone() } else { resources };
+                let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
+                outcome.error = error.map(|error| self.last_error(&status, &error, delay));
+                self.write(&mut target, &status, &fold(&status, &outcome)).await?;
+                return Ok(Some(delay));
+            }
+        }
+        if target.has_finalizer() {
+            self.objects
+                .set_finalizer(&mut target, false)
+                .await
+                .map_err(|source| ApplyError::object(&target, source))?;
+        }
+        self.aws.forget(key);
+        self.metrics.forget(&target.namespace, &target.name);
+        Ok(None)
+    }
+
+    /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
+    async fn rounds(
+        &self,
+        alarm: &AnomalyAlarm,
+        key: &str,
+        target: &mut Target,
+        status: &mut AnomalyAlarmStatus,
+        desired: Option<&Desired>,
+        memory: &mut Memory,
+    ) -> Result<Reached, ApplyError> {
+        let own_names = self.own_names(alarm, status);
+        let sharers = self.sharers(alarm, desired, status);
+        let mut drift = Vec::new();
+        let mut round = 0;
+        // What is recorded is what stands in the status; what was deleted since is left out here.
+        let mut view = status.clone();
+        loop {
+            round += 1;
+            let subject = Subject {
+                key,
+                namespace: &target.namespace.clone(),
+                name: &target.name.clone(),
+                uid: alarm.metadata.uid.as_deref().unwrap_or_default(),
+                status: &view,
+                settled: settled(&view, alarm.metadata.generation),
+                sharers: &sharers,
+                own_names: &own_names,
+                resync: self.policy.resync(),
+            };
+            let observed = subject.observe(&self.aws, desired, memory).await?;
+            let plan = plan(desired, &observed, &view, target.has_finalizer(), memory);
+            if plan.actions.is_empty() || round > ROUNDS {
+                return Ok(Reached { observed, plan, drift });
+            }
+            drift.extend(plan.drift.iter().cloned());
+            let applier = Applier {
+                objects: &self.objects,
+                aws: &self.aws,
+                scope: desired.map(|desired| &desired.scope),
+                lost: &self.lost,
+            };
+            applier.apply(target, status, plan.actions, memory).await?;
+            view.resources = plan.resources;
+        }
+    }
+
+    /// Names that no other object's things can have.
+    fn own_names(&self, alarm: &AnomalyAlarm, status: &AnomalyAlarmStatus) -> BTreeSet<String> {
+        let meta = &alarm.metadata;
+        let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
+        let names = Names::new(&self.policy, namespace.unwrap_or_default(), name.unwrap_or_default());
+        let recorded = status.resources.iter().map(|resource| resource.name.clone());
+        recorded.chain([names.metric, names.network, names.composite]).collect()
+    }
+
+    fn sharers(
+        &self,
+        alarm: &AnomalyAlarm,
+        desired: Option<&Desired>,
+        status: &AnomalyAlarmStatus,
+    ) -> Vec<super::facts::Sharer> {
+        let wanted = desired.and_then(detector_json);
+        let recorded = status.resources.iter().filter_map(|resource| resource.detector.clone());
+        let detectors: BTreeSet<String> = recorded.chain(wanted).collect();
+        let region = self.aws.region();
+        sharers(alarm, &detectors, &self.world, |other| {
+            let facts = facts(other, &self.world);
+            let desired = Desired::new(other, &facts, &self.policy, region.as_deref()).ok()?;
+            detector_json(&desired)
+        })
+    }
+
+    /// When to try again after AWS refused.
+    fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
+        memory.attempts = memory.attempts.saturating_add(1);
+        // An alarm that a composite refers to can't be deleted yet; that passes.
+        let class = match error.class() {
+            ErrorClass::Terminal if error.operation.starts_with("Delete") => ErrorClass::Retry,
+            class => class,
+        };
+        BACKOFF.delay(class, memory.attempts, jitter()).unwrap_or(REFUSED)
+    }
+
+    /// The error as the status has it; the same error again keeps its time.
+    fn last_error(&self, before: &AnomalyAlarmStatus, error: &AwsError, delay: Duration) -> LastError {
+        let mut last = error_of(error, Timestamp::now(), Some(delay));
+        if let Some(first) = &before.last_error
+            && first.operation == last.operation
+            && first.message == last.message
+        {
+            last.at = first.at;
+        }
+        last
+    }
+
+    fn outcome<'a>(
+        &'a self,
+        alarm: &AnomalyAlarm,
+        desired: Option<&'a Desired>,
+        observed: Option<&'a Observed>,
+        resources: Vec<tidewatch_crds::anomaly_alarm::Resource>,
+        problem: Option<Problem>,
+    ) -> Outcome<'a> {
+        Outcome {
+            now: Timestamp::now(),
+            generation: alarm.metadata.generation,
+            read_every: format_duration(self.policy.resync()),
+            desired,
+            observed,
+            resources,
+            problem,
+            error: None,
+        }
+    }
+
+    /// Writes the status if it differs from the one that stands, and tells what changed.
+    async fn write(
+        &self,
+        target: &mut Target,
+        before: &AnomalyAlarmStatus,
+        next: &AnomalyAlarmStatus,
+    ) -> Result<(), ApplyError> {
+        self.metrics.show(&target.namespace, &target.name, next);
+        if before == next {
+            return Ok(());
+        }
+        self.objects.write_status(target, next).await.map_err(|source| ApplyError::object(target, source))?;
+        self.metrics.wrote();
+        for happened in events(before, next) {
+            self.objects.tell(target, &happened).await;
+        }
+        if before.resources != next.resources {
+            // Those that combine this alarm need its name, and those that share its detector may have waited for it.
+            let _ = self.wake.unbounded_send(format!("{}/{}", target.namespace, target.name));
+        }
+        Ok(())
+    }
+}
+
+/// The status says that this generation is in place.
+fn settled(status: &AnomalyAlarmStatus, generation: Option<i64>) -> bool {
+    find(&status.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
+}
+
+fn detector_json(desired: &Desired) -> Option<String> {
+    desired.detector.as_ref().and_then(|(id, _)| serde_json::to_string(id).ok())
+}

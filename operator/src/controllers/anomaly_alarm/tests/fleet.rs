@@ -1,0 +1,117 @@
+//! A thousand alarms, and what the operator asks of AWS for them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::json;
+use tidewatch_aws_double::Options;
+
+use super::bed::{Bed, everything};
+use crate::aws::Tuning;
+
+const OBJECTS: usize = 1000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
+    // Made without rates, since that alone would take six minutes; then read at AWS's.
+    let fast = Tuning { resync: Duration::from_secs(600), gather: Duration::from_millis(20), paced: false };
+    let mut bed = Bed::with(Options::default(), fast).await;
+    for index in 0..OBJECTS {
+        let instance = format!("i-{index}");
+        let metric = json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "CPUUtilization", "dimensions": {"InstanceId": instance}}});
+        bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
+    }
+    bed.sweep_together(OBJECTS, 32).await;
+    bed.sweep_together(OBJECTS, 32).await;
+    assert_eq!(bed.region(|region| (region.alarms.len(), region.detectors.len())), (OBJECTS, OBJECTS));
+
+    bed.tune(Tuning { resync: Duration::from_secs(3), gather: Duration::from_millis(150), paced: true });
+    bed.restart().await;
+    bed.sweep_together(OBJECTS, 32).await;
+    let kube_writes = bed.kube_writes();
+    bed.double.clear_calls();
+    let resyncs = 2;
+    // A resync is over when the detectors, which come last, were read to their last page.
+    let pages = OBJECTS / 100;
+    let begun = tokio::time::Instant::now();
+    while bed.double.calls_of("DescribeAnomalyDetectors").len() < resyncs * pages {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", bed.double.calls().len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let reads = bed.double.calls_of("DescribeAlarms").len();
+    assert!(reads <= 12 * (resyncs + 1), "{reads} DescribeAlarms in {resyncs} resyncs");
+    assert!(reads <= resyncs * 10 + 10, "{reads}");
+    assert_eq!(bed.writes(), [""; 0]);
+    assert_eq!(bed.kube_writes(), kube_writes);
+    assert!(bed.woken().is_empty(), "an object at rest is left alone");
+}
+
+/// The share of a thousand that fits a test: the rate is the same, and nothing else grows with the number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_made_from_nothing_are_in_place_in_the_time_that_the_quota_allows() {
+    const MADE: usize = 60;
+    let tuning = Tuning::every(Duration::from_secs(600));
+    let bed = Bed::with(Options { throttled: true, ..Options::default() }, tuning).await;
+    for index in 0..MADE {
+        let metric = json!({"cloudWatch": {"namespace": "A", "metricName": "B", "dimensions": {"C": format!("{index}")}}});
+        bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
+    }
+    let begun = tokio::time::Instant::now();
+    bed.sweep_together(MADE, 32).await;
+    let took = begun.elapsed();
+    for index in 0..MADE {
+        assert_eq!(bed.ready(&format!("cpu-{index}")).1, "InPlace");
+    }
+    let quota = Duration::from_secs_f64(MADE as f64 / 3.0);
+    assert!(took < quota.mul_f64(1.1), "{took:?}, and the quota allows {quota:?}");
+    let calls = bed.double.calls();
+    let refused: Vec<_> = calls.iter().filter(|call| !call.succeeded()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(bed.double.calls_of("PutMetricAlarm").len(), MADE);
+}
+
+/// The operations of docs/iam.md are those that the operator uses, and no others.
+#[tokio::test]
+async fn the_documented_policy_is_what_the_operator_calls() {
+    let mut bed = Bed::start().await;
+    bed.apply("cpu", &everything());
+    bed.settle().await;
+    let mut changed = everything();
+    changed["tags"] = json!({"other": "1"});
+    changed["condition"] = json!({"threshold": {"operator": "GreaterThan", "value": 1}});
+    bed.apply("cpu", &changed);
+    bed.settle().await;
+    bed.restart().await;
+    bed.delete("cpu");
+    bed.settle().await;
+    let called: BTreeSet<String> = bed
+        .double
+        .calls()
+        .iter()
+        .filter(|call| call.service == "monitoring")
+        .map(|call| format!("cloudwatch:{}", call.operation))
+        .collect();
+    let page = include_str!("../../../../../docs/iam.md");
+    let policy = page.split("<!-- alarms -->").nth(1).unwrap();
+    let documented: BTreeSet<String> = policy
+        .split('"')
+        .filter(|word| word.starts_with("cloudwatch:") && *word != "cloudwatch:AlarmActions")
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(called, documented);
+}
+
+impl Bed {
+    fn tune(&mut self, tuning: Tuning) {
+        self.set_tuning(tuning);
+    }
+
+    /// One pass over each object, so many at a time.
+    async fn sweep_together(&self, objects: usize, at_once: usize) {
+        let names: Vec<String> = (0..objects).map(|index| format!("cpu-{index}")).collect();
+        futures::stream::iter(&names)
+            .for_each_concurrent(at_once, |name| async { assert!(self.pass(name).await) })
+            .await;
+    }
+}
