@@ -61,8 +61,13 @@ def steered(url):
     place = {"account": "123456789012", "region": "eu-north-1", "alarm": "static"}
     admin(url, "POST", "alarm-state", {**place, "state": "ALARM", "reason": "by hand"})
     operations.equal(api.describe_alarms()["MetricAlarms"][0]["StateReason"], "by hand")
+    admin(url, "POST", "inject", {"operation": "PutMetricAlarm", "kind": {"Lag": "PT10S"}})
+    api.put_metric_alarm(**dict(operations.STATIC, AlarmName="late"))
+    operations.equal(len(api.describe_alarms()["MetricAlarms"]), 1)
+    admin(url, "POST", "advance", {"by": "PT10S"})
+    operations.equal(len(api.describe_alarms()["MetricAlarms"]), 2)
     [region] = [it for it in admin(url, "GET", "state")["regions"] if it["region"] == "eu-north-1"]
-    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["static"])
+    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["late", "static"])
 
 
 def expires(url, sts, assumed):

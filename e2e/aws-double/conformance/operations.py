@@ -74,6 +74,31 @@ def alarms(cw):
     return alarm["AlarmArn"]
 
 
+def newer_kinds_of_alarm(cw):
+    """PromQL, wall-clock windows, warm-up, percentiles: kept and shown as they were put."""
+    criteria = {"PromQLCriteria": {"Query": "sum(up) < 3", "PendingPeriod": 60, "RecoveryPeriod": 120}}
+    promql = dict(AlarmName="new-promql", EvaluationCriteria=criteria, EvaluationInterval=60)
+    window = {"WallClockWindow": {"Timezone": "Asia/Tokyo"}}
+    warm_up = {"WarmUpPeriodDurationInMinutes": 10, "OnlyStartEvaluatingAfterWarmUpPeriodEnds": True}
+    propagated = {"AlarmTagsPropagation": {"Enabled": True, "IncludedTagKeys": ["team"]}}
+    percentile = {name: value for name, value in STATIC.items() if name != "Statistic"}
+    percentile.update(
+        AlarmName="new-percentile",
+        ExtendedStatistic="p99.9",
+        EvaluateLowSampleCountPercentile="ignore",
+        EvaluationWindow=window,
+        WarmUpConfiguration=warm_up,
+        ActionConfiguration=propagated,
+    )
+    for request, state in [(promql, "OK"), (percentile, "INSUFFICIENT_DATA")]:
+        cw.put_metric_alarm(**request)
+        [alarm] = cw.describe_alarms(AlarmNames=[request["AlarmName"]])["MetricAlarms"]
+        for member, value in request.items():
+            equal(alarm[member], value)
+        equal(alarm["StateValue"], state)
+    cw.delete_alarms(AlarmNames=["new-promql", "new-percentile"])
+
+
 def tags(cw, arn):
     listed = lambda: {tag["Key"]: tag["Value"] for tag in cw.list_tags_for_resource(ResourceARN=arn)["Tags"]}
     equal(listed(), {"owner": "tidewatch"})
@@ -238,6 +263,7 @@ def token(seconds):
 
 
 def all_of_cloudwatch(cw):
+    newer_kinds_of_alarm(cw)
     tags(cw, alarms(cw))
     composites(cw)
     detectors(cw)
