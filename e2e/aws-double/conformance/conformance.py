@@ -1,5 +1,9 @@
-"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference."""
+"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference.
 
+Wants a double of its own, started with `--now 2026-11-23T02:00:00Z`.
+"""
+
+import datetime
 import json
 import sys
 import urllib.request
@@ -77,6 +81,9 @@ def expires(url, sts, assumed):
 
 
 def main(url):
+    now = admin(url, "GET", "state")["now"]
+    if datetime.datetime.fromisoformat(now.replace("Z", "+00:00")) != operations.NOW:
+        sys.exit(f"the double's clock stands at {now}; start it with --now {operations.NOW.isoformat()}")
     for protocol, region in PROTOCOLS.items():
         api = client("cloudwatch", url, region, protocol)
         operations.all_of_cloudwatch(api)
