@@ -1,5 +1,9 @@
-"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference."""
+"""boto3 against the double: `python conformance.py URL`. Prints what it did as JSON; fails at the first difference.
 
+Wants a double of its own, started with `--now 2026-11-23T02:00:00Z`.
+"""
+
+import datetime
 import json
 import sys
 import urllib.request
@@ -61,8 +65,13 @@ def steered(url):
     place = {"account": "123456789012", "region": "eu-north-1", "alarm": "static"}
     admin(url, "POST", "alarm-state", {**place, "state": "ALARM", "reason": "by hand"})
     operations.equal(api.describe_alarms()["MetricAlarms"][0]["StateReason"], "by hand")
+    admin(url, "POST", "inject", {"operation": "PutMetricAlarm", "kind": {"Lag": "PT10S"}})
+    api.put_metric_alarm(**dict(operations.STATIC, AlarmName="late"))
+    operations.equal(len(api.describe_alarms()["MetricAlarms"]), 1)
+    admin(url, "POST", "advance", {"by": "PT10S"})
+    operations.equal(len(api.describe_alarms()["MetricAlarms"]), 2)
     [region] = [it for it in admin(url, "GET", "state")["regions"] if it["region"] == "eu-north-1"]
-    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["static"])
+    operations.equal([alarm["AlarmName"] for alarm in region["alarms"]], ["late", "static"])
 
 
 def expires(url, sts, assumed):
@@ -72,6 +81,9 @@ def expires(url, sts, assumed):
 
 
 def main(url):
+    now = admin(url, "GET", "state")["now"]
+    if datetime.datetime.fromisoformat(now.replace("Z", "+00:00")) != operations.NOW:
+        sys.exit(f"the double's clock stands at {now}; start it with --now {operations.NOW.isoformat()}")
     for protocol, region in PROTOCOLS.items():
         api = client("cloudwatch", url, region, protocol)
         operations.all_of_cloudwatch(api)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_aws_double::{Double, Options};
 
 #[derive(Parser)]
@@ -15,6 +15,9 @@ struct Args {
     /// Refuse what comes faster than AWS's published rates
     #[arg(long)]
     throttled: bool,
+    /// Where the clock stands, to be moved by `POST /_double/advance`; the real time unless given
+    #[arg(long)]
+    now: Option<Timestamp>,
     /// The account of keys that nobody registered
     #[arg(long, default_value = "123456789012")]
     account: String,
@@ -29,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let options = Options {
         throttled: args.throttled,
+        now: args.now,
         account: args.account,
         training: args.training,
         listen: args.listen,

@@ -90,7 +90,8 @@ struct Process {
 impl Process {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidewatch-aws-double"));
-        let mut child = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let arguments = ["--listen", "127.0.0.1:0", "--now", "2026-11-23T02:00:00Z"];
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();

@@ -149,3 +149,35 @@ fn compute(operator: Operator, left: f64, right: f64) -> Option<f64> {
 pub(super) fn times(lines: &[Line]) -> BTreeSet<Timestamp> {
     lines.iter().flat_map(|line| line.keys().copied()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn operators_bind_as_usual() {
+        let now = Timestamp::UNIX_EPOCH;
+        let region = Region::new("1", "r", SignedDuration::ZERO, now);
+        let window = Window { from: now, to: now, period: 60 };
+        let evaluation = Evaluation { region: &region, queries: &[], window };
+        for (text, expected) in [
+            ("1 + 2 * 3", 7.0),
+            ("(1 + 2) * 3", 9.0),
+            ("10 - 4 - 3", 3.0),
+            ("8 / 4 / 2", 1.0),
+            ("2 ^ 3 ^ 2", 512.0),
+            ("-2 ^ 2", -4.0),
+            ("2 * -3", -6.0),
+            ("1.5e1 / .5", 30.0),
+            ("1 + 1 == 2 AND 3 > 2", 1.0),
+            ("5 <= 3 || 0 != 0", 0.0),
+            ("ABS(-3) + CEIL(0.2) - FLOOR(1.8)", 3.0),
+        ] {
+            let value = evaluation.value(&Expression::parse(text).unwrap());
+            assert_eq!(value, Ok(Value::Scalar(expected)), "{text}");
+        }
+        assert!(evaluation.value(&Expression::parse("1 / 0").unwrap()).is_err());
+    }
+}

@@ -54,6 +54,15 @@ fn what_json_can_t_hold_survives_cbor() {
 }
 
 #[test]
+fn an_answer_that_aws_s_model_doesn_t_know_is_a_mistake_of_the_double() {
+    let answer = |alarm: Value| answerable(&MODEL, "DescribeAlarmsOutput", &json!({"MetricAlarms": [alarm]}));
+    assert_eq!(answer(json!({"AlarmName": "a", "StateValue": "OK", "Unit": null})), Ok(()));
+    assert!(answer(json!({"AlarmNam": "a"})).is_err());
+    assert!(answer(json!({"StateValue": "Fine"})).is_err());
+    assert!(answer(json!({"StateUpdatedTimestamp": "yesterday"})).is_err());
+}
+
+#[test]
 fn rubbish_and_wrong_types_are_refused_and_unknown_members_are_passed_over() {
     let (model, shape) = input("PutMetricAlarm");
     for bytes in [&b"\xff"[..], b"\xa1", b"\xa1\x69AlarmName\x01", b"\x83\x01\x02", b"\xbf\x69AlarmName"] {
