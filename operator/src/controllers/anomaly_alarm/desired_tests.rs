@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controllers::anomaly_alarm::facts::{ChildFact, MonitorFact};
+use crate::aws::types::{Limit, Source, Watched};
+use crate::controllers::anomaly_alarm::facts::{ChildFact, MonitorFact, Published};
 
 fn alarm(spec: &Value) -> AnomalyAlarm {
     serde_json::from_value(json!({

@@ -12,6 +12,7 @@ mod metrics;
 mod names;
 mod objects;
 mod observe;
+mod parts;
 mod pass;
 mod plan;
 mod policy;
