@@ -13,7 +13,7 @@ use crate::paths;
 use crate::wait::{Look, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(90);
-const DEFINITION: &str = "crd/networkmonitors.tidewatch.dev";
+const DEFINITIONS: [&str; 2] = ["networkmonitors.tidewatch.dev", "anomalyalarms.tidewatch.dev"];
 /// Kinds that the charts or the operator make something of.
 const KINDS: &str =
     "all,configmaps,secrets,serviceaccounts,roles,rolebindings,leases,endpointslices,networkpolicies";
@@ -58,8 +58,11 @@ pub(super) fn uninstall(bed: &Bed) -> anyhow::Result<()> {
     let lab = bed.lab_ref()?;
     bed.uninstall()?;
     // Kept on purpose, since the monitors would go with it: removing it is a step of its own (docs/install.md).
-    lab.kubectl(&["get", DEFINITION], LIMIT).context("the definition and its monitors should have stayed")?;
-    lab.kubectl(&["delete", "crd", "networkmonitors.tidewatch.dev", "--wait=true"], LIMIT)?;
+    for definition in DEFINITIONS {
+        lab.kubectl(&["get", "crd", definition], LIMIT)
+            .context("the definition and its objects should have stayed")?;
+        lab.kubectl(&["delete", "crd", definition, "--wait=true"], LIMIT)?;
+    }
     let ((), took) = wait_for(LIMIT, "nothing of Tidewatch is left", || match left_behind(bed) {
         Ok(left) if left.is_empty() => Look::Done(()),
         Ok(left) => Look::NotYet(left.join(", ")),
