@@ -90,12 +90,15 @@ fn a_peers_reset_is_reset_and_ours_is_aborted() {
     lab.client.tell("connect theirs 198.18.2.2:8080").unwrap();
     lab.client.tell("pour theirs 1000").unwrap();
     // The server's thread accepts on its own time.
-    while lab.network.run_in("server", "ss -tnHO state established").unwrap().lines().count() < 1 {}
+    wait_until("the server has accepted", || {
+        !lab.network.run_in("server", "ss -tnHO state established").unwrap().is_empty()
+    });
     lab.server.tell("hello").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(200));
     lab.server.tell("reset-peers").unwrap();
-    let gone = || lab.network.run_in("client", "ss -tnHO state established").unwrap().is_empty();
-    while !gone() {}
+    wait_until("the client's connection is gone", || {
+        lab.network.run_in("client", "ss -tnHO state established").unwrap().is_empty()
+    });
     lab.client.tell("connect ours 198.18.2.2:8080").unwrap();
     lab.client.tell("abort ours").unwrap();
     let said = agent.finish().unwrap();
@@ -122,4 +125,12 @@ fn an_orderly_end_is_closed_and_nothing_else() {
     let said = agent.finish().unwrap();
     let expected = Connections { attempted: 1, established: 1, closed: 1, ..Connections::default() };
     assert_eq!(only(&said, Role::Client), expected);
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
