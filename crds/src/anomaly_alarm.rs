@@ -16,6 +16,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::provider::{DeletionPolicy, Provider};
 pub use condition::{
     AdaptationSpeed, Band, Breach, ConditionSpec, EvaluationSpec, MissingData, Operator, OutlierFiltering,
     Threshold, TimeRange, Training,
@@ -156,24 +157,6 @@ pub struct AnomalyAlarmSpec {
     /// What happens in AWS when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-}
-
-/// Who keeps the alarm.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
-    #[serde(rename = "AWS")]
-    Aws,
-    Embedded,
-}
-
-/// What happens in AWS when the object is deleted.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum DeletionPolicy {
-    /// Alarms and detector are deleted; a detector that another AnomalyAlarm or alarm uses stays.
-    #[default]
-    Delete,
-    /// Everything stays in AWS and goes on.
-    Retain,
 }
 
 /// Other alarms, combined.

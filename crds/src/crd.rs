@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::{AnomalyAlarm, NetworkMonitor};
+use crate::{AnomalyAlarm, Canary, NetworkMonitor};
 
 /// Why a manifest could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum CrdError {
 
 /// The CRDs of every kind, as the chart ships them.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    vec![finished(NetworkMonitor::crd()), finished(AnomalyAlarm::crd())]
+    vec![finished(NetworkMonitor::crd()), finished(AnomalyAlarm::crd()), finished(Canary::crd())]
 }
 
 /// The manifest of `crd`, with a header that says where it comes from.

@@ -2,16 +2,20 @@
 //! enforces. Nothing here depends on the rest of the project.
 
 pub mod anomaly_alarm;
+pub mod canary;
 mod crd;
 mod duration;
 mod label_selector;
 pub mod network_monitor;
+mod provider;
 mod schema;
 
 pub use anomaly_alarm::{AnomalyAlarm, AnomalyAlarmSpec, AnomalyAlarmStatus};
+pub use canary::{Canary, CanarySpec, CanaryStatus};
 pub use crd::{CrdError, all_crds, to_yaml};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use network_monitor::{NetworkMonitor, NetworkMonitorSpec, NetworkMonitorStatus};
+pub use provider::{DeletionPolicy, Provider};
 
 /// The API group of every kind.
 pub const GROUP: &str = "tidewatch.dev";

@@ -1,0 +1,357 @@
+//! HTTP checks.
+
+#![expect(
+    unreachable_pub,
+    reason = "the structs that KubeSchema generates beside ours are pub in a function"
+)]
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::check::{SecretKey, yes};
+
+/// An HTTP request. `${name}` in url, headers and body stands for a variable.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.body) || !(self.method in ['GET', 'HEAD'])")
+    .message("GET and HEAD have no body: write method: POST, or leave body out"))]
+#[x_kube(validation = Rule::new("!has(self.authentication) || !self.headers.exists(k, k.lowerAscii() == 'authorization')")
+    .message("two ways to authenticate: write either authentication or the Authorization header"))]
+pub struct HttpCheck {
+    /// The address, with http:// or https://.
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@ ]+([/?#][^ ]*)?$') || self.matches('^[$][{][a-zA-Z][a-zA-Z0-9_]*[}][^ ]*$')").message("not an address: write it with its scheme and without login, such as https://shop.example.com/health"))]
+    pub url: String,
+    /// The method.
+    #[serde(default)]
+    pub method: Method,
+    /// Headers of the request; at most 20.
+    #[serde(default)]
+    #[schemars(schema_with = "headers")]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$') && k.size() <= 128)").message("not a header: write a name such as Accept"))]
+    pub headers: BTreeMap<String, String>,
+    /// Body of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16384))]
+    pub body: Option<String>,
+    /// Whether redirects are followed, at most ten, and the last answer counts; login and other headers aren't sent to
+    /// another origin. AWS always follows.
+    #[serde(default = "yes")]
+    pub follow_redirects: bool,
+    /// Login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+    /// How an https server is trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<HttpTls>,
+    /// Values that are taken from the answer for the checks after this one; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub extract: Vec<Extract>,
+    /// What must come back.
+    #[serde(default)]
+    pub expect: HttpExpect,
+}
+
+impl Default for HttpCheck {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            method: Method::Get,
+            headers: BTreeMap::new(),
+            body: None,
+            follow_redirects: true,
+            authentication: None,
+            tls: None,
+            extract: Vec::new(),
+            expect: HttpExpect::default(),
+        }
+    }
+}
+
+/// Methods of HTTP.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+        }
+    }
+}
+
+/// How an https server is trusted. Embedded only.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpTls {
+    /// Whether the chain must lead to a known authority and the name must fit.
+    #[serde(default = "yes")]
+    pub verify: bool,
+    /// Certificate authorities to trust instead of the public ones, PEM, from a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<SecretKey>,
+}
+
+/// Login, in exactly one way.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.basic), has(self.bearer), has(self.apiKey), has(self.oauth)].filter(x, x).size() == 1")
+    .message("a request logs in one way: write exactly one of basic, bearer, apiKey or oauth"))]
+pub struct Authentication {
+    /// User name and password (RFC 7617).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<BasicAuthentication>,
+    /// A token in the Authorization header (RFC 6750).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretSource>,
+    /// A key in a header of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<ApiKeyAuthentication>,
+    /// A token that is fetched first, by OAuth 2.0 client credentials (RFC 6749, section 4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OauthAuthentication>,
+}
+
+/// User name and password.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuthentication {
+    /// User name.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("!self.contains(':')").message("a user name has no colon (RFC 7617): the password goes into password"))]
+    pub username: String,
+    /// Password.
+    pub password: SecretSource,
+}
+
+/// A key in a header of its own.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyAuthentication {
+    /// The header.
+    #[serde(default = "api_key_header")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')").message("not a header: write a name such as X-API-Key"))]
+    pub header: String,
+    /// The key.
+    pub key: SecretSource,
+}
+
+/// OAuth 2.0 client credentials.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct OauthAuthentication {
+    /// Where the token is fetched.
+    #[schemars(length(max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@ ]+([/?#][^ ]*)?$')").message("not an address: write it with its scheme, such as https://login.example.com/oauth2/token"))]
+    pub token_url: String,
+    /// The client.
+    #[schemars(length(min = 1, max = 256))]
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretSource,
+    /// What is asked for, with spaces between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub scope: Option<String>,
+    /// For whom the token is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub audience: Option<String>,
+    /// How the client shows who it is.
+    #[serde(default)]
+    pub client_authentication: ClientAuthentication,
+}
+
+/// How an OAuth client shows who it is.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum ClientAuthentication {
+    /// By the Authorization header.
+    #[default]
+    BasicHeader,
+    /// In the form that is sent.
+    RequestBody,
+}
+
+/// Where something secret comes from.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.secretRef) != has(self.awsSecret)")
+    .message("a secret comes from one place: write secretRef (a Secret of this namespace) or awsSecret (AWS Secrets Manager)"))]
+pub struct SecretSource {
+    /// A Secret of this namespace. Embedded only: what AWS runs can't read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretKey>,
+    /// A secret in AWS Secrets Manager, which the canary's role may read. AWS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_secret: Option<AwsSecret>,
+}
+
+/// A secret in AWS Secrets Manager.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsSecret {
+    /// Its name.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9/_+=.@-]+$')").message("not the name of a secret: write its name, not its ARN, such as shop/login"))]
+    pub name: String,
+    /// Key within its JSON. Absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9/_+=.@-]+$')").message("not a key: write letters, digits and _, such as password"))]
+    pub key: Option<String>,
+}
+
+/// A value that is taken from an answer.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.jsonPath), has(self.regex), has(self.header)].filter(x, x).size() == 1")
+    .message("a value is found in one way: write exactly one of jsonPath, regex or header"))]
+pub struct Extract {
+    /// The variable that takes it: `${name}` in later checks.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z][a-zA-Z0-9_]*$')").message("not the name of a variable: write a letter, then letters, digits and _, such as token"))]
+    pub name: String,
+    /// Path in a JSON body (RFC 9535), such as $.token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.startsWith('$')").message("not a JSON path: begin with $, such as $.token"))]
+    pub json_path: Option<String>,
+    /// Regular expression for the body; the first group is taken, or all of it where there is no group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub regex: Option<String>,
+    /// A header of the answer. Embedded only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub header: Option<String>,
+}
+
+/// What an HTTP answer must be like.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpExpect {
+    /// Status codes, any of which is right. Absent: 200 to 299.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "set"), inner(range(min = 100, max = 599)))]
+    pub status: Vec<u16>,
+    /// A text that the body must contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub body_contains: Option<String>,
+    /// A text that the body must not contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub body_not_contains: Option<String>,
+    /// A regular expression that the body must match. Embedded only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub body_matches: Option<String>,
+    /// What a JSON body must say; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    pub json: Vec<JsonExpect>,
+    /// What the headers must say; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    pub headers: Vec<HeaderExpect>,
+    /// The longest that the request may take, redirects and body included, such as 800ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("a time from 1ms to 5m: write a number and a unit, such as 800ms"))]
+    pub max_duration: Option<String>,
+}
+
+/// What a JSON body must say at a path.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.equals), has(self.notEquals), has(self.contains), has(self.exists)].filter(x, x).size() == 1")
+    .message("an item expects one thing: write exactly one of equals, notEquals, contains or exists"))]
+pub struct JsonExpect {
+    /// The path (RFC 9535), such as $.status.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.startsWith('$')").message("not a JSON path: begin with $, such as $.status"))]
+    pub path: String,
+    /// The value must be this; numbers, true and false are written as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub equals: Option<String>,
+    /// The value must not be this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub not_equals: Option<String>,
+    /// The value must contain this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub contains: Option<String>,
+    /// Whether there must be a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+/// What a header must say.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.equals), has(self.notEquals), has(self.contains), has(self.notContains), has(self.matches), has(self.exists)].filter(x, x).size() == 1")
+    .message("an item expects one thing: write exactly one of equals, notEquals, contains, notContains, matches or exists"))]
+pub struct HeaderExpect {
+    /// The header.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// Its value must be this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub equals: Option<String>,
+    /// Its value must not be this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub not_equals: Option<String>,
+    /// Its value must contain this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub contains: Option<String>,
+    /// Its value must not contain this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub not_contains: Option<String>,
+    /// A regular expression that its value must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub matches: Option<String>,
+    /// Whether it must be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+fn api_key_header() -> String {
+    "X-API-Key".to_owned()
+}
+
+fn headers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 20,
+        "additionalProperties": {"type": "string", "maxLength": 2048},
+    })
+}

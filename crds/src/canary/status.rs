@@ -1,0 +1,198 @@
+//! What became of a canary. Written at once when its result or its place changed; otherwise the figures of runs follow
+//! at most every five minutes, so that a healthy canary isn't rewritten at each run.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Provider;
+use crate::schema::{conditions, date_time};
+
+/// What became of a canary.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CanaryStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Who runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
+    /// Running, or Suspended; for AWS, the state that Synthetics tells, such as CREATING.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// How the last run ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunResult>,
+    /// Since when it has been so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub since: Option<Timestamp>,
+    /// The last run that this status knows of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+    /// The last failure; it stays when runs pass again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    /// Share of the runs that passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<Success>,
+    /// The last ten runs, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub runs: Vec<Run>,
+    /// Runs and failures of the last 24 hours by the hour, the oldest first: what `success.day` is counted from when the
+    /// operator restarts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub hours: Vec<Hour>,
+    /// The value of the annotation tidewatch.dev/run-now that was last heeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_now: Option<String>,
+    /// Ready (the canary is in place as declared) and Passing (its last run passed). Passing never changes Ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// How a run ended.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunResult {
+    Passed,
+    Failed,
+}
+
+impl RunResult {
+    /// As the status writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// A run, check by check.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// When it began.
+    #[schemars(schema_with = "date_time")]
+    pub at: Timestamp,
+    /// How it ended.
+    pub result: RunResult,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// How many times it was tried: more than one where `retries` allows it and the first try failed.
+    pub attempts: u32,
+    /// The trace of its requests (W3C trace id), by which they are found in tracing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Its checks, in their order; those after a failure weren't made.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub checks: Vec<CheckRun>,
+}
+
+/// One check of a run.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRun {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub result: RunResult,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// How long each phase took.
+    #[serde(default)]
+    pub phases: Phases,
+}
+
+/// How long the phases of a check took, milliseconds; those that it didn't come to are absent.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Phases {
+    /// Finding the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_ms: Option<u64>,
+    /// Connecting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    /// The TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ms: Option<u64>,
+    /// From the request to the first byte of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
+    /// Reading the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_ms: Option<u64>,
+}
+
+/// A failure, so that a person can act on it.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// When the run began.
+    #[schemars(schema_with = "date_time")]
+    pub at: Timestamp,
+    /// The check that failed.
+    pub check: String,
+    /// Why, such as connect timed out.
+    pub message: String,
+    /// What was expected, where an expectation wasn't met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What came instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+    /// How long each phase took until then.
+    #[serde(default)]
+    pub phases: Phases,
+    /// The trace of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+/// Share of the runs that passed, percent, such as 99.3.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Success {
+    /// Over the last hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hour: Option<String>,
+    /// Over the last 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+}
+
+/// A run in one line.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// When it began.
+    #[schemars(schema_with = "date_time")]
+    pub at: Timestamp,
+    /// How it ended.
+    pub result: RunResult,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// The check that failed, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Runs of an hour.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Hour {
+    /// When the hour began.
+    #[schemars(schema_with = "date_time")]
+    pub from: Timestamp,
+    /// Runs.
+    pub runs: u32,
+    /// Those that failed.
+    pub failed: u32,
+}
