@@ -31,7 +31,7 @@ fn bytes_segments_and_retransmissions_agree_with_ss_under_loss_also_of_connectio
 
     let agent = Agent::start(&network, &cgroup, &[]).unwrap();
     network
-        .rule("loss", "filter hook forward priority 0", "meta l4proto tcp numgen random mod 100 < 3 drop")
+        .rule("loss", "filter hook forward priority 0", "meta l4proto tcp numgen inc mod 29 < 1 drop")
         .unwrap();
     client.tell("connect new 198.18.2.2:8080").unwrap();
     for _ in 0..20 {
