@@ -351,6 +351,15 @@ static __always_inline void end_early(struct sock *sk, int error, u16 known)
 	last->ended = 1;
 }
 
+/*
+ * Two segments of a client that are handled at the same time, each on its own CPU, both make a socket of the same
+ * request; inet_ehash_nolisten() destroys the second before it has taken in anything.
+ */
+static __always_inline int never_was(struct tcp_sock *tp)
+{
+	return !tp->segs_in && !tp->segs_out;
+}
+
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 {
@@ -359,7 +368,7 @@ int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 	if (!control.started)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (tp)
+	if (tp && !never_was(tp))
 		report_end(tp, bpf_sk_storage_get(&snapshots, sk, 0, 0), sk->sk_err, 0);
 	return 0;
 }
