@@ -305,6 +305,16 @@ static __always_inline u16 outcome(struct tcp_sock *tp, u16 flags, int error, st
 	return error ? EVENT_ABORTED : 0;
 }
 
+/*
+ * Two segments of a client that are handled at the same time, each on its own CPU, both make a socket of the same
+ * request; inet_ehash_nolisten() destroys the second before it has taken in anything but the SYN, with which
+ * tcp_create_openreq_child() lets segs_in begin.
+ */
+static __always_inline int never_was(struct tcp_sock *tp, u16 flags)
+{
+	return !(flags & EVENT_CLIENT) && tp->segs_in < 2;
+}
+
 /* Reports a connection that has ended. True if there was one that hadn't been reported as ended. */
 static __always_inline int report_end(struct tcp_sock *tp, struct snapshot *last, int error, u16 known)
 {
@@ -315,7 +325,7 @@ static __always_inline int report_end(struct tcp_sock *tp, struct snapshot *last
 			return 0;
 		forget(last);
 	}
-	if (!read_ends(tp, &event))
+	if (!read_ends(tp, &event) || never_was(tp, event.flags))
 		return 0;
 	event.cgroup = cgroup_of(tp);
 	if (!event.cgroup)
@@ -351,15 +361,6 @@ static __always_inline void end_early(struct sock *sk, int error, u16 known)
 	last->ended = 1;
 }
 
-/*
- * Two segments of a client that are handled at the same time, each on its own CPU, both make a socket of the same
- * request; inet_ehash_nolisten() destroys the second before it has taken in anything.
- */
-static __always_inline int never_was(struct tcp_sock *tp)
-{
-	return !tp->segs_in && !tp->segs_out;
-}
-
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 {
@@ -368,7 +369,7 @@ int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 	if (!control.started)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (tp && !never_was(tp))
+	if (tp)
 		report_end(tp, bpf_sk_storage_get(&snapshots, sk, 0, 0), sk->sk_err, 0);
 	return 0;
 }
