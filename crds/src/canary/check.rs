@@ -231,7 +231,7 @@ pub struct TcpExpect {
 
 /// A key of a Secret of the canary's namespace. The Secret must carry the label `tidewatch.dev/canary: "true"`, by
 /// which its owner allows canaries to send it.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKey {
     /// Name of the Secret.

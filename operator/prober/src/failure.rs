@@ -1,0 +1,86 @@
+//! Why a check failed, before secrets are taken out.
+
+use crate::redact::Redactor;
+
+/// How much of an answer is shown.
+const SHOWN: usize = 256;
+
+/// Why a check failed. Each kind of check has an enum of its own reasons; they meet here.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    message: String,
+    expected: Option<String>,
+    got: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(reason: impl std::fmt::Display) -> Self {
+        Self { message: reason.to_string(), expected: None, got: None }
+    }
+
+    /// An expectation that wasn't met.
+    pub(crate) fn unmet(
+        message: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Self { message: message.into(), expected: Some(expected.into()), got: Some(got.into()) }
+    }
+
+    /// Message, expected and got as they may be shown. What is shown is cut after secrets are taken out, so that none is
+    /// cut in half and shown.
+    pub(crate) fn shown(&self, redactor: &Redactor) -> (String, Option<String>, Option<String>) {
+        let shown = |text: &String| cut(&redactor.redact(text), SHOWN);
+        (
+            cut(&redactor.redact(&self.message), 2 * SHOWN),
+            self.expected.as_ref().map(shown),
+            self.got.as_ref().map(shown),
+        )
+    }
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// `bytes` as text in one line: what isn't text is escaped.
+pub(crate) fn readable(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                c if c.is_control() => out.extend(c.escape_default()),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_at_the_cut_isn_t_shown_in_half() {
+        let mut redactor = Redactor::default();
+        redactor.add("hunter2hunter2");
+        let failure = Failure::unmet("m", "e", format!("{}hunter2hunter2", "x".repeat(SHOWN - 4)));
+        let (_, _, got) = failure.shown(&redactor);
+        assert_eq!(got, Some(format!("{}***", "x".repeat(SHOWN - 4))));
+    }
+
+    #[test]
+    fn bytes_are_shown_in_one_line() {
+        assert_eq!(readable(b"220 ok\r\n\xff\0"), "220 ok\\r\\n\\xff\\u{0}");
+    }
+}
