@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use crate::cluster::{RemoteError, RemoteSpec, Remotes};
-use crate::controllers::anomaly_alarm;
 use crate::controllers::network_monitor::Policy;
+use crate::controllers::{anomaly_alarm, canary};
 use crate::telemetry::LogFormat;
 
 /// Run the operator: the controllers and the flow collector
@@ -43,6 +45,9 @@ pub struct Args {
     /// YAML file with the chart's aws values
     #[arg(long, env = "TIDEWATCH_AWS", value_name = "FILE")]
     pub aws: Option<PathBuf>,
+    /// YAML file with the chart's canary values
+    #[arg(long, env = "TIDEWATCH_CANARY", value_name = "FILE")]
+    pub canary: Option<PathBuf>,
     /// Log level or filter
     #[arg(long, env = "TIDEWATCH_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
@@ -91,11 +96,12 @@ impl Args {
 
     /// What alarms may do in AWS, from its file; nothing without one.
     pub fn load_aws(&self) -> Result<anomaly_alarm::Policy, Error> {
-        let Some(path) = &self.aws else { return Ok(anomaly_alarm::Policy::default()) };
-        let text =
-            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        serde_saphyr::from_str(&text)
-            .map_err(|error| Error::Parse { path: path.clone(), message: error.to_string() })
+        self.aws.as_deref().map_or_else(|| Ok(anomaly_alarm::Policy::default()), read_yaml)
+    }
+
+    /// What canaries may do, from its file; without one, what is safe.
+    pub fn load_canary(&self) -> Result<canary::Policy, Error> {
+        self.canary.as_deref().map_or_else(|| Ok(canary::Policy::default()), read_yaml)
     }
 
     /// Name of this pod.
@@ -105,6 +111,13 @@ impl Args {
             .or_else(|| std::env::var("HOSTNAME").ok())
             .unwrap_or_else(|| format!("tidewatch-{}", std::process::id()))
     }
+}
+
+fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    serde_saphyr::from_str(&text)
+        .map_err(|error| Error::Parse { path: path.to_owned(), message: error.to_string() })
 }
 
 fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {

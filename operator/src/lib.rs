@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod collector;
 pub mod config;
 pub mod controllers;
+pub mod embedded;
 pub mod evaluation;
 pub mod leader;
 pub mod reconcile;

@@ -75,6 +75,9 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// Reports on an object that doesn't parse, on the object itself.
     fn reject(&self, invalid: &InvalidObject) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The object isn't there any more.
+    fn gone(&self, _namespace: &str, _name: &str) {}
 }
 
 /// Limits of the loop.
@@ -147,7 +150,8 @@ where
         limits: Limits,
         cancel: CancellationToken,
     ) {
-        let context = Arc::new(Context { reconciler, limits, attempts: Attempts::default() });
+        let context =
+            Arc::new(Context { reconciler: Arc::clone(&reconciler), limits, attempts: Attempts::default() });
         let watched = watcher(self.api, watcher::Config::default().page_size(500)).default_backoff();
         let changed = trigger_self(reflector::reflector(self.writer, watched).touched_objects(), ());
         let queue = stream::select(changed, triggers.map(|object| Ok(ReconcileRequest::from(object))));
@@ -163,8 +167,10 @@ where
         while let Some(result) = passes.next().await {
             match result {
                 // Reported where it happened, with its object.
-                Ok(_)
-                | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+                Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    reconciler.gone(object.namespace.as_deref().unwrap_or_default(), &object.name);
+                }
                 Err(error) => {
                     tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is tried again");
                 }

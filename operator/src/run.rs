@@ -17,7 +17,9 @@ use crate::collector::{self, Collector};
 use crate::config::Args;
 use crate::controllers::agents::{self, Fleet};
 use crate::controllers::anomaly_alarm::{self, AlarmMetrics};
+use crate::controllers::canary;
 use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
+use crate::embedded::ProbeMetrics;
 use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
 use crate::server::{self, Readiness};
@@ -70,6 +72,8 @@ struct Operator {
     alarm_metrics: AlarmMetrics,
     aws_calls: CallMetrics,
     publish_metrics: PublishMetrics,
+    canary_policy: canary::Policy,
+    probe_metrics: ProbeMetrics,
     aws_config: SdkConfig,
     readiness: Readiness,
 }
@@ -79,6 +83,7 @@ impl Operator {
         let policy = args.policy()?;
         let remotes = args.load_remotes()?;
         let aws_policy = args.load_aws()?;
+        let canary_policy = args.load_canary()?;
         let config = kube::Config::infer().await.context("find the API server")?;
         let client = Client::try_from(config).context("set up the API client")?;
         let metrics = Metrics::default();
@@ -92,6 +97,8 @@ impl Operator {
             aws_calls.register(registry);
             publish_metrics.register(registry);
         });
+        let probe_metrics = ProbeMetrics::default();
+        metrics.register_with_plain(|own, plain| probe_metrics.register(own, plain));
         let aws_config = load_config(aws_policy.region.clone(), aws_policy.enabled).await;
         Ok(Self {
             args,
@@ -105,6 +112,8 @@ impl Operator {
             alarm_metrics,
             aws_calls,
             publish_metrics,
+            canary_policy,
+            probe_metrics,
             aws_config,
             readiness: Readiness::default(),
         })
@@ -245,6 +254,17 @@ impl Operator {
             alarms.await;
             Ok(())
         });
+
+        tasks.spawn(canary::run(
+            canary::Dependencies {
+                client: client.clone(),
+                policy: self.canary_policy.clone(),
+                leadership: leadership.clone(),
+                instance: self.args.instance(),
+                metrics: self.probe_metrics.clone(),
+            },
+            end.clone(),
+        ));
 
         let dependencies = network_monitor::Dependencies {
             client,

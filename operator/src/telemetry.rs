@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
@@ -40,25 +40,42 @@ pub fn install_logs(level: &str, format: LogFormat) -> Result<(), Error> {
 /// The process's metrics. Cheap to clone; all clones are one registry.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    registry: Arc<Mutex<Registry>>,
+    registries: Arc<Mutex<Registries>>,
+}
+
+#[derive(Debug)]
+struct Registries {
+    own: Registry,
+    /// For names that others gave.
+    plain: Registry,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { registry: Arc::new(Mutex::new(Registry::with_prefix("tidewatch"))) }
+        let registries = Registries { own: Registry::with_prefix("tidewatch"), plain: Registry::default() };
+        Self { registries: Arc::new(Mutex::new(registries)) }
     }
 }
 
 impl Metrics {
-    /// Lets `register` add metrics.
+    /// Lets `register` add metrics, whose names begin with tidewatch.
     pub fn register<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
-        register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+        self.register_with_plain(|own, _| register(own))
+    }
+
+    /// Lets `register` add metrics also under names that are taken as they are.
+    pub fn register_with_plain<T>(&self, register: impl FnOnce(&mut Registry, &mut Registry) -> T) -> T {
+        let registries = &mut *self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        register(&mut registries.own, &mut registries.plain)
     }
 
     /// The OpenMetrics text.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        encode_registry(&mut text, &registries.own)?;
+        encode_registry(&mut text, &registries.plain)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }

@@ -28,7 +28,8 @@ pub struct ScheduleSpec {
     #[x_kube(validation = Rule::new("self.matches('^[-0-9A-Za-z*,/#]+( [-0-9A-Za-z*,/#]+){4}$')").message("not a schedule: write the five fields of cron with single spaces, such as 0 9 * * 1-5 (Monday to Friday at 09:00)"))]
     pub cron: Option<String>,
     /// Time zone of `cron` by its IANA name, such as Asia/Tokyo. Absent: UTC. A time that a change of the clocks skips
-    /// runs right after the gap; one that occurs twice runs once. AWS knows UTC only.
+    /// runs as much later as the clocks jump; one that occurs twice runs once, unless the hours are `*`. AWS knows UTC
+    /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')").message("not a time zone: write its IANA name, such as Asia/Tokyo"))]

@@ -159,13 +159,7 @@ impl Reconciler for Alarms<KubeObjects, Watched> {
             conditions: conditions(&[], says, meta.generation, created),
             ..AnomalyAlarmStatus::default()
         };
-        let mut target = Target {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
-            resource_version: None,
-            finalizers: Vec::new(),
-            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
-        };
+        let mut target = Target::unread(meta);
         self.objects
             .write_status(&mut target, &status)
             .await

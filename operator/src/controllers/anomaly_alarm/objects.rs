@@ -1,40 +1,15 @@
 //! The Kubernetes side: finalizer, status and events of AnomalyAlarms.
 
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use serde_json::json;
 use tidewatch_crds::anomaly_alarm::FINALIZER;
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
 
 use crate::controllers::events::{self, Happened};
-use crate::controllers::network_monitor::FIELD_MANAGER;
+use crate::controllers::object;
 
-/// The object that is written to, as it was last read or written.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub namespace: String,
-    pub name: String,
-    pub resource_version: Option<String>,
-    pub finalizers: Vec<String>,
-    pub reference: ObjectReference,
-}
-
-impl Target {
-    pub(super) fn of(alarm: &AnomalyAlarm) -> Self {
-        Self {
-            namespace: alarm.metadata.namespace.clone().unwrap_or_default(),
-            name: alarm.metadata.name.clone().unwrap_or_default(),
-            resource_version: alarm.metadata.resource_version.clone(),
-            finalizers: alarm.metadata.finalizers.clone().unwrap_or_default(),
-            reference: alarm.object_ref(&()),
-        }
-    }
-
-    pub(super) fn has_finalizer(&self) -> bool {
-        self.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
-    }
-}
+pub(super) use crate::controllers::object::Target;
 
 /// Writes of an object. Each is made from the version that was read: one from an old copy is refused.
 pub(super) trait Objects: Send + Sync + 'static {
@@ -89,16 +64,7 @@ impl Objects for KubeObjects {
         target: &mut Target,
         status: &AnomalyAlarmStatus,
     ) -> Result<(), kube::Error> {
-        let patch = json!({
-            "apiVersion": AnomalyAlarm::api_version(&()),
-            "kind": AnomalyAlarm::kind(&()),
-            "metadata": {"name": target.name, "resourceVersion": target.resource_version},
-            "status": status,
-        });
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let written = self.api(target).patch_status(&target.name, &parameters, &Patch::Apply(&patch)).await?;
-        target.resource_version = written.metadata.resource_version;
-        Ok(())
+        object::apply_status::<AnomalyAlarm, _>(&self.client, target, status).await
     }
 
     async fn tell(&self, target: &Target, happened: &Happened) {

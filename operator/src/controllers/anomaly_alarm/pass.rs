@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
-use tidewatch_crds::anomaly_alarm::{DeletionPolicy, LastError};
+use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER, LastError};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
 use tokio_util::sync::CancellationToken;
 
@@ -166,7 +166,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
         let mut status = alarm.status.clone().unwrap_or_default();
         let before = status.clone();
         let retain = alarm.spec.deletion_policy == DeletionPolicy::Retain;
-        if target.has_finalizer() && !retain && !status.resources.is_empty() {
+        if target.has_finalizer(FINALIZER) && !retain && !status.resources.is_empty() {
             if !self.policy.enabled {
                 let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
                 let problem = Problem::new(Reason::AwsDisabled, why);
@@ -195,7 +195,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 return Ok(Some(delay));
             }
         }
-        if target.has_finalizer() {
+        if target.has_finalizer(FINALIZER) {
             self.objects
                 .set_finalizer(&mut target, false)
                 .await
@@ -236,7 +236,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 resync: self.policy.resync(),
             };
             let observed = subject.observe(&self.aws, desired, memory).await?;
-            let plan = plan(desired, &observed, &view, target.has_finalizer(), memory);
+            let plan = plan(desired, &observed, &view, target.has_finalizer(FINALIZER), memory);
             if plan.actions.is_empty() || round > ROUNDS {
                 return Ok(Reached { observed, plan, drift });
             }

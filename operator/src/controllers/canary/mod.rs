@@ -1,0 +1,303 @@
+//! Canary: desired → engine → status.
+//!
+//! `desired` makes of the spec what the prober does; the engine (`embedded`) does it on its schedule and wakes the
+//! controller when there is something to tell; `status` folds what is known into the status and says whether it is worth
+//! a write.
+
+mod desired;
+mod policy;
+mod secrets;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client};
+use tidewatch_crds::canary::RUN_NOW_ANNOTATION;
+use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_prober::{Prober, ProberConfig, secrets_of};
+use tokio_util::sync::CancellationToken;
+
+use self::desired::Problem;
+use self::status::{ConditionType, Known};
+use crate::controllers::conditions::{Says, Truth, conditions};
+use crate::controllers::events;
+use crate::controllers::object::{Target, apply_status};
+use crate::embedded::{Engine, History, ProbeMetrics};
+use crate::leader::Leadership;
+use crate::reconcile::{Classify, ErrorClass, Limits, Loop, Reconciler};
+
+pub use self::policy::Policy;
+
+/// How often Secrets are read again.
+const SECRETS_EVERY: Duration = Duration::from_secs(60);
+/// How often what something else must mend is tried again.
+const MENDED_EVERY: Duration = Duration::from_secs(30);
+
+/// What the controller stands on.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "kube's Client has no Debug")]
+pub struct Dependencies {
+    pub client: Client,
+    pub policy: Policy,
+    pub leadership: Leadership,
+    /// Name of this pod.
+    pub instance: String,
+    pub metrics: ProbeMetrics,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("write Canary {object}: {source}")]
+    Object { object: String, source: kube::Error },
+    #[error("this replica no longer leads: nothing was written")]
+    NotLeading,
+}
+
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            // Deleted in between: there is nothing to write to, and its deletion is seen by the watch.
+            Self::Object { source, .. } => match source.class() {
+                ErrorClass::NotFound => ErrorClass::Terminal,
+                class => class,
+            },
+            Self::NotLeading => ErrorClass::Terminal,
+        }
+    }
+}
+
+/// Reconciles every canary until `cancel`.
+pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyhow::Result<()> {
+    let (wake, woken) = mpsc::unbounded();
+    let targets = dependencies.policy.targets(api_server(&dependencies.client).await);
+    let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
+    let engine = Engine::new(prober, dependencies.metrics.clone(), wake);
+    let controller = Loop::new(Api::all(dependencies.client.clone()));
+    let canaries = Arc::new(Canaries { dependencies, engine, known: Mutex::default() });
+    let triggers = woken.filter_map(|key| async move {
+        let (namespace, name) = key.split_once('/')?;
+        Some(ObjectRef::new(name).within(namespace))
+    });
+    controller.run(canaries, triggers, Limits::default(), cancel).await;
+    Ok(())
+}
+
+/// The addresses of the API server, which canaries may not reach with the operator's place in the network.
+async fn api_server(client: &Client) -> Vec<IpNet> {
+    let service = std::env::var("KUBERNETES_SERVICE_HOST").ok();
+    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
+    let of_service = ListParams::default().labels("kubernetes.io/service-name=kubernetes");
+    let listed = tokio::time::timeout(Duration::from_secs(10), slices.list(&of_service)).await;
+    let endpoints = match listed {
+        Ok(Ok(slices)) => slices.items,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the API server's endpoints can't be read: canaries are kept from its Service only");
+            Vec::new()
+        }
+        Err(_) => {
+            tracing::warn!(
+                "the API server's endpoints weren't told in time: canaries are kept from its Service only"
+            );
+            Vec::new()
+        }
+    };
+    let addresses =
+        endpoints.into_iter().flat_map(|slice| slice.endpoints).flat_map(|endpoint| endpoint.addresses);
+    let addresses: BTreeSet<IpAddr> =
+        addresses.chain(service).filter_map(|address| address.parse().ok()).collect();
+    addresses.into_iter().map(IpNet::from).collect()
+}
+
+struct Canaries {
+    dependencies: Dependencies,
+    engine: Engine,
+    known: Mutex<HashMap<String, Remembered>>,
+}
+
+/// What is remembered of a canary between passes.
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    /// What the engine was last given: the object, its generation and the versions of its Secrets.
+    given: Option<(String, Option<i64>, BTreeMap<String, String>)>,
+    checks: BTreeSet<String>,
+    written: Option<Timestamp>,
+}
+
+impl Canaries {
+    async fn pass(&self, canary: &Canary) -> Result<Option<Duration>, Error> {
+        let mut target = Target::of(canary);
+        let key = format!("{}/{}", target.namespace, target.name);
+        if canary.metadata.deletion_timestamp.is_some() {
+            self.forget(&target.namespace, &target.name);
+            return Ok(None);
+        }
+        let standing = canary.status.clone().unwrap_or_default();
+        let mut remembered = self.remembered(&key);
+        let fetched = secrets::fetch(
+            &self.dependencies.client,
+            &self.dependencies.policy,
+            &target.namespace,
+            secrets_of(&canary.spec),
+        )
+        .await;
+        let uses_secrets = fetched.as_ref().map_or(true, |fetched| !fetched.versions.is_empty());
+        let problem = self.set(canary, fetched, &standing, &mut remembered).err();
+        let run_now = canary.metadata.annotations.as_ref().and_then(|all| all.get(RUN_NOW_ANNOTATION));
+        if run_now.is_some() && run_now != standing.run_now.as_ref() && problem.is_none() {
+            self.engine.run_now(&key);
+        }
+        let history = self.engine.history(&key).unwrap_or_else(|| History::restore(&standing));
+        let now = Timestamp::now();
+        let known = Known {
+            generation: canary.metadata.generation,
+            provider: desired::provider(&canary.spec, &self.dependencies.policy),
+            suspended: canary.spec.suspend,
+            problem: problem.as_ref(),
+            history: &history,
+            run_now: run_now.map(String::as_str),
+            now,
+        };
+        let next = status::status(&standing, &known);
+        lock(&self.known).insert(key.clone(), remembered.clone());
+        if status::is_due(&standing, &next, remembered.written, now) {
+            self.write(&mut target, &standing, &next).await?;
+            remembered.written = Some(now);
+            lock(&self.known).insert(key, remembered);
+        }
+        Ok(match problem {
+            Some(problem) => problem.may_pass.then_some(MENDED_EVERY),
+            None => uses_secrets.then_some(SECRETS_EVERY),
+        })
+    }
+
+    /// Gives the engine what is new.
+    fn set(
+        &self,
+        canary: &Canary,
+        fetched: Result<secrets::Fetched, Problem>,
+        standing: &CanaryStatus,
+        remembered: &mut Remembered,
+    ) -> Result<(), Problem> {
+        let (namespace, name) = (
+            canary.metadata.namespace.as_deref().unwrap_or_default(),
+            canary.metadata.name.as_deref().unwrap_or_default(),
+        );
+        let uid = canary.metadata.uid.clone().unwrap_or_default();
+        let policy = &self.dependencies.policy;
+        let job = fetched.and_then(|fetched| {
+            let job = desired::job(&canary.spec, policy, &uid, &fetched.values)?;
+            Ok((job, (uid.clone(), canary.metadata.generation, fetched.versions)))
+        });
+        let (job, given) = match job {
+            Ok((job, given)) => (job, given),
+            Err(problem) => {
+                remembered.given = None;
+                self.engine.set(namespace, name, None, || History::restore(standing));
+                return Err(problem);
+            }
+        };
+        if remembered.given.as_ref() == Some(&given) {
+            return Ok(());
+        }
+        // Another object of the same name has a history of its own.
+        if remembered.given.as_ref().is_some_and(|(before, ..)| *before != given.0) {
+            self.engine.remove(namespace, name);
+        }
+        let checks: BTreeSet<String> =
+            canary.spec.checks.iter().flatten().map(|check| check.name.clone()).collect();
+        for check in remembered.checks.difference(&checks) {
+            self.dependencies.metrics.forget_check(namespace, name, check);
+        }
+        // A spec that no run was made of yet is tried at once; after a restart of the operator the schedule goes on.
+        let at_once = job.is_some()
+            && (standing.last_run.is_none() || standing.observed_generation != canary.metadata.generation);
+        self.engine.set(namespace, name, job, || History::restore(standing));
+        if at_once {
+            self.engine.run_now(&format!("{namespace}/{name}"));
+        }
+        remembered.checks = checks;
+        remembered.given = Some(given);
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        target: &mut Target,
+        standing: &CanaryStatus,
+        next: &CanaryStatus,
+    ) -> Result<(), Error> {
+        let Dependencies { client, leadership, instance, .. } = &self.dependencies;
+        if leadership.lost.is_cancelled() {
+            return Err(Error::NotLeading);
+        }
+        apply_status::<Canary, _>(client, target, next).await.map_err(|source| Error::Object {
+            object: format!("{}/{}", target.namespace, target.name),
+            source,
+        })?;
+        for event in status::happened(standing, next) {
+            events::publish(client, "tidewatch.dev/canary", instance, &target.reference, &event).await;
+        }
+        Ok(())
+    }
+
+    fn remembered(&self, key: &str) -> Remembered {
+        lock(&self.known).get(key).cloned().unwrap_or_default()
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.engine.remove(namespace, name);
+        let forgotten = lock(&self.known).remove(&format!("{namespace}/{name}"));
+        for check in forgotten.unwrap_or_default().checks {
+            self.dependencies.metrics.forget_check(namespace, name, &check);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Reconciler for Canaries {
+    type Object = Canary;
+    type Error = Error;
+
+    async fn reconcile(&self, canary: &Canary) -> Result<Option<Duration>, Error> {
+        self.pass(canary).await
+    }
+
+    /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
+    async fn reject(&self, invalid: &InvalidObject) -> Result<(), Error> {
+        let meta = &invalid.metadata;
+        let mut target = Target::unread(meta);
+        self.forget(&target.namespace, &target.name);
+        let message = format!(
+            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
+            invalid.error
+        );
+        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
+        let created = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
+        let status = CanaryStatus {
+            observed_generation: meta.generation,
+            conditions: conditions(&[], says, meta.generation, created),
+            ..CanaryStatus::default()
+        };
+        apply_status::<Canary, _>(&self.dependencies.client, &mut target, &status).await.map_err(|source| {
+            Error::Object { object: format!("{}/{}", target.namespace, target.name), source }
+        })
+    }
+
+    fn gone(&self, namespace: &str, name: &str) {
+        self.forget(namespace, name);
+    }
+}
