@@ -11,6 +11,7 @@
 )]
 
 mod anomaly_alarm;
+mod canary;
 mod control_plane;
 
 use std::path::{Path, PathBuf};
@@ -122,7 +123,7 @@ pub(crate) fn yaml_files(directory: &str) -> Vec<PathBuf> {
 #[test]
 fn an_api_server_refuses_mistakes_with_what_to_write_and_accepts_the_samples() {
     let server = ControlPlane::start();
-    for plural in ["networkmonitors", "anomalyalarms"] {
+    for plural in ["networkmonitors", "anomalyalarms", "canaries"] {
         install(&server, plural);
     }
 

@@ -9,6 +9,7 @@ use kube::api::{ListParams, ObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use tidewatch_crds::network_monitor::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_crds::{Canary, CanaryStatus};
 use tokio::runtime::Runtime;
 
 const CALL_LIMIT: Duration = Duration::from_secs(15);
@@ -60,6 +61,13 @@ impl Cluster {
         let api: Api<NetworkMonitor> = Api::namespaced(self.client(), namespace);
         let monitor = self.call(&format!("monitor {namespace}/{name}"), api.get(name))?;
         Ok(monitor.status.unwrap_or_default())
+    }
+
+    /// What a canary says now.
+    pub fn canary_status(&self, namespace: &str, name: &str) -> anyhow::Result<CanaryStatus> {
+        let api: Api<Canary> = Api::namespaced(self.client(), namespace);
+        let canary = self.call(&format!("canary {namespace}/{name}"), api.get(name))?;
+        Ok(canary.status.unwrap_or_default())
     }
 
     /// The pods of a namespace with `labels` (`app=checkout`; empty: all).

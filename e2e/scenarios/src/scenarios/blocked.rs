@@ -1,4 +1,5 @@
 //! A port that a NetworkPolicy blocks: the workload's own doing, and the status says which change did it.
+//! A canary on the port sees it from without.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use anyhow::Context;
 use tidewatch_crds::network_monitor::FaultCause;
 use tidewatch_lab::Fault;
 
+use super::canary;
 use super::faults::Trial;
 use crate::bed::{Bed, SHOP};
 use crate::expect::Expected;
@@ -21,14 +23,16 @@ const KUBECTL_LIMIT: Duration = Duration::from_secs(30);
 pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     let expected = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
     let policy = paths::manifest("deny-payments.yaml");
+    canary::begin(bed)?;
     bed.apply(&policy)?;
     let tried = Trial::of(Fault::block(SHOP, "payments"), expected).run_while(bed, |bed| {
-        let named = names_policy(bed, "shop/deny-payments");
+        let seen = canary::times_out(bed).and_then(|()| names_policy(bed, "shop/deny-payments"));
         let deleted = delete(bed, &policy);
-        named.and(deleted)
+        seen.and(deleted)
     });
+    let tried = tried.and_then(|()| canary::passes(bed));
     // Nothing is left of a scenario that failed before its verdict.
-    let deleted = delete(bed, &policy);
+    let deleted = delete(bed, &policy).and(canary::end(bed));
     tried.and(deleted)
 }
 

@@ -77,7 +77,7 @@ pub const SCENARIOS: [Scenario; 11] = [
     },
     Scenario {
         name: "port-blocked",
-        proves: "a blocked port is the workload's own doing, and the policy that came with it is named",
+        proves: "a blocked port is the workload's own doing, the policy that came with it is named, and a canary says that connecting times out",
         run: super::blocked::run,
     },
     Scenario {

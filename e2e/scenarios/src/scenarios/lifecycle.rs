@@ -13,7 +13,8 @@ use crate::paths;
 use crate::wait::{Look, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(90);
-const DEFINITIONS: [&str; 2] = ["networkmonitors.tidewatch.dev", "anomalyalarms.tidewatch.dev"];
+const DEFINITIONS: [&str; 3] =
+    ["networkmonitors.tidewatch.dev", "anomalyalarms.tidewatch.dev", "canaries.tidewatch.dev"];
 /// Kinds that the charts or the operator make something of.
 const KINDS: &str =
     "all,configmaps,secrets,serviceaccounts,roles,rolebindings,leases,endpointslices,networkpolicies";

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod blocked;
+mod canary;
 pub mod faults;
 mod healthy;
 mod lifecycle;
@@ -36,6 +37,11 @@ pub fn all() -> Vec<Scenario> {
             name: "rogue-otlp",
             proves: "forged tokens and broken bodies are rejected and counted, and the collector goes on",
             run: rogue::run,
+        },
+        Scenario {
+            name: "canary",
+            proves: "a canary passes, tells how long it took, and says why where it can't pass or run",
+            run: canary::run,
         },
     ];
     scenarios.extend(faults::SCENARIOS);
