@@ -50,12 +50,24 @@ impl Deadline {
         if limit < self.remaining() { Self::new(limit) } else { self }
     }
 
+    /// What it says when it is over.
+    pub(crate) fn elapsed(self) -> Elapsed {
+        Elapsed { after: self.at - self.start, run: self.run }
+    }
+
     pub(crate) fn remaining(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
     pub(crate) async fn within<F: Future>(self, future: F) -> Result<F::Output, Elapsed> {
-        timeout_at(self.at, future).await.map_err(|_| Elapsed { after: self.at - self.start, run: self.run })
+        timeout_at(self.at, future).await.map_err(|_| self.elapsed())
+    }
+}
+
+impl Elapsed {
+    /// Of something that gave up by itself.
+    pub(crate) fn after(after: Duration) -> Self {
+        Self { after, run: None }
     }
 }
 

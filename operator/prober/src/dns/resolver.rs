@@ -7,12 +7,13 @@ use futures::future::{Either, select};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use tidewatch_crds::canary::IpFamily;
+use tokio::time::Instant;
 
 use super::error::DnsError;
 use super::exchange;
-use super::message::name as parse_name;
+use super::message::{name as parse_name, without_dot};
 use crate::config::{ProberError, ResolverSource};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Elapsed};
 
 /// How long the other family is waited for once one has answered: a resolver that swallows AAAA queries shouldn't cost a
 /// check its time.
@@ -147,21 +148,36 @@ impl Resolver {
         record_type: RecordType,
         deadline: Deadline,
     ) -> Result<Vec<IpAddr>, DnsError> {
-        let tries = self.servers.len() * self.rounds as usize;
+        let most = self.servers.len() * self.rounds as usize;
+        let began = Instant::now();
+        let mut tries = 0;
         let mut failed = None;
-        for (done, server) in self.servers.iter().cycle().take(tries).enumerate() {
-            let patience = deadline.share(tries - done).at_most(self.patience);
+        for server in self.servers.iter().cycle().take(most) {
+            let patience = deadline.share(most - tries).at_most(self.patience);
+            tries += 1;
             match self.ask(*server, name, record_type, patience).await {
                 Ok(answer) => return addresses_of(&answer, name, *server),
                 Err(error) => failed = Some(error),
             }
             // One that fails at once would be asked again at once: the next round is for lost packets only.
             let gave_up = !matches!(failed, Some(DnsError::Silent { .. }));
-            if deadline.remaining().is_zero() || (gave_up && done + 1 >= self.servers.len()) {
+            if deadline.remaining().is_zero() || (gave_up && tries >= self.servers.len()) {
                 break;
             }
         }
-        Err(failed.unwrap_or_else(|| DnsError::NxDomain(name.to_ascii())))
+        Err(match failed {
+            Some(DnsError::Silent { .. }) | None => DnsError::Unanswered {
+                name: without_dot(name),
+                servers: self.servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
+                tries,
+                after: if deadline.remaining().is_zero() {
+                    deadline.elapsed()
+                } else {
+                    Elapsed::after(began.elapsed())
+                },
+            },
+            Some(error) => error,
+        })
     }
 
     async fn ask(
@@ -177,14 +193,14 @@ impl Resolver {
         }
         match answer.metadata.response_code {
             ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-            code => Err(DnsError::Code { name: super::message::without_dot(name), code, server }),
+            code => Err(DnsError::Code { name: without_dot(name), code, server }),
         }
     }
 }
 
 fn addresses_of(answer: &Message, name: &Name, server: SocketAddr) -> Result<Vec<IpAddr>, DnsError> {
     match answer.metadata.response_code {
-        ResponseCode::NXDomain => Err(DnsError::NxDomain(super::message::without_dot(name))),
+        ResponseCode::NXDomain => Err(DnsError::NxDomain(without_dot(name))),
         ResponseCode::NoError => Ok(answer
             .answers
             .iter()
@@ -194,7 +210,7 @@ fn addresses_of(answer: &Message, name: &Name, server: SocketAddr) -> Result<Vec
                 _ => None,
             })
             .collect()),
-        code => Err(DnsError::Code { name: super::message::without_dot(name), code, server }),
+        code => Err(DnsError::Code { name: without_dot(name), code, server }),
     }
 }
 

@@ -201,6 +201,10 @@ fn untrusted(error: &CertificateError, chain: &Chain, server: &str, now: Timesta
             "unknown authority: the chain ends at {}, which isn't trusted; name it in tls.ca, or have the server send the certificates in between",
             chain.last_issuer()
         ),
+        CertificateError::BadSignature => format!(
+            "unknown authority: {} is known by that name, but with another key; was it renewed?",
+            chain.last_issuer()
+        ),
         CertificateError::BadEncoding => "certificate isn't understood".to_owned(),
         // webpki's CaUsedAsEndEntity: what `openssl req -x509` makes.
         CertificateError::Other(_) if chain.is_self_signed() => {

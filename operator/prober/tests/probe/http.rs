@@ -6,7 +6,9 @@ use tidewatch_prober::HttpVersion;
 use crate::support::certificates::{DAY, authority};
 use crate::support::dns::hosts;
 use crate::support::http::{Seen, reply, serve, serve_at_address, serve_tls};
-use crate::support::{failed_with, failure, passed, plan, plan_with, prober, prober_trusting, prober_with_dns, run, tcp};
+use crate::support::{
+    failed_with, failure, passed, plan, plan_with, prober, prober_trusting, prober_with_dns, run, tcp,
+};
 
 #[tokio::test]
 async fn a_good_answer_passes_and_each_phase_is_timed() {
@@ -52,7 +54,10 @@ async fn a_body_is_posted_with_variables() {
     .await;
     passed(&report);
     let seen = server.only();
-    assert_eq!((seen.method.clone(), seen.path.as_str(), seen.body.as_str()), (Method::POST, "/u/ann", "u=ann"));
+    assert_eq!(
+        (seen.method.clone(), seen.path.as_str(), seen.body.as_str()),
+        (Method::POST, "/u/ann", "u=ann")
+    );
     assert_eq!(seen.header("x-user"), "is ann");
 }
 
@@ -85,7 +90,8 @@ async fn http_2_is_spoken_where_the_server_offers_it() {
 #[tokio::test]
 async fn ipv6_is_probed() {
     let server = serve_at_address("[::1]:0", |_| reply(200, "")).await;
-    let report = run(&format!("{{checks: [{{name: six, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
+    let report =
+        run(&format!("{{checks: [{{name: six, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
     passed(&report);
     assert_eq!(report.checks[0].ip, Some("::1".parse().unwrap()));
 
@@ -104,13 +110,18 @@ async fn ipv6_is_probed() {
 #[tokio::test]
 async fn an_answer_that_isn_t_as_expected_fails_and_says_what_came() {
     let answer = |_: &Seen| {
-        let mut reply = reply(200, r#"{"status": "up", "count": 3, "list": [{"a": 1}, {"a": 2}], "none": null}"#);
+        let mut reply =
+            reply(200, r#"{"status": "up", "count": 3, "list": [{"a": 1}, {"a": 2}], "none": null}"#);
         reply.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
         reply
     };
     let server = serve(answer).await;
     let with = async |expect: &str| {
-        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {expect}}}}}]}}", server.address)).await
+        run(&format!(
+            "{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {expect}}}}}]}}",
+            server.address
+        ))
+        .await
     };
     for expect in [
         "{status: [204, 200]}",
@@ -148,7 +159,8 @@ async fn an_answer_that_isn_t_as_expected_fails_and_says_what_came() {
 #[tokio::test]
 async fn a_wrong_status_says_which_was_expected() {
     let server = serve(|_| reply(500, "oops")).await;
-    let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
+    let report =
+        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
     failed_with(&report, &["status 500, expected 200–299"]);
     assert_eq!(report.checks[0].http_status, Some(500));
 }
@@ -167,7 +179,8 @@ async fn a_body_that_isn_t_json_says_so() {
 
 #[tokio::test]
 async fn a_server_that_accepts_and_never_answers_is_told_from_one_that_is_slow_to_end() {
-    let url = async |address| format!("{{checks: [{{name: c, timeout: 1s, http: {{url: 'http://{address}/'}}}}]}}");
+    let url =
+        async |address| format!("{{checks: [{{name: c, timeout: 1s, http: {{url: 'http://{address}/'}}}}]}}");
     let silent = run(&url(tcp::silent().await).await).await;
     failed_with(&silent, &["no answer within 1s: the connection is open but no byte of a response came"]);
     let phases = silent.checks[0].phases;
@@ -176,7 +189,8 @@ async fn a_server_that_accepts_and_never_answers_is_told_from_one_that_is_slow_t
     let half = run(&url(tcp::answers("HTTP/1.1 200 OK\r\nContent-").await).await).await;
     failed_with(&half, &["no answer within 1s: a response began, but its headers didn't end"]);
 
-    let slow = run(&url(tcp::answers("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await).await).await;
+    let slow =
+        run(&url(tcp::answers("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await).await).await;
     failed_with(&slow, &["the body didn't end within 1s; 5 bytes of it came"]);
     assert_eq!(slow.checks[0].http_status, Some(200));
     assert!(slow.checks[0].phases.body.is_some());
@@ -189,8 +203,11 @@ async fn a_refused_connection_and_one_that_nobody_accepts_say_so() {
     failed_with(&report, &[&format!("connection refused ({closed})")]);
 
     let half_open = tcp::half_open().await;
-    let report =
-        run(&format!("{{checks: [{{name: c, timeout: 1s, http: {{url: 'http://{}/'}}}}]}}", half_open.address)).await;
+    let report = run(&format!(
+        "{{checks: [{{name: c, timeout: 1s, http: {{url: 'http://{}/'}}}}]}}",
+        half_open.address
+    ))
+    .await;
     failed_with(&report, &[&format!("connect timed out after 1s ({})", half_open.address)]);
     assert_eq!(report.checks[0].phases.first_byte, None);
 }
@@ -217,7 +234,11 @@ async fn of_a_huge_body_the_first_mib_is_judged() {
     body[2 * 1024 * 1024..2 * 1024 * 1024 + 3].copy_from_slice(b"far");
     let server = serve(move |_| reply(200, body.clone())).await;
     let with = async |expect: &str| {
-        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {expect}}}}}]}}", server.address)).await
+        run(&format!(
+            "{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {expect}}}}}]}}",
+            server.address
+        ))
+        .await
     };
     let report = with("{}").await;
     passed(&report);
@@ -239,12 +260,14 @@ async fn a_value_from_one_answer_is_used_in_the_checks_after_it() {
             reply.headers_mut().insert("x-session", HeaderValue::from_static("s3ss10n"));
             reply
         }
-        "/user/4711" if seen.header("x-session") == "s3ss10n" && seen.body == "csrf=c5rf-t0ken" => reply(200, "ann"),
+        "/user/4711" if seen.header("x-session") == "s3ss10n" && seen.body == "csrf=c5rf-t0ken" => {
+            reply(200, "ann")
+        }
         _ => reply(404, ""),
     })
     .await;
     let plan = plan(&format!(
-        r"
+        r#"
 variables: {{base: 'http://{}'}}
 checks:
 - name: login
@@ -252,7 +275,7 @@ checks:
     url: ${{base}}/login
     extract:
     - {{name: id, jsonPath: $.user.id}}
-    - {{name: csrf, regex: value='([^']+)'}}
+    - {{name: csrf, regex: "value='([^']+)'"}}
     - {{name: session, header: X-Session}}
 - name: user
   http:
@@ -261,7 +284,7 @@ checks:
     body: csrf=${{csrf}}
     headers: {{X-Session: '${{session}}'}}
     expect: {{bodyContains: ann}}
-",
+"#,
         server.address
     ));
     let prober = prober();
@@ -292,7 +315,11 @@ async fn a_value_that_isn_t_there_ends_the_run() {
 async fn each_way_to_log_in_sends_its_header() {
     let server = serve(|_| reply(200, "")).await;
     for (authentication, header, value) in [
-        ("basic: {username: ann, password: {secretRef: {name: login, key: k}}}", "authorization", "Basic YW5uOnMzY3IzdA=="),
+        (
+            "basic: {username: ann, password: {secretRef: {name: login, key: k}}}",
+            "authorization",
+            "Basic YW5uOnMzY3IzdA==",
+        ),
         ("bearer: {secretRef: {name: login, key: k}}", "authorization", "Bearer s3cr3t"),
         ("apiKey: {key: {secretRef: {name: login, key: k}}}", "x-api-key", "s3cr3t"),
         ("apiKey: {header: X-Mine, key: {secretRef: {name: login, key: k}}}", "x-mine", "s3cr3t"),

@@ -35,7 +35,8 @@ async fn a_token_is_fetched_first_and_sent() {
     assert_eq!(seen.header("authorization"), "Basic c2hvcCtpZDpzM2NyM3QlMjY=");
 
     let token = serve(|_| reply(200, TOKEN)).await;
-    let plan = plan_with(&yaml(&api, &token, ", clientAuthentication: RequestBody"), &[("k", "s3cr3t&")]).unwrap();
+    let plan =
+        plan_with(&yaml(&api, &token, ", clientAuthentication: RequestBody"), &[("k", "s3cr3t&")]).unwrap();
     passed(&prober().run(&plan).await);
     let seen = token.only();
     assert_eq!(seen.body, "grant_type=client_credentials&client_id=shop+id&client_secret=s3cr3t%26");
@@ -46,7 +47,11 @@ async fn a_token_is_fetched_first_and_sent() {
 async fn a_token_that_isn_t_given_says_why_and_shows_no_secret() {
     let api = serve(|_| reply(200, "")).await;
     for (status, body, part) in [
-        (401, r#"{"error": "invalid_client", "error_description": "s3cr3t-0f-sh0p is wrong"}"#, "status 401: invalid_client: *** is wrong"),
+        (
+            401,
+            r#"{"error": "invalid_client", "error_description": "s3cr3t-0f-sh0p is wrong"}"#,
+            "status 401: invalid_client: *** is wrong",
+        ),
         (500, "oops", "status 500"),
         (200, "<html>", "isn't JSON with an access_token"),
         (200, r#"{"access_token": "x", "token_type": "mac"}"#, "of type \"mac\""),

@@ -33,13 +33,18 @@ async fn a_redirect_that_isn_t_to_be_followed_is_the_answer() {
         )
     };
     passed(&run(&yaml("{status: [301], headers: [{name: location, contains: elsewhere}]}")).await);
-    failed_with(&run(&yaml("{}")).await, &["status 301 (it redirects to https://elsewhere.test/), expected 200–299"]);
+    failed_with(
+        &run(&yaml("{}")).await,
+        &["status 301 (it redirects to https://elsewhere.test/), expected 200–299"],
+    );
 }
 
 #[tokio::test]
 async fn redirects_in_a_circle_end_with_the_way_they_took() {
-    let server = serve(|seen| if seen.path == "/a" { redirect(302, "/b") } else { redirect(302, "/a") }).await;
-    let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/a'}}}}]}}", server.address)).await;
+    let server =
+        serve(|seen| if seen.path == "/a" { redirect(302, "/b") } else { redirect(302, "/a") }).await;
+    let report =
+        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/a'}}}}]}}", server.address)).await;
     failed_with(&report, &["redirected in a circle: ", "/a → ", "/b → "]);
     assert_eq!(server.seen().len(), 2);
 }
@@ -47,7 +52,8 @@ async fn redirects_in_a_circle_end_with_the_way_they_took() {
 #[tokio::test]
 async fn an_endless_chain_of_redirects_ends_after_ten() {
     let server = serve(|seen| redirect(302, &format!("{}x", seen.path))).await;
-    let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
+    let report =
+        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
     failed_with(&report, &["more than 10 redirects"]);
     assert_eq!(server.seen().len(), 11);
 }
@@ -83,7 +89,9 @@ async fn a_login_isn_t_led_from_https_to_http() {
     let url = format!("https://shop.test:{}/", server.address.port());
     let prober = prober_trusting(&authority.certificate, dns.address);
     let login = plan_with(
-        &format!("{{checks: [{{name: c, http: {{url: '{url}', authentication: {{bearer: {{secretRef: {{name: login, key: k}}}}}}}}}}]}}"),
+        &format!(
+            "{{checks: [{{name: c, http: {{url: '{url}', authentication: {{bearer: {{secretRef: {{name: login, key: k}}}}}}}}}}]}}"
+        ),
         &[("k", "s3cr3t")],
     );
     failed_with(&prober.run(&login.unwrap()).await, &["redirected from https to http://"]);
@@ -96,6 +104,7 @@ async fn a_login_isn_t_led_from_https_to_http() {
 async fn a_failure_after_a_redirect_says_where_it_was() {
     let closed = crate::support::tcp::closed().await;
     let server = serve(move |_| redirect(302, &format!("http://{closed}/gone"))).await;
-    let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
+    let report =
+        run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
     failed_with(&report, &[&format!("redirected to http://{closed}/gone: connection refused")]);
 }

@@ -88,22 +88,74 @@ fn what_can_t_be_carried_out_names_the_field_and_what_to_write() {
     for (yaml, field, part) in [
         ("{heartbeat: {urls: ['https://a/']}}".to_owned(), "spec", "provider: AWS"),
         ("{checks: []}".to_owned(), "spec.checks", "at least one check"),
-        (check("http: {url: 'http://a/', expect: {bodyMatches: '('}}"), "spec.checks[home].http.expect.bodyMatches", "regular expression"),
-        (check("http: {url: 'http://a/', expect: {bodyMatches: '(a{999}){999}'}}"), "spec.checks[home].http.expect.bodyMatches", "memory"),
-        (check("http: {url: 'http://a/', expect: {json: [{path: '$[', exists: true}]}}"), "spec.checks[home].http.expect.json[0].path", "JSON path"),
-        (check("http: {url: 'http://a/', expect: {headers: [{name: 'a b', exists: true}]}}"), "spec.checks[home].http.expect.headers[0].name", "header"),
+        (
+            check("http: {url: 'http://a/', expect: {bodyMatches: '('}}"),
+            "spec.checks[home].http.expect.bodyMatches",
+            "regular expression",
+        ),
+        (
+            check("http: {url: 'http://a/', expect: {bodyMatches: '(a{999}){999}'}}"),
+            "spec.checks[home].http.expect.bodyMatches",
+            "memory",
+        ),
+        (
+            check("http: {url: 'http://a/', expect: {json: [{path: '$[', exists: true}]}}"),
+            "spec.checks[home].http.expect.json[0].path",
+            "JSON path",
+        ),
+        (
+            check("http: {url: 'http://a/', expect: {headers: [{name: 'a b', exists: true}]}}"),
+            "spec.checks[home].http.expect.headers[0].name",
+            "header",
+        ),
         (check("http: {url: 'http://a/${nope}'}"), "spec.checks[home].http.url", "spec.variables"),
-        (check("http: {url: 'http://a/', headers: {X-A: '${a b}'}}"), "spec.checks[home].http.headers[X-A]", "${name}"),
-        (check("http: {url: 'http://a/', headers: {Content-Length: '1'}}"), "spec.checks[home].http.headers[Content-Length]", "leave it out"),
+        (
+            check("http: {url: 'http://a/', headers: {X-A: '${a b}'}}"),
+            "spec.checks[home].http.headers[X-A]",
+            "${name}",
+        ),
+        (
+            check("http: {url: 'http://a/', headers: {Content-Length: '1'}}"),
+            "spec.checks[home].http.headers[Content-Length]",
+            "leave it out",
+        ),
         (check("http: {url: 'http://u:p@a/'}"), "spec.checks[home].http.url", "use authentication"),
         (check("http: {url: 'http://a:99999/'}"), "spec.checks[home].http.url", "isn't an address"),
-        (check("http: {url: 'http://a/', authentication: {bearer: {secretRef: {name: login, key: gone}}}}"), "spec.checks[home].http.authentication.bearer.secretRef", "no key \"gone\""),
-        (check("http: {url: 'http://a/', authentication: {bearer: {awsSecret: {name: a}}}}"), "spec.checks[home].http.authentication.bearer.awsSecret", "secretRef"),
-        (check("http: {url: 'http://a/', authentication: {bearer: {secretRef: {name: login, key: lines}}}}"), "spec.checks[home].http.authentication.bearer", "line break"),
+        (
+            check(
+                "http: {url: 'http://a/', authentication: {bearer: {secretRef: {name: login, key: gone}}}}",
+            ),
+            "spec.checks[home].http.authentication.bearer.secretRef",
+            "no key \"gone\"",
+        ),
+        (
+            check("http: {url: 'http://a/', authentication: {bearer: {awsSecret: {name: a}}}}"),
+            "spec.checks[home].http.authentication.bearer.awsSecret",
+            "secretRef",
+        ),
+        (
+            check(
+                "http: {url: 'http://a/', authentication: {bearer: {secretRef: {name: login, key: lines}}}}",
+            ),
+            "spec.checks[home].http.authentication.bearer",
+            "line break",
+        ),
         (check("tls: {host: a, ca: {name: login, key: k}}"), "spec.checks[home].tls.ca", "BEGIN CERTIFICATE"),
-        (check("tcp: {host: a, port: 1, encoding: HEX, send: 0g}"), "spec.checks[home].tcp.send", "hexadecimal"),
-        (check("dns: {name: a, expect: {minTtl: 5}}"), "spec.checks[home].dns.expect.minTtl", "write a number and a unit"),
-        (check("dns: {name: a}, tcp: {host: a, port: 1}"), "spec.checks[home]", "exactly one of http, dns, tls or tcp"),
+        (
+            check("tcp: {host: a, port: 1, encoding: HEX, send: 0g}"),
+            "spec.checks[home].tcp.send",
+            "hexadecimal",
+        ),
+        (
+            check("dns: {name: a, expect: {minTtl: 5}}"),
+            "spec.checks[home].dns.expect.minTtl",
+            "write a number and a unit",
+        ),
+        (
+            check("dns: {name: a}, tcp: {host: a, port: 1}"),
+            "spec.checks[home]",
+            "exactly one of http, dns, tls or tcp",
+        ),
     ] {
         let error = plan_with(&yaml, &[("k", "s3cr3t"), ("lines", "s3cr3t\nmore")]).unwrap_err();
         assert_eq!(error.field(), field, "{error}");

@@ -10,7 +10,8 @@ use crate::support::http::{redirect, reply, serve};
 use crate::support::{config, failed_with, passed, plan};
 
 fn with(dns: &Dns, allow: TargetPolicy) -> Prober {
-    Prober::new(ProberConfig { allow, resolver: ResolverSource::Servers(vec![dns.address]), ..config() }).unwrap()
+    Prober::new(ProberConfig { allow, resolver: ResolverSource::Servers(vec![dns.address]), ..config() })
+        .unwrap()
 }
 
 async fn probe(prober: &Prober, check: &str) -> RunReport {
@@ -19,7 +20,15 @@ async fn probe(prober: &Prober, check: &str) -> RunReport {
 
 #[tokio::test]
 async fn a_name_of_a_refused_address_is_refused_whatever_is_asked() {
-    for ip in ["127.0.0.1", "169.254.169.254", "::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "0.0.0.0"] {
+    for ip in [
+        "127.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "fd00:ec2::254",
+        "0.0.0.0",
+    ] {
         let ip: &'static str = ip;
         let dns = hosts(&[("evil.test", ip)]).await;
         let prober = with(&dns, TargetPolicy::default());
@@ -54,7 +63,10 @@ async fn addresses_in_every_spelling_are_refused() {
         "http://169.254.169.254/",
         "http://[fe80::1]/",
     ] {
-        failed_with(&probe(&prober, &format!("http: {{url: '{url}'}}")).await, &["isn't allowed as a target"]);
+        failed_with(
+            &probe(&prober, &format!("http: {{url: '{url}'}}")).await,
+            &["isn't allowed as a target"],
+        );
     }
 }
 
@@ -63,7 +75,8 @@ async fn a_redirect_to_a_refused_address_is_refused() {
     let server = serve(|_| redirect(302, "http://169.254.169.254/latest/meta-data/")).await;
     let dns = hosts(&[("shop.test", "127.0.0.1")]).await;
     let prober = with(&dns, TargetPolicy { loopback: true, ..TargetPolicy::default() });
-    let report = probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
+    let report =
+        probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
     failed_with(&report, &["redirected to", "169.254.169.254 isn't allowed as a target"]);
 }
 
@@ -81,7 +94,8 @@ async fn a_name_that_is_rebound_between_requests_is_judged_anew() {
     .await;
     let server = serve(|seen| if seen.path == "/" { redirect(302, "/again") } else { reply(200, "") }).await;
     let prober = with(&dns, TargetPolicy { loopback: true, ..TargetPolicy::default() });
-    let report = probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
+    let report =
+        probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
     failed_with(&report, &["169.254.169.254 isn't allowed as a target"]);
     assert_eq!(server.seen().len(), 1);
 }
@@ -91,7 +105,8 @@ async fn of_several_addresses_the_allowed_one_is_probed() {
     let server = serve(|_| reply(200, "")).await;
     let dns = hosts(&[("shop.test", "169.254.169.254"), ("shop.test", "127.0.0.1")]).await;
     let prober = with(&dns, TargetPolicy { loopback: true, ..TargetPolicy::default() });
-    let report = probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
+    let report =
+        probe(&prober, &format!("http: {{url: 'http://shop.test:{}/'}}", server.address.port())).await;
     passed(&report);
     assert_eq!(report.checks[0].ip, Some("127.0.0.1".parse().unwrap()));
 }
@@ -103,7 +118,10 @@ async fn an_exception_permits_one_address_of_a_refused_range() {
     let url = format!("http: {{url: 'http://{}/'}}", server.address);
     let denied = vec!["127.0.0.0/8".parse().unwrap()];
     let policy = TargetPolicy { loopback: true, denied: denied.clone(), ..TargetPolicy::default() };
-    failed_with(&probe(&with(&dns, policy), &url).await, &["it is the API server or in another denied range"]);
+    failed_with(
+        &probe(&with(&dns, policy), &url).await,
+        &["it is the API server or in another denied range"],
+    );
     let allowed = vec!["127.0.0.1/32".parse().unwrap()];
     let policy = TargetPolicy { denied, allowed, ..TargetPolicy::default() };
     passed(&probe(&with(&dns, policy), &url).await);

@@ -22,7 +22,12 @@ async fn a_connection_is_enough_where_nothing_is_expected() {
 #[tokio::test]
 async fn an_answer_is_read_until_it_is_as_expected() {
     let mail = tcp::says(b"220 mail.test ESMTP ready\r\n").await;
-    for expect in ["{startsWith: '220 '}", "{contains: ESMTP}", "{matches: '^220 .* ready'}", "{startsWith: '220', contains: ready, matches: E.M}"] {
+    for expect in [
+        "{startsWith: '220 '}",
+        "{contains: ESMTP}",
+        "{matches: '^220 .* ready'}",
+        "{startsWith: '220', contains: ready, matches: E.M}",
+    ] {
         let report = probe(mail, &format!(", expect: {expect}")).await;
         passed(&report);
         assert!(report.checks[0].phases.first_byte.is_some());
@@ -30,7 +35,10 @@ async fn an_answer_is_read_until_it_is_as_expected() {
     let report = probe(mail, ", expect: {startsWith: '554 '}").await;
     failed_with(&report, &["isn't as expected", "begins with 554 "]);
     assert_eq!(failure(&report).got.as_deref(), Some("220 mail.test ESMTP ready\\r\\n"));
-    failed_with(&probe(mail, ", expect: {contains: POP3}").await, &["isn't as expected within 1s", "contains POP3"]);
+    failed_with(
+        &probe(mail, ", expect: {contains: POP3}").await,
+        &["isn't as expected within 1s", "contains POP3"],
+    );
 }
 
 #[tokio::test]
@@ -44,7 +52,10 @@ async fn what_is_sent_comes_back_in_text_and_hexadecimal() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_or_hangs_up_says_so() {
-    failed_with(&probe(tcp::silent().await, ", expect: {contains: a}").await, &["the server said nothing within 1s"]);
+    failed_with(
+        &probe(tcp::silent().await, ", expect: {contains: a}").await,
+        &["the server said nothing within 1s"],
+    );
     let closing = tcp::serve(|stream| async move { drop(stream) }).await;
     failed_with(
         &probe(closing, ", expect: {contains: a}").await,

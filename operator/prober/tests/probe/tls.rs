@@ -2,7 +2,7 @@
 
 use tidewatch_prober::Prober;
 
-use crate::support::certificates::{Authority, DAY, Identity, authority, self_signed};
+use crate::support::certificates::{Authority, DAY, Identity, authority, authority_of, self_signed};
 use crate::support::dns::hosts;
 use crate::support::http::{reply, serve_tls};
 use crate::support::{failed_with, failure, passed, plan_with, prober, prober_trusting, tcp};
@@ -20,10 +20,7 @@ async fn both(prober: &Prober, identity: &Identity, more: &str) -> [tidewatch_pr
     let https = format!(
         "{{checks: [{{name: c, http: {{url: 'https://shop.test:{of_https}/', tls: {{verify: true{more}}}}}}}]}}"
     );
-    [
-        prober.run(&plan_with(&tls, &[]).unwrap()).await,
-        prober.run(&plan_with(&https, &[]).unwrap()).await,
-    ]
+    [prober.run(&plan_with(&tls, &[]).unwrap()).await, prober.run(&plan_with(&https, &[]).unwrap()).await]
 }
 
 #[tokio::test]
@@ -58,8 +55,11 @@ async fn a_self_signed_certificate_and_an_unknown_authority_are_told_apart() {
         failed_with(&report, &["self-signed certificate (", "CN=shop.test", "tls.ca"]);
         assert!(report.checks[0].certificate_expiry.is_some());
     }
+    for report in both(&prober, &authority_of("Elsewhere").identity(&["shop.test"], DAY), "").await {
+        failed_with(&report, &["unknown authority: the chain ends at ", "CN=Elsewhere", "tls.ca"]);
+    }
     for report in both(&prober, &authority().identity(&["shop.test"], DAY), "").await {
-        failed_with(&report, &["unknown authority: the chain ends at ", "CN=Test authority", "tls.ca"]);
+        failed_with(&report, &["unknown authority: CN=Test authority", "with another key"]);
     }
 }
 
@@ -73,7 +73,8 @@ async fn a_certificate_for_another_name_says_for_which() {
     // The name that a certificate is asked for may be another than the host's.
     let identity = authority.identity(&["other.test"], DAY);
     let port = tcp::tls(identity.acceptor(&[])).await.port();
-    let plan = format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, serverName: other.test}}}}]}}");
+    let plan =
+        format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, serverName: other.test}}}}]}}");
     passed(&prober.run(&plan_with(&plan, &[]).unwrap()).await);
 }
 
@@ -100,7 +101,8 @@ async fn without_verification_only_the_expectations_count() {
     let prober = trusting(&authority).await;
     let port = tcp::tls(self_signed("wrong.test").acceptor(&[])).await.port();
     let with = async |more: &str| {
-        let yaml = format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, verify: false{more}}}}}]}}");
+        let yaml =
+            format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, verify: false{more}}}}}]}}");
         prober.run(&plan_with(&yaml, &[]).unwrap()).await
     };
     passed(&with("").await);
@@ -126,8 +128,9 @@ async fn authorities_of_a_secret_count_instead_of_the_known_ones() {
         [(own.identity(&["shop.test"], DAY), true), (known.identity(&["shop.test"], DAY), false)]
     {
         let port = tcp::tls(identity.acceptor(&[])).await.port();
-        let yaml =
-            format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, ca: {{name: login, key: ca}}}}}}]}}");
+        let yaml = format!(
+            "{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, ca: {{name: login, key: ca}}}}}}]}}"
+        );
         let report = prober.run(&plan_with(&yaml, &[("ca", &own.pem)]).unwrap()).await;
         assert_eq!(report.passed(), trusted, "{report:#?}");
     }
@@ -167,7 +170,8 @@ async fn a_certificate_for_an_address_is_verified_too() {
 async fn nothing_is_sent_to_a_server_that_isn_t_trusted() {
     let prober = trusting(&authority()).await;
     let server = serve_tls(self_signed("shop.test").acceptor(&["http/1.1"]), |_| reply(200, "")).await;
-    let yaml = format!("{{checks: [{{name: c, http: {{url: 'https://shop.test:{}/'}}}}]}}", server.address.port());
+    let yaml =
+        format!("{{checks: [{{name: c, http: {{url: 'https://shop.test:{}/'}}}}]}}", server.address.port());
     failed_with(&prober.run(&plan_with(&yaml, &[]).unwrap()).await, &["self-signed"]);
     assert!(server.seen().is_empty());
 }

@@ -37,7 +37,11 @@ fn params(name: &str, names: &[&str], from: i64, to: i64) -> CertificateParams {
 }
 
 pub(crate) fn authority() -> Authority {
-    let mut params = params("Test authority", &[], -DAY, 3650 * DAY);
+    authority_of("Test authority")
+}
+
+pub(crate) fn authority_of(name: &str) -> Authority {
+    let mut params = params(name, &[], -DAY, 3650 * DAY);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
@@ -52,8 +56,7 @@ impl Authority {
     /// A certificate for `names` that is valid for `seconds` from now; negative: that ended so long ago.
     pub(crate) fn identity(&self, names: &[&str], seconds: i64) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let certificate =
-            params(names[0], names, -100 * DAY, seconds).signed_by(&key, &self.issuer).unwrap();
+        let certificate = params(names[0], names, -100 * DAY, seconds).signed_by(&key, &self.issuer).unwrap();
         Identity { chain: vec![certificate.der().clone()], key }
     }
 }

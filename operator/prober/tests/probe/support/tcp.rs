@@ -107,7 +107,9 @@ pub(crate) async fn half_open() -> HalfOpen {
     let address = listener.local_addr().unwrap();
     let mut queued = Vec::new();
     // A connection that isn't there after the kernel sent its request twice (1 s) was dropped.
-    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(1500), TcpStream::connect(address)).await {
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(1500), TcpStream::connect(address)).await
+    {
         queued.push(stream.unwrap());
         assert!(queued.len() < 64, "the queue of a listener never fills on this kernel");
     }
