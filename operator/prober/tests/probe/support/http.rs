@@ -35,6 +35,9 @@ impl Seen {
 
 pub(crate) type Reply = Response<Full<Bytes>>;
 
+// One type for all servers: each that is compiled anew costs seconds.
+type Answer = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
+
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -62,30 +65,26 @@ pub(crate) fn redirect(status: u16, to: &str) -> Reply {
 }
 
 pub(crate) async fn serve(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
-    start("127.0.0.1:0", None, answer).await
+    start("127.0.0.1:0", None, Arc::new(answer)).await
 }
 
 pub(crate) async fn serve_at_address(
     address: &str,
     answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> Server {
-    start(address, None, answer).await
+    start(address, None, Arc::new(answer)).await
 }
 
 pub(crate) async fn serve_tls(
     acceptor: TlsAcceptor,
     answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> Server {
-    start("127.0.0.1:0", Some(acceptor), answer).await
+    start("127.0.0.1:0", Some(acceptor), Arc::new(answer)).await
 }
 
-async fn start(
-    address: &str,
-    acceptor: Option<TlsAcceptor>,
-    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-) -> Server {
+async fn start(address: &str, acceptor: Option<TlsAcceptor>, answer: Answer) -> Server {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (into, answer) = (Arc::clone(&seen), Arc::new(answer));
+    let into = Arc::clone(&seen);
     let address = serve_at(address, move |stream| {
         let (acceptor, into, answer) = (acceptor.clone(), Arc::clone(&into), Arc::clone(&answer));
         async move {
@@ -103,10 +102,9 @@ async fn start(
     Server { address, seen }
 }
 
-async fn talk<S, A>(stream: S, http2: bool, seen: Arc<Mutex<Vec<Seen>>>, answer: Arc<A>)
+async fn talk<S>(stream: S, http2: bool, seen: Arc<Mutex<Vec<Seen>>>, answer: Answer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Fn(&Seen) -> Reply + Send + Sync + 'static,
 {
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
