@@ -82,7 +82,15 @@ impl Resolver {
         }
         let mut failed = None;
         for candidate in self.candidates(host) {
-            match self.both(&parse_name(&candidate)?, family, deadline).await {
+            let name = match parse_name(&candidate) {
+                Ok(name) => name,
+                // A search domain may make it too long.
+                Err(error) => {
+                    keep(&mut failed, error);
+                    continue;
+                }
+            };
+            match self.both(&name, family, deadline).await {
                 Ok(found) if !found.is_empty() => return Ok(found),
                 Ok(_) => keep(&mut failed, DnsError::NoAddress(host.to_owned(), family_in_words(family))),
                 Err(DnsError::NxDomain(_)) => keep(&mut failed, DnsError::NxDomain(host.to_owned())),
@@ -221,9 +229,10 @@ fn has_any(found: &Result<Vec<IpAddr>, DnsError>) -> bool {
 /// Keeps what says most: that a server failed, then that a name exists, then that it doesn't.
 fn keep(failed: &mut Option<DnsError>, error: DnsError) {
     let weight = |error: &DnsError| match error {
-        DnsError::NxDomain(_) => 0,
-        DnsError::NoAddress(..) => 1,
-        _ => 2,
+        DnsError::BadName(..) => 0,
+        DnsError::NxDomain(_) => 1,
+        DnsError::NoAddress(..) => 2,
+        _ => 3,
     };
     if failed.as_ref().is_none_or(|kept| weight(kept) < weight(&error)) {
         *failed = Some(error);

@@ -7,11 +7,15 @@ use crate::support::dns::{Dns, Over, address, answer, cname, code, from_zone, ho
 use crate::support::{failed_with, failure, passed, plan, prober, prober_with_dns, run};
 
 async fn ask(server: &Dns, check: &str) -> RunReport {
-    run(&format!(
-        "{{checks: [{{name: c, timeout: 1s, dns: {{server: 127.0.0.1, port: {}, {check}}}}}]}}",
-        server.address.port()
-    ))
-    .await
+    let port = server.address.port();
+    run(&format!("{{checks: [{{name: c, dns: {{server: 127.0.0.1, port: {port}, {check}}}}}]}}")).await
+}
+
+/// For servers that won't answer.
+async fn ask_briefly(server: &Dns, check: &str) -> RunReport {
+    let port = server.address.port();
+    run(&format!("{{checks: [{{name: c, timeout: 1s, dns: {{server: 127.0.0.1, port: {port}, {check}}}}}]}}"))
+        .await
 }
 
 async fn zone() -> Dns {
@@ -91,9 +95,9 @@ async fn broken_dns_is_told_in_words() {
     let refused = serve(|query, _| code(query, ResponseCode::Refused)).await;
     failed_with(&ask(&refused, "name: shop.test").await, &["refuses to answer us", "(REFUSED)"]);
     let silent = serve(|_, _| None).await;
-    failed_with(&ask(&silent, "name: shop.test").await, &["no answer from", "over UDP within 1s"]);
+    failed_with(&ask_briefly(&silent, "name: shop.test").await, &["no answer from", "over UDP within 1s"]);
     failed_with(
-        &ask(&silent, "name: shop.test, protocol: TCP").await,
+        &ask_briefly(&silent, "name: shop.test, protocol: TCP").await,
         &["no answer from", "over TCP within 1s"],
     );
     let closed =
@@ -124,7 +128,7 @@ async fn an_answer_with_a_wrong_id_or_question_is_ignored() {
     })
     .await;
     failed_with(
-        &ask(&only_wrong, "name: shop.test").await,
+        &ask_briefly(&only_wrong, "name: shop.test").await,
         &["no answer from", "packets with a wrong id or question, ignored: 1"],
     );
     failed_with(&ask(&only_wrong, "name: shop.test, protocol: TCP").await, &["answered to another question"]);

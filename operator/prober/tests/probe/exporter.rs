@@ -85,20 +85,20 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 
 const MODULES: &str = r#"
 modules:
-  http: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4}}
-  http_404: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, valid_status_codes: [404]}}
-  http_stay: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, follow_redirects: false}}
-  http_body: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: ['hel+o w']}}
-  http_header: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, fail_if_header_not_matches: [{header: X-Shop, regexp: '^open$'}]}}
-  https: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4, tls_config: {ca_file: CA_FILE}}}
-  tls: {prober: tcp, timeout: 2s, tcp: {preferred_ip_protocol: ip4, tls: true, tls_config: {ca_file: CA_FILE, server_name: www.shop.test}}}
-  tcp: {prober: tcp, timeout: 2s, tcp: {preferred_ip_protocol: ip4}}
-  tcp_banner: {prober: tcp, timeout: 2s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: '^220 .*ESMTP'}]}}
-  tcp_ask: {prober: tcp, timeout: 2s, tcp: {preferred_ip_protocol: ip4, query_response: [{send: PING}, {expect: '^PING'}]}}
-  dns: {prober: dns, timeout: 2s, dns: {preferred_ip_protocol: ip4, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.1$']}}}
-  dns_tcp: {prober: dns, timeout: 2s, dns: {preferred_ip_protocol: ip4, transport_protocol: tcp, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.1$']}}}
-  dns_other: {prober: dns, timeout: 2s, dns: {preferred_ip_protocol: ip4, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.9$']}}}
-  dns_nope: {prober: dns, timeout: 2s, dns: {preferred_ip_protocol: ip4, query_name: nope.test, query_type: A}}
+  http: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}
+  http_404: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, valid_status_codes: [404]}}
+  http_stay: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, follow_redirects: false}}
+  http_body: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: ['hel+o w']}}
+  http_header: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, fail_if_header_not_matches: [{header: X-Shop, regexp: '^open$'}]}}
+  https: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, tls_config: {ca_file: CA_FILE}}}
+  tls: {prober: tcp, timeout: 5s, tcp: {preferred_ip_protocol: ip4, tls: true, tls_config: {ca_file: CA_FILE, server_name: www.shop.test}}}
+  tcp: {prober: tcp, timeout: 5s, tcp: {preferred_ip_protocol: ip4}}
+  tcp_banner: {prober: tcp, timeout: 5s, tcp: {preferred_ip_protocol: ip4, query_response: [{expect: '^220 .*ESMTP'}]}}
+  tcp_ask: {prober: tcp, timeout: 5s, tcp: {preferred_ip_protocol: ip4, query_response: [{send: PING}, {expect: '^PING'}]}}
+  dns: {prober: dns, timeout: 5s, dns: {preferred_ip_protocol: ip4, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.1$']}}}
+  dns_tcp: {prober: dns, timeout: 5s, dns: {preferred_ip_protocol: ip4, transport_protocol: tcp, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.1$']}}}
+  dns_other: {prober: dns, timeout: 5s, dns: {preferred_ip_protocol: ip4, query_name: shop.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ['10\.0\.0\.9$']}}}
+  dns_nope: {prober: dns, timeout: 5s, dns: {preferred_ip_protocol: ip4, query_name: nope.test, query_type: A}}
 "#;
 
 /// The exporter's module and target, our check, and what both must say.
@@ -112,12 +112,13 @@ struct Case {
 #[tokio::test]
 async fn the_verdicts_are_those_of_the_blackbox_exporter() {
     let authority = authority();
+    let closed = tcp::closed();
     let exporter = Exporter::start(MODULES, &authority.pem).await;
     let cases = [
-        http_cases().await,
+        http_cases(closed.address).await,
         https_cases(&authority).await,
         tls_cases(&authority).await,
-        tcp_cases().await,
+        tcp_cases(closed.address).await,
         dns_cases().await,
     ]
     .into_iter()
@@ -126,7 +127,7 @@ async fn the_verdicts_are_those_of_the_blackbox_exporter() {
     assert!(cases.len() >= 30, "{}", cases.len());
     let (exporter, authority, prober) = (&exporter, &authority, prober());
     let judged = cases.iter().map(async |Case { module, target, check, good }| {
-        let yaml = format!("{{checks: [{{name: c, timeout: 2s, {check}}}]}}");
+        let yaml = format!("{{checks: [{{name: c, timeout: 5s, {check}}}]}}");
         let plan = plan_with(&yaml, &[("ca", &authority.pem)]).unwrap();
         let (theirs, ours) = tokio::join!(exporter.verdict(module, target), prober.run(&plan));
         ((theirs, ours.passed()) != (*good, *good))
@@ -140,7 +141,7 @@ fn case(module: &'static str, target: impl ToString, check: String, good: bool) 
     Case { module, target: target.to_string(), check, good }
 }
 
-async fn http_cases() -> Vec<Case> {
+async fn http_cases(closed: SocketAddr) -> Vec<Case> {
     let server = serve(|seen| match seen.path.as_str() {
         "/created" => reply(201, ""),
         "/missing" => reply(404, ""),
@@ -176,7 +177,7 @@ async fn http_cases() -> Vec<Case> {
     .map(|(module, path, more, good)| case(module, at(path), ours(&at(path), more), good))
     .collect();
     for address in [
-        tcp::closed().await,
+        closed,
         tcp::silent().await,
         tcp::answers("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await,
         tcp::answers("220 mail.test ESMTP\r\n\r\n").await,
@@ -229,10 +230,10 @@ async fn tls_cases(authority: &crate::support::certificates::Authority) -> Vec<C
     cases
 }
 
-async fn tcp_cases() -> Vec<Case> {
+async fn tcp_cases(closed: SocketAddr) -> Vec<Case> {
     let mail = tcp::says(b"220 mail.test ESMTP\r\n").await;
     let wrong = tcp::says(b"554 go away\r\n").await;
-    let (echo, silent, closed) = (tcp::echo().await, tcp::silent().await, tcp::closed().await);
+    let (echo, silent) = (tcp::echo().await, tcp::silent().await);
     let ours =
         |address: SocketAddr, more: &str| format!("tcp: {{host: 127.0.0.1, port: {}{more}}}", address.port());
     [

@@ -198,7 +198,8 @@ async fn a_server_that_accepts_and_never_answers_is_told_from_one_that_is_slow_t
 
 #[tokio::test]
 async fn a_refused_connection_and_one_that_nobody_accepts_say_so() {
-    let closed = tcp::closed().await;
+    let bound = tcp::closed();
+    let closed = bound.address;
     let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{closed}/'}}}}]}}")).await;
     failed_with(&report, &[&format!("connection refused ({closed})")]);
 

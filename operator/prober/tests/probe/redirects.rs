@@ -102,7 +102,8 @@ async fn a_login_isn_t_led_from_https_to_http() {
 
 #[tokio::test]
 async fn a_failure_after_a_redirect_says_where_it_was() {
-    let closed = crate::support::tcp::closed().await;
+    let bound = crate::support::tcp::closed();
+    let closed = bound.address;
     let server = serve(move |_| redirect(302, &format!("http://{closed}/gone"))).await;
     let report =
         run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::http::{reply, serve};
-use crate::support::{failed_with, failure, passed, run, tcp};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+
+use crate::support::{failed_with, failure, passed, plan, prober, run, tcp};
 
 #[tokio::test]
 async fn the_first_failure_ends_the_run() {
@@ -83,4 +86,27 @@ async fn all_requests_of_a_run_carry_one_trace() {
     assert_eq!(spans.len(), 2);
     assert_ne!(spans[0], spans[1]);
     assert_ne!(run(&yaml).await.trace_id.unwrap(), trace);
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_closes_its_connection() {
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let server = tcp::serve(move |mut stream| {
+        let events = events.clone();
+        async move {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = stream.read(&mut buffer).await {
+                let _ = events.send(length);
+                if length == 0 {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let plan = plan(&format!("{{checks: [{{name: c, timeout: 5m, http: {{url: 'http://{server}/'}}}}]}}"));
+    let running = tokio::spawn(async move { prober().run(&plan).await });
+    assert!(happened.recv().await.unwrap() > 0, "the request");
+    running.abort();
+    assert_eq!(happened.recv().await, Some(0), "the end");
 }

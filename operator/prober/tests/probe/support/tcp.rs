@@ -87,10 +87,16 @@ async fn listen(mut stream: TcpStream) {
     let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
-/// An address on which nothing listens.
-pub(crate) async fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// An address on which nothing listens, and which nobody else gets.
+pub(crate) struct Closed {
+    pub(crate) address: SocketAddr,
+    _bound: TcpSocket,
+}
+
+pub(crate) fn closed() -> Closed {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Closed { address: socket.local_addr().unwrap(), _bound: socket }
 }
 
 /// A listener whose queue of connections is full, so that the kernel drops whoever asks for one more.
