@@ -39,6 +39,8 @@ pub(crate) enum TlsError {
     Alert(String),
     #[error("the TLS handshake failed: {0}")]
     Failed(String),
+    #[error("the server doesn't hold the key of the certificate that it shows")]
+    NotItsKey,
     #[error("the server showed no certificate")]
     NoCertificate,
     #[error(
@@ -228,6 +230,8 @@ fn why(error: &io::Error) -> TlsError {
     };
     match tls {
         rustls::Error::InvalidMessage(_) => TlsError::NotTls,
+        // The certificate isn't judged here: what failed is the signature that its key made.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => TlsError::NotItsKey,
         rustls::Error::NoCertificatesPresented => TlsError::NoCertificate,
         rustls::Error::AlertReceived(alert) => TlsError::Alert(alert_in_words(*alert)),
         rustls::Error::PeerIncompatible(why) => TlsError::Failed(format!(

@@ -175,3 +175,25 @@ async fn nothing_is_sent_to_a_server_that_isn_t_trusted() {
     failed_with(&prober.run(&plan_with(&yaml, &[]).unwrap()).await, &["self-signed"]);
     assert!(server.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_server_must_hold_the_key_of_its_certificate_in_either_version_of_tls() {
+    let authority = authority();
+    let prober = trusting(&authority).await;
+    for (version, name) in [(&rustls::version::TLS13, "TLS 1.3"), (&rustls::version::TLS12, "TLS 1.2")] {
+        let good = authority.identity(&["shop.test"], DAY);
+        // What a listener on the way could show: the certificate is public, its key isn't.
+        let stolen = Identity { chain: good.chain.clone(), key: self_signed("shop.test").key };
+        for (identity, holds) in [(good, true), (stolen, false)] {
+            let port = tcp::tls(identity.acceptor_of(&[version], &[])).await.port();
+            let yaml = format!("{{checks: [{{name: c, tls: {{host: shop.test, port: {port}}}}}]}}");
+            let report = prober.run(&plan_with(&yaml, &[]).unwrap()).await;
+            if holds {
+                passed(&report);
+                assert_eq!(report.checks[0].tls_version.as_deref(), Some(name));
+            } else {
+                failed_with(&report, &["doesn't hold the key of the certificate"]);
+            }
+        }
+    }
+}
