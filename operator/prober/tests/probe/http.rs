@@ -335,3 +335,16 @@ async fn each_way_to_log_in_sends_its_header() {
         assert_eq!(server.seen().last().unwrap().header(header), value);
     }
 }
+
+#[tokio::test]
+async fn an_address_that_nobody_accepts_on_leaves_time_for_the_next() {
+    let half_open = tcp::half_open().await;
+    let port = half_open.address.port();
+    let _server = serve_at_address(&format!("[::1]:{port}"), |_| reply(200, "")).await;
+    let dns = hosts(&[("shop.test", "127.0.0.1"), ("shop.test", "::1")]).await;
+    let plan =
+        plan(&format!("{{checks: [{{name: c, timeout: 4s, http: {{url: 'http://shop.test:{port}/'}}}}]}}"));
+    let report = prober_with_dns(dns.address).run(&plan).await;
+    passed(&report);
+    assert_eq!(report.checks[0].ip, Some("::1".parse().unwrap()));
+}
