@@ -50,12 +50,24 @@ impl Deadline {
         if limit < self.remaining() { Self::new(limit) } else { self }
     }
 
+    /// What it says when it is over.
+    pub(crate) fn elapsed(self) -> Elapsed {
+        Elapsed { after: self.at - self.start, run: self.run }
+    }
+
     pub(crate) fn remaining(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
     pub(crate) async fn within<F: Future>(self, future: F) -> Result<F::Output, Elapsed> {
-        timeout_at(self.at, future).await.map_err(|_| Elapsed { after: self.at - self.start, run: self.run })
+        timeout_at(self.at, future).await.map_err(|_| self.elapsed())
+    }
+}
+
+impl Elapsed {
+    /// Of something that gave up by itself.
+    pub(crate) fn after(after: Duration) -> Self {
+        Self { after, run: None }
     }
 }
 
@@ -81,7 +93,7 @@ impl fmt::Display for Span {
             write!(f, "{}µs", self.0.as_micros())
         } else if self.0 < Duration::from_secs(1) {
             write!(f, "{}ms", self.0.as_millis())
-        } else if tenths < 600 && tenths % 10 != 0 {
+        } else if tenths < 600 && !tenths.is_multiple_of(10) {
             write!(f, "{}.{}s", tenths / 10, tenths % 10)
         } else {
             f.write_str(&format_duration(self.0 + Duration::from_millis(50)))
@@ -107,12 +119,13 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_ran_out_says_whether_it_was_the_run_s_time() {
-        let run = Deadline::new(Duration::from_secs(10));
-        let check = run.of_check(Duration::from_secs(4)).within(std::future::pending::<()>()).await;
-        assert_eq!(check.unwrap_err().to_string(), "4s");
-        let check = run.of_check(Duration::from_secs(60)).within(std::future::pending::<()>()).await;
-        assert_eq!(check.unwrap_err().to_string(), "6s (the whole run may take 10s)");
+        let run = Deadline::new(Duration::from_millis(9));
+        let check = run.of_check(Duration::from_millis(2)).within(std::future::pending::<()>()).await;
+        assert_eq!(check.unwrap_err().to_string(), "2ms");
+        let check =
+            run.of_check(Duration::from_secs(60)).within(std::future::pending::<()>()).await.unwrap_err();
+        assert!(check.to_string().ends_with("ms (the whole run may take 9ms)"), "{check}");
     }
 }

@@ -24,7 +24,6 @@ pub(crate) use url::parse_url;
 
 pub(crate) async fn run(plan: &HttpPlan, course: Course<'_>) -> Result<(), Failure> {
     let Course { means, family, deadline, trace, variables, redactor, report } = course;
-    let began = Instant::now();
     let client = Client { means, family, deadline, trace };
     let mut request = request(plan, variables)?;
     match &plan.auth {
@@ -37,6 +36,7 @@ pub(crate) async fn run(plan: &HttpPlan, course: Course<'_>) -> Result<(), Failu
             request.headers.insert(::http::header::AUTHORIZATION, value);
         }
     }
+    let began = Instant::now();
     let answer = follow(plan, &client, request, redactor, report).await?;
     expect::judge(&plan.expect, &answer, began.elapsed())?;
     for extract in &plan.extract {

@@ -176,3 +176,29 @@ fn pattern(field: &Field, text: Option<&str>) -> Result<Option<regex::bytes::Reg
     })
     .transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use tidewatch_crds::canary::{Check, ScheduleSpec, TcpCheck};
+
+    use super::*;
+
+    #[test]
+    fn a_run_ends_with_its_timeout_or_with_the_interval() {
+        let tcp = TcpCheck { host: "db".to_owned(), port: 5432, ..TcpCheck::default() };
+        let checks = Some(vec![Check { name: "db".to_owned(), tcp: Some(tcp), ..Check::default() }]);
+        for (timeout, every, seconds) in [
+            (None, Some("5m"), 60),
+            (None, Some("10s"), 10),
+            (None, None, 60),
+            (Some("2m"), Some("5m"), 120),
+            (Some("3s"), None, 3),
+        ] {
+            let schedule = ScheduleSpec { every: every.map(str::to_owned), ..ScheduleSpec::default() };
+            let timeout = timeout.map(str::to_owned);
+            let spec = CanarySpec { checks: checks.clone(), schedule, timeout, ..CanarySpec::default() };
+            let plan = Plan::new(&spec, &Secrets::new()).unwrap();
+            assert_eq!(plan.timeout, Duration::from_secs(seconds), "{every:?}");
+        }
+    }
+}

@@ -32,7 +32,7 @@ impl Redactor {
         let forms = [
             secret.to_owned(),
             secret.trim().to_owned(),
-            json.trim_matches('"').to_owned(),
+            json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(&json).to_owned(),
             form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
             form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>().replace('+', "%20"),
             BASE64.encode(secret.as_bytes()),
@@ -101,7 +101,7 @@ mod tests {
         let redactor = redactor(&["p\"ss w&rd"]);
         for text in [
             "login p\"ss w&rd end",
-            r#"{"password":"p\"ss w&rd"}"#,
+            r#"{"key":"p\"ss w&rd"}"#,
             "q=p%22ss+w%26rd&x=1",
             "q=p%22ss%20w%26rd&x=1",
             &format!("Basic {}", BASE64.encode(b"p\"ss w&rd")),

@@ -21,6 +21,8 @@ pub(crate) enum DnsError {
     NoRecord(String, RecordType),
     #[error("DNS: no answer from {server} over {protocol} within {after}{}", ignored_in_words(*ignored))]
     Silent { server: SocketAddr, protocol: &'static str, after: Elapsed, ignored: u32 },
+    #[error("DNS: no answer for {name} from {servers} within {after}, asked {tries} times")]
+    Unanswered { name: String, servers: String, tries: usize, after: Elapsed },
     #[error("DNS: nothing listens on {server} over {protocol} (connection refused)")]
     PortClosed { server: SocketAddr, protocol: &'static str },
     #[error("DNS: connect to {server} over TCP timed out after {after}")]

@@ -7,12 +7,13 @@ use futures::future::{Either, select};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use tidewatch_crds::canary::IpFamily;
+use tokio::time::Instant;
 
 use super::error::DnsError;
 use super::exchange;
-use super::message::name as parse_name;
+use super::message::{name as parse_name, without_dot};
 use crate::config::{ProberError, ResolverSource};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Elapsed};
 
 /// How long the other family is waited for once one has answered: a resolver that swallows AAAA queries shouldn't cost a
 /// check its time.
@@ -81,7 +82,15 @@ impl Resolver {
         }
         let mut failed = None;
         for candidate in self.candidates(host) {
-            match self.both(&parse_name(&candidate)?, family, deadline).await {
+            let name = match parse_name(&candidate) {
+                Ok(name) => name,
+                // A search domain may make it too long.
+                Err(error) => {
+                    keep(&mut failed, error);
+                    continue;
+                }
+            };
+            match self.both(&name, family, deadline).await {
                 Ok(found) if !found.is_empty() => return Ok(found),
                 Ok(_) => keep(&mut failed, DnsError::NoAddress(host.to_owned(), family_in_words(family))),
                 Err(DnsError::NxDomain(_)) => keep(&mut failed, DnsError::NxDomain(host.to_owned())),
@@ -147,21 +156,36 @@ impl Resolver {
         record_type: RecordType,
         deadline: Deadline,
     ) -> Result<Vec<IpAddr>, DnsError> {
-        let tries = self.servers.len() * self.rounds as usize;
+        let most = self.servers.len() * self.rounds as usize;
+        let began = Instant::now();
+        let mut tries = 0;
         let mut failed = None;
-        for (done, server) in self.servers.iter().cycle().take(tries).enumerate() {
-            let patience = deadline.share(tries - done).at_most(self.patience);
+        for server in self.servers.iter().cycle().take(most) {
+            let patience = deadline.share(most - tries).at_most(self.patience);
+            tries += 1;
             match self.ask(*server, name, record_type, patience).await {
                 Ok(answer) => return addresses_of(&answer, name, *server),
                 Err(error) => failed = Some(error),
             }
             // One that fails at once would be asked again at once: the next round is for lost packets only.
             let gave_up = !matches!(failed, Some(DnsError::Silent { .. }));
-            if deadline.remaining().is_zero() || (gave_up && done + 1 >= self.servers.len()) {
+            if deadline.remaining().is_zero() || (gave_up && tries >= self.servers.len()) {
                 break;
             }
         }
-        Err(failed.unwrap_or_else(|| DnsError::NxDomain(name.to_ascii())))
+        Err(match failed {
+            Some(DnsError::Silent { .. }) | None => DnsError::Unanswered {
+                name: without_dot(name),
+                servers: self.servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
+                tries,
+                after: if deadline.remaining().is_zero() {
+                    deadline.elapsed()
+                } else {
+                    Elapsed::after(began.elapsed())
+                },
+            },
+            Some(error) => error,
+        })
     }
 
     async fn ask(
@@ -177,14 +201,14 @@ impl Resolver {
         }
         match answer.metadata.response_code {
             ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-            code => Err(DnsError::Code { name: super::message::without_dot(name), code, server }),
+            code => Err(DnsError::Code { name: without_dot(name), code, server }),
         }
     }
 }
 
 fn addresses_of(answer: &Message, name: &Name, server: SocketAddr) -> Result<Vec<IpAddr>, DnsError> {
     match answer.metadata.response_code {
-        ResponseCode::NXDomain => Err(DnsError::NxDomain(super::message::without_dot(name))),
+        ResponseCode::NXDomain => Err(DnsError::NxDomain(without_dot(name))),
         ResponseCode::NoError => Ok(answer
             .answers
             .iter()
@@ -194,7 +218,7 @@ fn addresses_of(answer: &Message, name: &Name, server: SocketAddr) -> Result<Vec
                 _ => None,
             })
             .collect()),
-        code => Err(DnsError::Code { name: super::message::without_dot(name), code, server }),
+        code => Err(DnsError::Code { name: without_dot(name), code, server }),
     }
 }
 
@@ -205,9 +229,10 @@ fn has_any(found: &Result<Vec<IpAddr>, DnsError>) -> bool {
 /// Keeps what says most: that a server failed, then that a name exists, then that it doesn't.
 fn keep(failed: &mut Option<DnsError>, error: DnsError) {
     let weight = |error: &DnsError| match error {
-        DnsError::NxDomain(_) => 0,
-        DnsError::NoAddress(..) => 1,
-        _ => 2,
+        DnsError::BadName(..) => 0,
+        DnsError::NxDomain(_) => 1,
+        DnsError::NoAddress(..) => 2,
+        _ => 3,
     };
     if failed.as_ref().is_none_or(|kept| weight(kept) < weight(&error)) {
         *failed = Some(error);

@@ -138,7 +138,11 @@ fn missing(answer: &Answer, what: &str, expected: String) -> Failure {
         Some(limit) => format!("body longer than {0}, and {what} isn't in the first {0}", Bytes(limit)),
         None => format!("the body doesn't have {what}"),
     };
-    Failure::unmet(message, expected, readable(&answer.body))
+    let encoded = answer.headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity");
+    let hint = encoded
+        .map(|encoding| format!(" (it came as {}, which wasn't asked for)", readable(encoding.as_bytes())))
+        .unwrap_or_default();
+    Failure::unmet(format!("{message}{hint}"), expected, readable(&answer.body))
 }
 
 /// What stands around `text`. It begins where the body does, or a line: a secret cut in half couldn't be hidden.

@@ -49,7 +49,7 @@ impl Redirects {
         holds_secret: impl Fn(&Bytes) -> bool,
     ) -> Result<Option<Request>, RedirectError> {
         let Some(location) = location(answer) else { return Ok(None) };
-        let bad = |why| RedirectError::Bad { to: location.clone(), why };
+        let bad = |why| RedirectError::Bad { to: without_login(&location), why };
         let to = request.url.join(&location).map_err(|error| bad(UrlError::Malformed(error.to_string())))?;
         let to = check(to).map_err(bad)?;
 
@@ -82,6 +82,14 @@ fn location(answer: &Answer) -> Option<String> {
     let value = answer.headers.get(header::LOCATION)?;
     matches!(answer.status, 301 | 302 | 303 | 307 | 308)
         .then(|| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// As it may be shown.
+fn without_login(location: &str) -> String {
+    let Ok(mut url) = Url::parse(location) else { return location.to_owned() };
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
 }
 
 /// RFC 9110, section 15.4: 307 and 308 keep method and body; after the others it is a GET.

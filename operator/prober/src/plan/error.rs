@@ -11,7 +11,7 @@ use crate::tls::AuthorityError;
 #[error("{field}: {problem}")]
 pub struct PlanError {
     field: String,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 impl PlanError {
@@ -96,6 +96,6 @@ impl Field {
     }
 
     pub(crate) fn problem(&self, problem: Problem) -> PlanError {
-        PlanError { field: self.0.clone(), problem }
+        PlanError { field: self.0.clone(), problem: Box::new(problem) }
     }
 }

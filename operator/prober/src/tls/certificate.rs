@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::deadline::Span;
 
@@ -32,17 +32,12 @@ fn facts(der: &[u8]) -> Option<Facts> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let timestamp = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
     Some(Facts {
-        subject: name_in_words(certificate.subject()),
-        issuer: name_in_words(certificate.issuer()),
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
         names: names(&certificate),
         not_before: timestamp(certificate.validity().not_before)?,
         not_after: timestamp(certificate.validity().not_after)?,
     })
-}
-
-/// As OpenSSL prints it by `-nameopt RFC2253,sep_comma_plus_space`, but in the order of the certificate.
-fn name_in_words(name: &X509Name<'_>) -> String {
-    name.to_string()
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

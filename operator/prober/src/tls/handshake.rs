@@ -39,6 +39,8 @@ pub(crate) enum TlsError {
     Alert(String),
     #[error("the TLS handshake failed: {0}")]
     Failed(String),
+    #[error("the server doesn't hold the key of the certificate that it shows")]
+    NotItsKey,
     #[error("the server showed no certificate")]
     NoCertificate,
     #[error(
@@ -201,6 +203,10 @@ fn untrusted(error: &CertificateError, chain: &Chain, server: &str, now: Timesta
             "unknown authority: the chain ends at {}, which isn't trusted; name it in tls.ca, or have the server send the certificates in between",
             chain.last_issuer()
         ),
+        CertificateError::BadSignature => format!(
+            "unknown authority: {} is known by that name, but with another key; was it renewed?",
+            chain.last_issuer()
+        ),
         CertificateError::BadEncoding => "certificate isn't understood".to_owned(),
         // webpki's CaUsedAsEndEntity: what `openssl req -x509` makes.
         CertificateError::Other(_) if chain.is_self_signed() => {
@@ -224,6 +230,8 @@ fn why(error: &io::Error) -> TlsError {
     };
     match tls {
         rustls::Error::InvalidMessage(_) => TlsError::NotTls,
+        // The certificate isn't judged here: what failed is the signature that its key made.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => TlsError::NotItsKey,
         rustls::Error::NoCertificatesPresented => TlsError::NoCertificate,
         rustls::Error::AlertReceived(alert) => TlsError::Alert(alert_in_words(*alert)),
         rustls::Error::PeerIncompatible(why) => TlsError::Failed(format!(

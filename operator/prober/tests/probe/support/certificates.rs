@@ -1,0 +1,94 @@
+//! Certificates, good and bad.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) const DAY: i64 = 86_400;
+
+/// A certificate with its key, as a server shows it.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: KeyPair,
+}
+
+pub(crate) struct Authority {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn params(name: &str, names: &[&str], from: i64, to: i64) -> CertificateParams {
+    let mut params =
+        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::OrganizationName, "Shop");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let at = |offset: i64| {
+        rcgen::date_time_ymd(1970, 1, 1)
+            + Duration::from_secs(now.as_secs().checked_add_signed(offset).unwrap())
+    };
+    (params.not_before, params.not_after) = (at(from), at(to));
+    params
+}
+
+pub(crate) fn authority() -> Authority {
+    authority_of("Test authority")
+}
+
+pub(crate) fn authority_of(name: &str) -> Authority {
+    let mut params = params(name, &[], -DAY, 3650 * DAY);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Authority {
+        certificate: certificate.der().clone(),
+        pem: certificate.pem(),
+        issuer: Issuer::new(params, key),
+    }
+}
+
+impl Authority {
+    /// A certificate for `names` that is valid for `seconds` from now; negative: that ended so long ago.
+    pub(crate) fn identity(&self, names: &[&str], seconds: i64) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params(names[0], names, -100 * DAY, seconds).signed_by(&key, &self.issuer).unwrap();
+        Identity { chain: vec![certificate.der().clone()], key }
+    }
+}
+
+pub(crate) fn self_signed(name: &str) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let certificate = params(name, &[name], -DAY, 100 * DAY).self_signed(&key).unwrap();
+    Identity { chain: vec![certificate.der().clone()], key }
+}
+
+impl Identity {
+    pub(crate) fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
+        self.acceptor_of(rustls::ALL_VERSIONS, protocols)
+    }
+
+    /// One that speaks these versions of TLS. Whether the key fits the certificate isn't asked.
+    pub(crate) fn acceptor_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+    ) -> TlsAcceptor {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = CertifiedKey::new(self.chain.clone(), key);
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
