@@ -15,9 +15,17 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("two things", &["HOME", "heartbeat: {urls: ['https://a.example']}"], "exactly one of checks, heartbeat"),
     ("an unknown field", &["HOME", "frequency: 1m"], "unknown field \"spec.frequency\""),
     ("a provider that isn't", &["HOME", "provider: GCP"], "\"AWS\", \"Embedded\""),
-    ("a browser in the cluster", &["provider: Embedded", "heartbeat: {urls: ['https://a.example']}"], "run in AWS only"),
+    (
+        "a browser in the cluster",
+        &["provider: Embedded", "heartbeat: {urls: ['https://a.example']}"],
+        "run in AWS only",
+    ),
     ("AWS without its words", &["HOME", "provider: AWS"], "executionRoleArn: …"),
-    ("AWS every 90s", &["HOME", "AWS", "provider: AWS", "schedule: {every: 90s}"], "whole minutes from 1m to 1h"),
+    (
+        "AWS every 90s",
+        &["HOME", "AWS", "provider: AWS", "schedule: {every: 90s}"],
+        "whole minutes from 1m to 1h",
+    ),
     ("AWS every 2h", &["HOME", "AWS", "provider: AWS", "schedule: {every: 2h}"], "cron for longer ones"),
     (
         "AWS in another zone",
@@ -32,7 +40,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("too seldom", &["HOME", "schedule: {every: 25h}"], "from 10s to 24h"),
     ("an interval in words", &["HOME", "schedule: {every: daily}"], "such as 1m"),
     ("six fields of cron", &["HOME", "schedule: {cron: '0 0 9 * * *'}"], "five fields of cron"),
-    ("a run longer than the interval", &["HOME", "schedule: {every: 1m}", "timeout: 2m"], "before the next begins"),
+    (
+        "a run longer than the interval",
+        &["HOME", "schedule: {every: 1m}", "timeout: 2m"],
+        "before the next begins",
+    ),
     ("a run of a second", &["HOME", "timeout: 1s"], "from 3s to 14m"),
     ("three retries", &["HOME", "retries: 3"], "less than or equal to 2"),
     // Checks.
@@ -49,21 +61,45 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         &["checks: [{name: a, tcp: {host: a, port: 1}}, {name: a, tcp: {host: a, port: 2}}]"],
         "Duplicate value",
     ),
-    ("a check of six minutes", &["checks: [{name: a, timeout: 6m, tcp: {host: a, port: 1}}]"], "from 1s to 5m"),
+    (
+        "a check of six minutes",
+        &["checks: [{name: a, timeout: 6m, tcp: {host: a, port: 1}}]"],
+        "from 1s to 5m",
+    ),
     // HTTP.
     ("an address without scheme", &["checks: [{name: a, http: {url: shop.example.com}}]"], "with its scheme"),
-    ("a login in the address", &["checks: [{name: a, http: {url: 'https://u:p@a.example/'}}]"], "without login"),
-    ("a body of GET", &["checks: [{name: a, http: {url: 'https://a', body: x}}]"], "GET and HEAD have no body"),
-    ("a method that isn't", &["checks: [{name: a, http: {url: 'https://a', method: get}}]"], "\"GET\", \"HEAD\""),
-    ("a header with a colon", &["checks: [{name: a, http: {url: 'https://a', headers: {'A:': b}}}]"], "not a header"),
+    (
+        "a login in the address",
+        &["checks: [{name: a, http: {url: 'https://u:p@a.example/'}}]"],
+        "without login",
+    ),
+    (
+        "a body of GET",
+        &["checks: [{name: a, http: {url: 'https://a', body: x}}]"],
+        "GET and HEAD have no body",
+    ),
+    (
+        "a method that isn't",
+        &["checks: [{name: a, http: {url: 'https://a', method: get}}]"],
+        "\"GET\", \"HEAD\"",
+    ),
+    (
+        "a header with a colon",
+        &["checks: [{name: a, http: {url: 'https://a', headers: {'A:': b}}}]"],
+        "not a header",
+    ),
     (
         "two logins",
-        &["checks: [{name: a, http: {url: 'https://a', authentication: {bearer: {secretRef: {name: a, key: b}}, basic: {username: a, password: {secretRef: {name: a, key: b}}}}}}]"],
+        &[
+            "checks: [{name: a, http: {url: 'https://a', authentication: {bearer: {secretRef: {name: a, key: b}}, basic: {username: a, password: {secretRef: {name: a, key: b}}}}}}]",
+        ],
         "logs in one way",
     ),
     (
         "a login beside a header",
-        &["checks: [{name: a, http: {url: 'https://a', headers: {authorization: x}, authentication: {bearer: {secretRef: {name: a, key: b}}}}}]"],
+        &[
+            "checks: [{name: a, http: {url: 'https://a', headers: {authorization: x}, authentication: {bearer: {secretRef: {name: a, key: b}}}}}]",
+        ],
         "two ways to authenticate",
     ),
     (
@@ -73,16 +109,28 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "a user name with a colon",
-        &["checks: [{name: a, http: {url: 'https://a', authentication: {basic: {username: 'a:b', password: {awsSecret: {name: a}}}}}}]"],
+        &[
+            "checks: [{name: a, http: {url: 'https://a', authentication: {basic: {username: 'a:b', password: {awsSecret: {name: a}}}}}}]",
+        ],
         "has no colon",
     ),
     (
         "a secret's ARN",
-        &["checks: [{name: a, http: {url: 'https://a', authentication: {bearer: {awsSecret: {name: 'arn:aws:secretsmanager:a'}}}}}]"],
+        &[
+            "checks: [{name: a, http: {url: 'https://a', authentication: {bearer: {awsSecret: {name: 'arn:aws:secretsmanager:a'}}}}}]",
+        ],
         "not its ARN",
     ),
-    ("status 99", &["checks: [{name: a, http: {url: 'https://a', expect: {status: [99]}}}]"], "greater than or equal to 100"),
-    ("a status in words", &["checks: [{name: a, http: {url: 'https://a', expect: {status: [OK]}}}]"], "must be of type integer"),
+    (
+        "status 99",
+        &["checks: [{name: a, http: {url: 'https://a', expect: {status: [99]}}}]"],
+        "greater than or equal to 100",
+    ),
+    (
+        "a status in words",
+        &["checks: [{name: a, http: {url: 'https://a', expect: {status: [OK]}}}]"],
+        "must be of type integer",
+    ),
     (
         "a time without unit",
         &["checks: [{name: a, http: {url: 'https://a', expect: {maxDuration: '800'}}}]"],
@@ -100,7 +148,9 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "a header that expects two things",
-        &["checks: [{name: a, http: {url: 'https://a', expect: {headers: [{name: a, equals: b, contains: c}]}}}]"],
+        &[
+            "checks: [{name: a, http: {url: 'https://a', expect: {headers: [{name: a, equals: b, contains: c}]}}}]",
+        ],
         "an item expects one thing",
     ),
     (
@@ -116,9 +166,21 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("a variable in the spec likewise", &["HOME", "variables: {a-b: c}"], "not the name of a variable"),
     // DNS, TLS, TCP.
     ("a URL for a name", &["checks: [{name: a, dns: {name: 'https://a.example'}}]"], "not a name of DNS"),
-    ("a record type that isn't", &["checks: [{name: a, dns: {name: a.example, type: PTR}}]"], "\"A\", \"AAAA\""),
-    ("a port without a server", &["checks: [{name: a, dns: {name: a.example, port: 53}}]"], "a port belongs to a server"),
-    ("a server with its port", &["checks: [{name: a, dns: {name: a.example, server: '10.0.0.1/53'}}]"], "not a server"),
+    (
+        "a record type that isn't",
+        &["checks: [{name: a, dns: {name: a.example, type: PTR}}]"],
+        "supported values: \"A\", \"CNAME\"",
+    ),
+    (
+        "a port without a server",
+        &["checks: [{name: a, dns: {name: a.example, port: 53}}]"],
+        "a port belongs to a server",
+    ),
+    (
+        "a server with its port",
+        &["checks: [{name: a, dns: {name: a.example, server: '10.0.0.1/53'}}]"],
+        "not a server",
+    ),
     ("a URL for a host", &["checks: [{name: a, tls: {host: 'https://a.example'}}]"], "not a host"),
     ("a validity in weeks", &["checks: [{name: a, tls: {host: a.example, minValidity: 2w}}]"], "such as 14d"),
     ("no port", &["checks: [{name: a, tcp: {host: a}}]"], "tcp.port: Required value"),
@@ -127,7 +189,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     // AWS only.
     ("no page", &["heartbeat: {urls: []}", "AWS"], "write at least one URL"),
     ("a page without scheme", &["heartbeat: {urls: [a.example]}", "AWS"], "with its scheme"),
-    ("a script from nowhere", &["script: {runtime: syn-nodejs, handler: a.b}", "AWS"], "write either configMapRef or s3"),
+    (
+        "a script from nowhere",
+        &["script: {runtime: syn-nodejs, handler: a.b}", "AWS"],
+        "write either configMapRef or s3",
+    ),
     (
         "a runtime that isn't",
         &["script: {runtime: nodejs20, handler: a.b, configMapRef: {name: a}}", "AWS"],
@@ -150,24 +216,34 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "memory that isn't a multiple of 64",
-        &["HOME", "aws: {executionRoleArn: 'arn:aws:iam::123456789012:role/run', artifacts: 's3://shop-canaries', memory: 1000}"],
+        &[
+            "HOME",
+            "aws: {executionRoleArn: 'arn:aws:iam::123456789012:role/run', artifacts: 's3://shop-canaries', memory: 1000}",
+        ],
         "multiple of 64",
     ),
     (
         "a VPC without groups",
-        &["HOME", "aws: {executionRoleArn: 'arn:aws:iam::123456789012:role/run', artifacts: 's3://shop-canaries', vpc: {subnetIds: [subnet-1], securityGroupIds: []}}"],
+        &[
+            "HOME",
+            "aws: {executionRoleArn: 'arn:aws:iam::123456789012:role/run', artifacts: 's3://shop-canaries', vpc: {subnetIds: [subnet-1], securityGroupIds: []}}",
+        ],
         "at least one security group",
     ),
-    (
-        "a tag of AWS's",
-        &["HOME", "AWS", "tags: {'aws:a': b}"],
-        "not a tag that AWS takes",
-    ),
+    ("a tag of AWS's", &["HOME", "AWS", "tags: {'aws:a': b}"], "not a tag that AWS takes"),
 ];
 
 const ACCEPTED: &[&[&str]] = &[
     &["HOME"],
-    &["HOME", "AWS", "provider: AWS", "schedule: {every: 5m}", "timeout: 2m", "retries: 2", "tracing: Active"],
+    &[
+        "HOME",
+        "AWS",
+        "provider: AWS",
+        "schedule: {every: 5m}",
+        "timeout: 2m",
+        "retries: 2",
+        "tracing: Active",
+    ],
     &["HOME", "schedule: {cron: '*/5 8-18 * * MON-FRI', timeZone: Europe/Berlin}"],
     &[
         "variables: {host: shop.example.com}",
@@ -179,7 +255,10 @@ const ACCEPTED: &[&[&str]] = &[
         "- {name: db, tcp: {host: db.shop, port: 5432, send: 0a0b, encoding: HEX, expect: {startsWith: 0c, maxDuration: 1s}}}",
     ],
     &["heartbeat: {urls: ['https://shop.example.com/'], framework: Playwright}", "provider: AWS", "AWS"],
-    &["script: {runtime: syn-nodejs-puppeteer-17.0, handler: index.handler, s3: {bucket: a-b, key: c.zip, version: d}}", "AWS"],
+    &[
+        "script: {runtime: syn-nodejs-puppeteer-17.0, handler: index.handler, s3: {bucket: a-b, key: c.zip, version: d}}",
+        "AWS",
+    ],
 ];
 
 fn manifest(lines: &[&str]) -> String {

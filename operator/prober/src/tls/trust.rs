@@ -44,6 +44,12 @@ pub(super) fn default_verifier(
                 tracing::warn!(%error, "a certificate authority of the system isn't understood");
             }
             roots.add_parsable_certificates(found.certs);
+            // An image that holds nothing but the operator has none.
+            if roots.is_empty() {
+                let (known, _) =
+                    roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+                tracing::info!(known, "the system has no certificate authorities: Mozilla's are taken");
+            }
         }
         TrustSource::Authorities(certificates) => {
             for certificate in certificates {

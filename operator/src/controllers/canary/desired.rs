@@ -58,3 +58,62 @@ pub(super) fn job(
         Plan::new(spec, secrets).map_err(|error| Problem::of_spec("InvalidSpec", error.to_string()))?;
     Ok((!spec.suspend).then(|| Job { plan: Arc::new(plan), schedule }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tidewatch_crds::Canary;
+    use tidewatch_prober::secrets_of;
+
+    use super::*;
+
+    fn spec(text: &str) -> CanarySpec {
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_recipe_can_be_run() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/canary-recipes");
+        let mut recipes = 0;
+        for file in std::fs::read_dir(directory).unwrap() {
+            let path = file.unwrap().path();
+            let canary: Canary = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let authority = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).unwrap().cert.pem();
+            let secrets = secrets_of(&canary.spec).into_iter().map(|key| {
+                let value = if key.key == "ca.crt" { authority.clone() } else { "a-secret".to_owned() };
+                (key, value.into_bytes())
+            });
+            let job = job(&canary.spec, &Policy::default(), "uid", &secrets.collect());
+            assert!(job.as_ref().is_ok_and(Option::is_some), "{}: {:?}", path.display(), job.err());
+            recipes += 1;
+        }
+        assert!(recipes >= 5, "{recipes}");
+    }
+
+    #[test]
+    fn what_the_operator_can_t_run_says_so() {
+        let refused = |text: &str| {
+            let problem = job(&spec(text), &Policy::default(), "uid", &Secrets::default()).unwrap_err();
+            (problem.reason, problem.message)
+        };
+        let aws = "provider: AWS\nchecks: [{name: a, tcp: {host: a, port: 1}}]";
+        assert_eq!(refused(aws).0, "NotSupported");
+        let page = "heartbeat: {urls: ['https://a.example/']}";
+        assert!(refused(page).1.contains("write checks"), "{}", refused(page).1);
+        let pattern = "checks: [{name: a, http: {url: 'https://a', expect: {bodyMatches: '('}}}]";
+        assert!(
+            refused(pattern).1.starts_with("spec.checks[a].http.expect.bodyMatches"),
+            "{}",
+            refused(pattern).1
+        );
+        let cron = "schedule: {cron: '0 25 * * *'}\nchecks: [{name: a, tcp: {host: a, port: 1}}]";
+        assert!(refused(cron).1.starts_with("spec.schedule.cron"), "{}", refused(cron).1);
+    }
+
+    #[test]
+    fn a_suspended_canary_has_no_job() {
+        let text = "suspend: true\nchecks: [{name: a, tcp: {host: a, port: 1}}]";
+        assert!(job(&spec(text), &Policy::default(), "uid", &Secrets::default()).unwrap().is_none());
+    }
+}
