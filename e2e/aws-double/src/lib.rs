@@ -7,6 +7,7 @@
 //! `operations` on `state`, and goes out the same way.
 
 mod auth;
+mod blueprint;
 mod calls;
 mod clock;
 mod double;
