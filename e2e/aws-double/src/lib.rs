@@ -1,4 +1,4 @@
-//! CloudWatch and STS on loopback: the real SDK speaks to it over HTTP.
+//! CloudWatch, CloudWatch Synthetics and STS on loopback: the real SDK speaks to it over HTTP.
 //!
 //! It keeps state, refuses what AWS refuses (by AWS's own service models and the rules of its documentation), answers
 //! no faster than AWS's published rates if asked, fails on demand, and remembers every call.
@@ -26,4 +26,5 @@ pub use calls::{Call, Outcome};
 pub use double::{Double, Error, Options};
 pub use faults::{Fault, FaultKind};
 pub use model::ModelError;
+pub use state::synthetics;
 pub use state::{AlarmState, DetectorState, Region};

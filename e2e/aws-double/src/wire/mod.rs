@@ -128,7 +128,7 @@ impl Target<'_> {
 }
 
 /// A member that AWS's model lacks is a slip of the double, which no client would ever notice.
-fn answerable(model: &Model, name: &str, value: &Value) -> Result<(), ApiError> {
+pub(crate) fn answerable(model: &Model, name: &str, value: &Value) -> Result<(), ApiError> {
     match (&model.shape(name).kind, value) {
         (_, Value::Null) => Ok(()),
         (Kind::Structure { members, .. }, Value::Object(object)) => {
