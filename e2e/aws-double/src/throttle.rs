@@ -75,6 +75,10 @@ mod tests {
         assert_eq!(passed.count(), 3 + 11);
         assert!(throttle.admit(("monitoring", "PutMetricAlarm"), "2", "r", 3.9));
         assert!(throttle.admit(("monitoring", "PutMetricAlarm"), "1", "s", 3.9));
+        assert_eq!(
+            (0..30).filter(|_| throttle.admit(("synthetics", "TagResource"), "1", "r", 4.0)).count(),
+            10
+        );
         assert!((0..1_000).all(|_| throttle.admit(("monitoring", "PutAlarmless"), "1", "r", 4.0)));
     }
 }

@@ -150,14 +150,10 @@ fn run_config(canary: &Canary) -> Value {
     })
 }
 
-/// What is pending becomes what is in progress at the first look after the call.
+/// Pending at the answer to CreateCanary, in progress whenever it is looked at later.
 fn status(canary: &Canary, region: &Region) -> Value {
     let mut status = canary.status.clone();
-    let begun = canary.pending.as_ref().is_some_and(|_| match canary.state() {
-        CanaryState::Creating => region.now > canary.timeline.created,
-        _ => false,
-    });
-    if begun {
+    if canary.state() == CanaryState::Creating && region.now > canary.timeline.created {
         status.state_reason_code = Some("CREATE_IN_PROGRESS");
     }
     json!(status)

@@ -26,7 +26,7 @@ pub(crate) use lifecycle::Proposal;
 pub use runs::{Outcome, Run, RunPlan, RunState};
 pub use runtimes::Runtime;
 use sha2::{Digest, Sha256};
-pub use surroundings::{LogGroup, Surroundings};
+pub use surroundings::{Bucket, LogGroup, Surroundings};
 
 use super::Region;
 

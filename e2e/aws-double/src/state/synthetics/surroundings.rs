@@ -12,15 +12,18 @@ use super::config::{Code, VpcConfig};
 pub struct Surroundings {
     /// Roles that Lambda can't assume yet, by ARN, and from when it can; none is never.
     pub unassumable_roles: BTreeMap<String, Option<Timestamp>>,
-    /// Subnets and security groups that don't exist, and why Lambda says so.
+    /// Ids of subnets and security groups that don't exist.
     pub unusable_networks: BTreeSet<String>,
-    /// Objects by bucket and key, oldest version first. A bucket without any is one whose content nobody knows.
-    pub objects: BTreeMap<String, BTreeMap<String, Vec<(String, Vec<u8>)>>>,
+    /// By name. A bucket that isn't here is one whose content nobody knows.
+    pub buckets: BTreeMap<String, Bucket>,
     pub functions: BTreeSet<String>,
     pub layers: BTreeSet<String>,
     /// By name.
     pub log_groups: BTreeMap<String, LogGroup>,
 }
+
+/// Versions of objects by key, oldest first, each with its id.
+pub type Bucket = BTreeMap<String, Vec<(String, Vec<u8>)>>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogGroup {
@@ -35,7 +38,7 @@ const FROM_LAMBDA: &str = "(Service: AWSLambda; Status Code: 400; Error Code: In
 impl Surroundings {
     /// Puts an object of S3 and returns its version.
     pub fn put_object(&mut self, bucket: &str, key: &str, content: Vec<u8>) -> String {
-        let versions = self.objects.entry(bucket.to_owned()).or_default().entry(key.to_owned()).or_default();
+        let versions = self.buckets.entry(bucket.to_owned()).or_default().entry(key.to_owned()).or_default();
         let version = format!("v{}", versions.len() + 1);
         versions.push((version.clone(), content));
         version
@@ -47,7 +50,7 @@ impl Surroundings {
             return Ok(BASE64.decode(zip.as_bytes()).ok());
         }
         let (Some(bucket), Some(key)) = (&code.s3_bucket, &code.s3_key) else { return Ok(None) };
-        let Some(keys) = self.objects.get(bucket) else { return Ok(None) };
+        let Some(keys) = self.buckets.get(bucket) else { return Ok(None) };
         let versions = keys.get(key).map(Vec::as_slice).unwrap_or_default();
         let found = match &code.s3_version {
             Some(wanted) => versions.iter().find(|(version, _)| version == wanted),
