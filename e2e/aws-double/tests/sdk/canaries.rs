@@ -169,6 +169,8 @@ async fn a_lagging_creation_is_seen_later_as_the_same_canary() {
     assert_eq!(code(&unseen), "ResourceNotFoundException");
     let again = heartbeat(&client).send().await.unwrap_err();
     assert_eq!(code(&again), "ConflictException");
+    let unseen = client.get_canary().name("heartbeat").send().await.unwrap_err();
+    assert_eq!(code(&unseen), "ResourceNotFoundException");
     double.advance(SignedDuration::from_secs(5));
     assert_eq!(canary(&client).await.id, created.id);
 }
