@@ -86,7 +86,7 @@ def canaries(url):
     api, logs = client("synthetics", url, region), client("logs", url, region)
     steer = lambda method, path, body=None: admin(url, method, path, body)
     it = synthetics.Synthetics(api, logs, client("cloudwatch", url, region), steer)
-    synthetics.all_of_synthetics(it, url)
+    synthetics.all_of_synthetics(it)
     for call, request, expected, why in synthetics.REFUSALS:
         refused(api, call, request, expected, why)
     for call, request, expected, why in synthetics.LOGS_REFUSALS:

@@ -1,7 +1,9 @@
 """Every Synthetics operation that the double serves, with what boto3 makes of the answers, and what is refused."""
 
+import base64
 import io
 import json
+import urllib.error
 import zipfile
 
 from botocore.exceptions import ClientError
@@ -212,6 +214,27 @@ def blueprint(it):
         it.wait()
 
 
+def steered(it):
+    """What the other parts don't ask of the admin API."""
+    late = {**CANARY, "Name": "late", "VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}
+    late["Code"] = {"S3Bucket": "code", "S3Key": "a.zip", "Handler": "index.handler"}
+    content = base64.b64encode(CANARY["Code"]["ZipFile"]).decode()
+    version = it.tell("object", bucket="code", key="a.zip", content=content)["version"]
+    it.tell("canary-settings", delay="PT0S")
+    for usable, state in [(False, "ERROR"), (True, "READY")]:
+        it.tell("network", id="subnet-1", usable=usable)
+        it.api.create_canary(**{**late, "Code": {**late["Code"], "S3Version": version}})
+        equal(it.state("late"), state)
+        it.api.delete_canary(Name="late")
+    it.tell("canary-settings", delay="PT10S", quota=400)
+    try:
+        it.tell("canary-runs", canary="good", outcome="Pass", time=3)
+    except urllib.error.HTTPError as error:
+        equal("time" in json.loads(error.read())["error"], True)
+    else:
+        raise AssertionError("an unknown member was taken")
+
+
 def failing_role(it):
     it.tell("role", role=ROLE, assumable=False)
     it.api.create_canary(**{**CANARY, "Name": "roleless"})
@@ -235,7 +258,7 @@ def pages(it):
     equal(names, ["bad", "good", "page-0", "page-1", "page-2", "page-3", "roleless"])
 
 
-def faults(it, url):
+def faults(it):
     for kind, code, status in [
         ("Throttle", "ThrottlingException", 429),
         ("ServerError", "InternalServerException", 500),
@@ -261,7 +284,7 @@ def faults(it, url):
         raise AssertionError("the throttle met nothing")
 
 
-def all_of_synthetics(it, url):
+def all_of_synthetics(it):
     arn = f"arn:aws:synthetics:{REGION}:123456789012:canary:heartbeat"
     created(it)
     run(it)
@@ -273,8 +296,9 @@ def all_of_synthetics(it, url):
     deleted(it)
     blueprint(it)
     failing_role(it)
+    steered(it)
     pages(it)
-    faults(it, url)
+    faults(it)
 
 
 VALIDATION = "ValidationException"

@@ -29,11 +29,8 @@ pub(crate) fn config(config: &CanaryConfig, region: &Region) -> Verdict {
     code(&config.code, version)?;
     artifacts(config)?;
     schedule(config)?;
-    run_config(
-        &config.run_config,
-        version,
-        config.browser_configs.iter().any(|it| it.browser_type.as_deref() == Some("FIREFOX")),
-    )?;
+    run_config(&config.run_config)?;
+    tracing(config, version)?;
     vpc(config.vpc_config.as_ref())?;
     retention(config.success_retention_period_in_days, "SuccessRetentionPeriodInDays")?;
     retention(config.failure_retention_period_in_days, "FailureRetentionPeriodInDays")?;
@@ -96,21 +93,26 @@ fn schedule(config: &CanaryConfig) -> Verdict {
     })
 }
 
-fn run_config(config: &RunConfig, version: Version, firefox: bool) -> Verdict {
+fn run_config(config: &RunConfig) -> Verdict {
     let memory = config.memory_in_mb.unwrap_or(MEMORY_STEP);
     ensure(memory % MEMORY_STEP == 0, || format!("MemoryInMB {memory} must be a multiple of {MEMORY_STEP}"))?;
     let variables = config.environment_variables.iter().flatten();
     let size: usize = variables.map(|(name, value)| name.len() + value.len()).sum();
     ensure(size <= LARGEST_ENVIRONMENT, || {
         format!("EnvironmentVariables of {size} bytes must not be larger than 4 KB")
-    })?;
-    let traces = version.traces() && !firefox;
-    ensure(traces || config.active_tracing != Some(true), || {
-        "ActiveTracing is not supported by this runtime version".to_owned()
     })
 }
 
-fn vpc(vpc: Option<&VpcConfig>) -> Verdict {
+/// "ActiveTracing isn't supported for canaries that use Firefox", and by some runtimes only.
+fn tracing(config: &CanaryConfig, version: Version) -> Verdict {
+    let firefox = config.browser_configs.iter().any(|it| it.browser_type.as_deref() == Some("FIREFOX"));
+    let able = version.traces() && !firefox;
+    ensure(able || config.run_config.active_tracing != Some(true), || {
+        "ActiveTracing is not supported by this runtime version and browser".to_owned()
+    })
+}
+
+pub(crate) fn vpc(vpc: Option<&VpcConfig>) -> Verdict {
     let halves = vpc.is_none_or(|vpc| vpc.subnet_ids.is_empty() == vpc.security_group_ids.is_empty());
     ensure(halves, || "VpcConfig must have both SubnetIds and SecurityGroupIds".to_owned())
 }

@@ -93,7 +93,8 @@ pub(crate) fn described(canary: &Canary, region: &Region) -> Value {
     show("ArtifactS3Location", json!(config.artifact_s3_location));
     show("EngineArn", engine_arn(canary, region));
     show("RuntimeVersion", json!(config.runtime_version));
-    show("VpcConfig", config.vpc_config.as_ref().map_or(Value::Null, vpc));
+    let attached = config.vpc_config.as_ref().filter(|vpc| !vpc.detaches());
+    show("VpcConfig", attached.map_or(Value::Null, vpc));
     show("ProvisionedResourceCleanup", json!(config.provisioned_resource_cleanup));
     if !config.browser_configs.is_empty() {
         show("BrowserConfigs", json!(config.browser_configs));

@@ -35,12 +35,7 @@ pub(super) fn update_canary(region: &mut Region, input: UpdateCanary) -> Result<
 }
 
 fn by_itself(region: &Region, canary: &mut Canary, input: &UpdateCanary) -> Result<(), ApiError> {
-    if let Some(vpc) = input.change.vpc_config.as_ref() {
-        let halves = vpc.subnet_ids.is_empty() == vpc.security_group_ids.is_empty();
-        halves.then_some(()).ok_or_else(|| {
-            ApiError::validation("VpcConfig must have both SubnetIds and SecurityGroupIds, or neither")
-        })?;
-    }
+    validate::canary::vpc(input.change.vpc_config.as_ref())?;
     let config = input.change.applied_to(&canary.config);
     validate::canary::config(&config, region)?;
     let (add, remove) = (&input.add_replica_locations, &input.remove_replica_locations);

@@ -3,32 +3,17 @@
 use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
 use super::{Inner, parse};
 use crate::operations::synthetics::describe::described;
 use crate::state::Region;
 use crate::state::synthetics::{Canary, Delays, Outcome, RunPlan, Runtime};
 
-/// Where a request is about.
 #[derive(Deserialize)]
-struct Place {
-    account: String,
-    region: String,
-}
-
-impl Place {
-    fn of<'i>(&self, inner: &'i mut Inner) -> &'i mut Region {
-        let now = inner.now();
-        inner.world.truth(&self.account, &self.region, now)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 struct Runs {
-    #[serde(flatten)]
-    place: Place,
     canary: String,
     outcome: Outcome,
     duration: Option<SignedDuration>,
@@ -36,10 +21,8 @@ struct Runs {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FailingUpdate {
-    #[serde(flatten)]
-    place: Place,
     canary: String,
     reason: String,
     #[serde(default = "yes")]
@@ -51,9 +34,8 @@ fn yes() -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Role {
-    #[serde(flatten)]
-    place: Place,
     role: String,
     assumable: bool,
     /// From when it is, if not yet.
@@ -61,18 +43,16 @@ struct Role {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Network {
-    #[serde(flatten)]
-    place: Place,
     /// A subnet or security group.
     id: String,
     usable: bool,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Object {
-    #[serde(flatten)]
-    place: Place,
     bucket: String,
     key: String,
     /// Base64.
@@ -80,17 +60,8 @@ struct Object {
 }
 
 #[derive(Deserialize)]
-struct RuntimeChange {
-    #[serde(flatten)]
-    place: Place,
-    #[serde(flatten)]
-    runtime: Runtime,
-}
-
-#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Settings {
-    #[serde(flatten)]
-    place: Place,
     /// In every state in which AWS works on a canary.
     delay: Option<SignedDuration>,
     quota: Option<usize>,
@@ -103,50 +74,81 @@ pub(super) fn answer(
     path: &str,
     body: &[u8],
 ) -> Option<Result<Value, String>> {
-    let done = match (method, path) {
-        ("POST", "canary-runs") => parse::<Runs>(body).and_then(|it| {
-            let plan = RunPlan { outcome: it.outcome, duration: it.duration, times: it.times };
-            it.place.of(inner).plan_runs(&it.canary, plan).map_err(|error| error.to_string())
+    Some(match (method, path) {
+        ("POST", "canary-runs") => at(inner, body, plan_runs),
+        ("POST", "canary-update-fails") => at(inner, body, fail_update),
+        ("POST", "role") => at(inner, body, set_role),
+        ("POST", "network") => at(inner, body, set_network),
+        ("POST", "object") => at(inner, body, put_object),
+        ("POST", "runtime") => at(inner, body, |region, runtime: Runtime| {
+            region.set_runtime(runtime);
+            Ok(Value::Null)
         }),
-        ("POST", "canary-update-fails") => parse::<FailingUpdate>(body).and_then(|it| {
-            let failed = it.place.of(inner).fail_next_update(&it.canary, &it.reason, it.rolled_back);
-            failed.map_err(|error| error.to_string())
-        }),
-        ("POST", "role") => parse::<Role>(body).map(|it| {
-            let roles = &mut it.place.of(inner).synthetics.surroundings.unassumable_roles;
-            if it.assumable && it.from.is_none() {
-                roles.remove(&it.role);
-            } else {
-                roles.insert(it.role, it.from);
-            }
-        }),
-        ("POST", "network") => parse::<Network>(body).map(|it| {
-            let unusable = &mut it.place.of(inner).synthetics.surroundings.unusable_networks;
-            if it.usable {
-                unusable.remove(&it.id);
-            } else {
-                unusable.insert(it.id);
-            }
-        }),
-        ("POST", "object") => return Some(parse::<Object>(body).and_then(|it| put_object(inner, &it))),
-        ("POST", "runtime") => {
-            parse::<RuntimeChange>(body).map(|it| it.place.of(inner).set_runtime(it.runtime))
-        }
-        ("POST", "canary-settings") => parse::<Settings>(body).map(|it| {
-            let synthetics = &mut it.place.of(inner).synthetics;
-            synthetics.quota = it.quota.or(synthetics.quota);
-            synthetics.delays = it.delay.map_or(synthetics.delays, Delays::all);
-        }),
-        ("GET", "provisioned") => return Some(Ok(provisioned(inner))),
+        ("POST", "canary-settings") => at(inner, body, set),
+        ("GET", "provisioned") => Ok(provisioned(inner)),
         _ => return None,
-    };
-    Some(done.map(|()| Value::Null))
+    })
 }
 
-fn put_object(inner: &mut Inner, object: &Object) -> Result<Value, String> {
-    let content = BASE64.decode(object.content.as_bytes()).map_err(|error| error.to_string())?;
-    let surroundings = &mut object.place.of(inner).synthetics.surroundings;
-    Ok(json!({"version": surroundings.put_object(&object.bucket, &object.key, content)}))
+/// Does what a body says in the account and Region that it names.
+fn at<T: DeserializeOwned>(
+    inner: &mut Inner,
+    body: &[u8],
+    act: impl FnOnce(&mut Region, T) -> Result<Value, String>,
+) -> Result<Value, String> {
+    let mut members: Map<String, Value> = parse(body)?;
+    let mut text = |name: &str| match members.remove(name) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(format!("{name} must be a text")),
+    };
+    let (account, region) = (text("account")?, text("region")?);
+    let wanted = serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())?;
+    let now = inner.now();
+    act(inner.world.truth(&account, &region, now), wanted)
+}
+
+fn plan_runs(region: &mut Region, it: Runs) -> Result<Value, String> {
+    let plan = RunPlan { outcome: it.outcome, duration: it.duration, times: it.times };
+    region.plan_runs(&it.canary, plan).map_err(|error| error.to_string())?;
+    Ok(Value::Null)
+}
+
+fn fail_update(region: &mut Region, it: FailingUpdate) -> Result<Value, String> {
+    let failed = region.fail_next_update(&it.canary, &it.reason, it.rolled_back);
+    failed.map_err(|error| error.to_string())?;
+    Ok(Value::Null)
+}
+
+fn set_role(region: &mut Region, it: Role) -> Result<Value, String> {
+    let roles = &mut region.synthetics.surroundings.unassumable_roles;
+    if it.assumable {
+        roles.remove(&it.role);
+    } else {
+        roles.insert(it.role, it.from);
+    }
+    Ok(Value::Null)
+}
+
+fn set_network(region: &mut Region, it: Network) -> Result<Value, String> {
+    let unusable = &mut region.synthetics.surroundings.unusable_networks;
+    if it.usable {
+        unusable.remove(&it.id);
+    } else {
+        unusable.insert(it.id);
+    }
+    Ok(Value::Null)
+}
+
+fn put_object(region: &mut Region, it: Object) -> Result<Value, String> {
+    let content = BASE64.decode(it.content.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(json!({"version": region.synthetics.surroundings.put_object(&it.bucket, &it.key, content)}))
+}
+
+fn set(region: &mut Region, it: Settings) -> Result<Value, String> {
+    let synthetics = &mut region.synthetics;
+    synthetics.quota = it.quota.or(synthetics.quota);
+    synthetics.delays = it.delay.map_or(synthetics.delays, Delays::all);
+    Ok(Value::Null)
 }
 
 /// The functions, layers and log groups that there are, whether their canary is or not.
