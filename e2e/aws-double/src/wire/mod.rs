@@ -75,7 +75,8 @@ pub(crate) fn recognise<'m>(
     if parts.uri.path() != "/" {
         let mut rest = models.iter().filter(|model| model.rest);
         let found = rest.clone().find_map(|model| Some((model, rest::find(model, parts)?)));
-        let named = found.map(|(_, operation)| operation.name.as_str()).unwrap_or_default();
+        let asked = format!("{} {}", parts.method, parts.uri.path());
+        let named = found.map_or(asked.as_str(), |(_, operation)| operation.name.as_str());
         let model = found.map(|(model, _)| model).or_else(|| rest.next());
         return find(Protocol::Rest, model, default, named, "UnknownOperationException");
     }

@@ -104,9 +104,10 @@ impl Region {
 
     pub(super) fn end_run(&mut self, canary: &mut Canary, at: Timestamp) {
         canary.run_ends = None;
+        let timeout = canary.timeout_seconds();
         // A dry run may have ended meanwhile; the run under way is the last that isn't complete.
         let Some(run) = canary.runs.iter_mut().rfind(|run| run.completed.is_none()) else { return };
-        run.complete(at, canary.config.run_config.timeout_in_seconds);
+        run.complete(at, timeout);
         let run = run.clone();
         let failed = run.state == RunState::Failed;
         let retries = canary.config.schedule.retry_config.as_ref().map_or(0, |config| config.max_retries);
@@ -178,7 +179,7 @@ impl Region {
             dry_run_id: Some(dry_run.id.clone()),
             outcome,
         };
-        run.complete(at, None);
+        run.complete(at, canary.timeout_seconds());
         dry_run.status = if run.state == RunState::Passed { "PASSED" } else { "FAILED" };
         canary.dry_run = Some(dry_run);
         // Before a run under way, which stays the last.
@@ -197,7 +198,7 @@ impl DryRun {
 }
 
 impl Run {
-    fn complete(&mut self, at: Timestamp, timeout: Option<i64>) {
+    fn complete(&mut self, at: Timestamp, timeout_seconds: i64) {
         self.completed = Some(at);
         let (state, reason, code) = match &self.outcome {
             Outcome::Pass => (RunState::Passed, None, None),
@@ -206,8 +207,7 @@ impl Run {
                 (RunState::Failed, Some(format!("{step}{reason}")), Some("CANARY_FAILURE"))
             }
             Outcome::TimeOut => {
-                let seconds = timeout.unwrap_or_default();
-                let reason = format!("Canary timed out after {seconds} seconds");
+                let reason = format!("Canary timed out after {timeout_seconds} seconds");
                 (RunState::Failed, Some(reason), Some("EXECUTION_FAILURE"))
             }
         };

@@ -53,6 +53,7 @@ fn a_run_that_times_out_takes_its_timeout_and_leaves_no_datapoint() {
         (&status["State"], &status["StateReasonCode"]),
         (&json!("FAILED"), &json!("EXECUTION_FAILURE"))
     );
+    assert_eq!(status["StateReason"], "Canary timed out after 30 seconds");
     assert_eq!(bed.metric("SuccessPercent", &[]).len(), 1);
 }
 
