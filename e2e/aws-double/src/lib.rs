@@ -3,6 +3,8 @@
 //! It keeps state, refuses what AWS refuses (by AWS's own service models and the rules of its documentation), answers
 //! no faster than AWS's published rates if asked, fails on demand, and remembers every call.
 //!
+//! `blueprint` knows which multi-checks documents a canary can run.
+//!
 //! A request comes in by `server`, is decoded by `wire` along the shapes of `model`, checked by `validate`, run by
 //! `operations` on `state`, and goes out the same way.
 
