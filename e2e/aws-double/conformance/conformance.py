@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 import operations
 import refusals
+import synthetics
 from clients import client
 
 # The double keeps a state for each Region, so that the protocols don't meet.
@@ -80,6 +81,20 @@ def expires(url, sts, assumed):
     refused(assumed(keys), "get_caller_identity", {}, "ExpiredToken", "a session that is over")
 
 
+def canaries(url):
+    region = synthetics.REGION
+    api, logs = client("synthetics", url, region), client("logs", url, region)
+    steer = lambda method, path, body=None: admin(url, method, path, body)
+    it = synthetics.Synthetics(api, logs, client("cloudwatch", url, region), steer)
+    synthetics.all_of_synthetics(it)
+    for call, request, expected, why in synthetics.REFUSALS:
+        refused(api, call, request, expected, why)
+    for call, request, expected, why in synthetics.LOGS_REFUSALS:
+        refused(logs, call, request, expected, why)
+    unsigned = client("synthetics", url, region, signed=False)
+    refused(unsigned, "get_canary", {"Name": "good"}, "MissingAuthenticationTokenException", "no signature")
+
+
 def main(url):
     now = admin(url, "GET", "state")["now"]
     if datetime.datetime.fromisoformat(now.replace("Z", "+00:00")) != operations.NOW:
@@ -97,13 +112,16 @@ def main(url):
     operations.sts(sts, client("sts", url, "eu-west-1", signed=False), assumed)
     for call, request, expected, why in refusals.STS:
         refused(sts, call, request, expected, why)
+    canaries(url)
     steered(url)
     expires(url, sts, assumed)
     calls = admin(url, "GET", "calls")
-    succeeded = sorted({call["operation"] for call in calls if call["outcome"] == "Ok"})
+    own = {"monitoring": "", "sts": ""}
+    name = lambda call: own.get(call["service"], call["service"] + ":") + call["operation"]
+    succeeded = sorted({name(call) for call in calls if call["outcome"] == "Ok"})
     print(json.dumps({
         "operations": succeeded,
-        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + 3,
+        "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + len(synthetics.REFUSALS + synthetics.LOGS_REFUSALS) + 4,
         "protocols": list(PROTOCOLS),
     }))
 

@@ -68,7 +68,7 @@ impl fmt::Debug for Double {
 
 impl Double {
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let models = [Model::cloudwatch()?, Model::sts()?];
+        let models = [Model::cloudwatch()?, Model::sts()?, Model::synthetics()?, Model::logs()?];
         let core = Arc::new(Core::new(
             models,
             options.throttled,

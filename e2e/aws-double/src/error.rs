@@ -63,10 +63,11 @@ impl ApiError {
     }
 
     pub(crate) fn wire(&self, model: &Model) -> ErrorTrait {
-        if let Some(modelled) = model.error(self.shape) {
+        let shape = if model.query_codes { self.shape } else { self.exception() };
+        if let Some(modelled) = model.error(shape) {
             return modelled.clone();
         }
-        let (code, status) = match self.shape {
+        let (code, status) = match shape {
             "InvalidParameterValueException" => ("InvalidParameterValue", 400),
             "MissingRequiredParameterException" => ("MissingParameter", 400),
             "InvalidParameterCombinationException" => ("InvalidParameterCombination", 400),
@@ -76,12 +77,37 @@ impl ApiError {
             | "InvalidClientTokenId"
             | "MissingAuthenticationToken"
             | "SignatureDoesNotMatch"
-            | "IncompleteSignature") => (code, 403),
+            | "IncompleteSignature"
+            | "AccessDeniedException"
+            | "ExpiredTokenException"
+            | "MissingAuthenticationTokenException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException") => (code, 403),
             code @ ("InvalidAction" | "UnknownOperationException") => (code, 404),
-            code @ "RequestEntityTooLarge" => (code, 413),
-            code @ "ServiceUnavailable" => (code, 503),
+            code @ ("RequestEntityTooLarge" | "RequestEntityTooLargeException") => (code, 413),
+            code @ ("ServiceUnavailable" | "ServiceUnavailableException") => (code, 503),
+            code @ "ThrottlingException" => (code, 429),
+            code @ "ServiceQuotaExceededException" => (code, 402),
             code => (code, 400),
         };
         ErrorTrait { code: code.to_owned(), status, sender: status < 500 }
+    }
+
+    /// How services that never spoke the query protocol name it.
+    fn exception(&self) -> &'static str {
+        match self.shape {
+            "Throttling" => "ThrottlingException",
+            "AccessDenied" => "AccessDeniedException",
+            "ExpiredToken" => "ExpiredTokenException",
+            "MissingAuthenticationToken" => "MissingAuthenticationTokenException",
+            "SignatureDoesNotMatch" => "InvalidSignatureException",
+            "IncompleteSignature" => "IncompleteSignatureException",
+            "ServiceUnavailable" => "ServiceUnavailableException",
+            "RequestEntityTooLarge" => "RequestEntityTooLargeException",
+            "InternalServiceFault" => "InternalServerException",
+            "ResourceNotFound" => "ResourceNotFoundException",
+            "ValidationError" | "InvalidNextToken" => "ValidationException",
+            other => other,
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{Model, Operation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// `PutMetricAlarm`; none is any operation.
+    /// `PutMetricAlarm`, or `synthetics:TagResource` where services share a name; none is any operation.
     #[serde(default)]
     pub operation: Option<String>,
     /// Matching calls that are let through first.
@@ -68,10 +68,14 @@ impl Faults {
     }
 
     /// The fault that meets this call, if any. A fault that still lets calls through leaves the call to the next one.
-    pub(crate) fn meet(&mut self, operation: &str) -> Option<FaultKind> {
+    pub(crate) fn meet(&mut self, service: &str, operation: &str) -> Option<FaultKind> {
+        let named = |name: &str| match name.split_once(':') {
+            Some((one, name)) => one == service && name == operation,
+            None => name == operation,
+        };
         let mut met = None;
         for fault in &mut self.waiting {
-            if fault.times == 0 || fault.operation.as_deref().is_some_and(|name| name != operation) {
+            if fault.times == 0 || !fault.operation.as_deref().is_none_or(named) {
                 continue;
             }
             if fault.skip > 0 {
@@ -91,11 +95,11 @@ impl FaultKind {
     /// The refusal that it is, unless it is none.
     pub(crate) fn refusal(self, model: &Model, operation: &Operation, principal: &str) -> Option<ApiError> {
         let name = &operation.name;
-        let modelled = |candidates: [&'static str; 2], otherwise: &'static str| {
-            candidates.into_iter().find(|shape| operation.models(shape)).unwrap_or(otherwise)
+        let modelled = |candidates: &[&'static str], otherwise: &'static str| {
+            candidates.iter().copied().find(|shape| operation.models(shape)).unwrap_or(otherwise)
         };
         Some(match self {
-            Self::Throttle => throttled(),
+            Self::Throttle => throttled(operation),
             Self::ServerError => ApiError::new("InternalServiceFault", "The request processing has failed."),
             Self::Unavailable => ApiError::new("ServiceUnavailable", "The request has failed temporarily."),
             Self::Denied => {
@@ -113,11 +117,16 @@ impl FaultKind {
             }
             Self::ExpiredCredentials => expired(),
             Self::NotFound => {
-                let shape = modelled(["ResourceNotFoundException", "ResourceNotFound"], "ResourceNotFound");
+                let shape = modelled(
+                    &["ResourceNotFoundException", "ResourceNotFound", "NotFoundException"],
+                    "ResourceNotFound",
+                );
                 ApiError::new(shape, "The named resource does not exist.")
             }
             Self::QuotaExceeded => {
-                let shape = modelled(["LimitExceededException", "LimitExceededFault"], "LimitExceededFault");
+                let otherwise =
+                    if model.query_codes { "LimitExceededFault" } else { "ServiceQuotaExceededException" };
+                let shape = modelled(&["LimitExceededException", "LimitExceededFault"], otherwise);
                 ApiError::new(shape, "The quota for this resource has been reached.")
             }
             Self::DropBefore | Self::DropAfter | Self::Lag(_) => return None,
@@ -125,8 +134,9 @@ impl FaultKind {
     }
 }
 
-pub(crate) fn throttled() -> ApiError {
-    ApiError::new("Throttling", "Rate exceeded")
+pub(crate) fn throttled(operation: &Operation) -> ApiError {
+    let modelled = operation.models("TooManyRequestsException");
+    ApiError::new(if modelled { "TooManyRequestsException" } else { "Throttling" }, "Rate exceeded")
 }
 
 pub(crate) fn expired() -> ApiError {
@@ -149,9 +159,12 @@ mod tests {
         });
         let met: Vec<_> =
             ["DescribeAlarms", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm"]
-                .map(|operation| faults.meet(operation))
+                .map(|operation| faults.meet("monitoring", operation))
                 .into();
         let throttle = Some(FaultKind::Throttle);
         assert_eq!(met, [None, throttle, Some(FaultKind::Denied), throttle, None]);
+        faults.inject(Fault::once("synthetics:TagResource", FaultKind::Denied));
+        assert_eq!(faults.meet("monitoring", "TagResource"), None);
+        assert_eq!(faults.meet("synthetics", "TagResource"), Some(FaultKind::Denied));
     }
 }

@@ -1,12 +1,15 @@
-//! CloudWatch and STS on loopback: the real SDK speaks to it over HTTP.
+//! CloudWatch, CloudWatch Synthetics and STS on loopback: the real SDK speaks to it over HTTP.
 //!
 //! It keeps state, refuses what AWS refuses (by AWS's own service models and the rules of its documentation), answers
 //! no faster than AWS's published rates if asked, fails on demand, and remembers every call.
+//!
+//! `blueprint` knows which multi-checks documents a canary can run.
 //!
 //! A request comes in by `server`, is decoded by `wire` along the shapes of `model`, checked by `validate`, run by
 //! `operations` on `state`, and goes out the same way.
 
 mod auth;
+mod blueprint;
 mod calls;
 mod clock;
 mod double;
@@ -25,4 +28,5 @@ pub use calls::{Call, Outcome};
 pub use double::{Double, Error, Options};
 pub use faults::{Fault, FaultKind};
 pub use model::ModelError;
+pub use state::synthetics;
 pub use state::{AlarmState, DetectorState, Region};

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::{ErrorTrait, Kind, Model, Operation, Output, Pattern, Shape};
+use super::{Bound, ErrorTrait, Kind, Model, Operation, Output, Pattern, Place, Route, Segment, Shape};
 
 const CLOUDWATCH: &str = include_str!("../../models/cloudwatch.json");
 const STS: &str = include_str!("../../models/sts.json");
+const SYNTHETICS: &str = include_str!("../../models/synthetics.json");
+const LOGS: &str = include_str!("../../models/logs.json");
 
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -38,6 +40,9 @@ struct RawMetadata {
     endpoint_prefix: String,
     signing_name: Option<String>,
     target_prefix: Option<String>,
+    json_version: Option<String>,
+    protocol: String,
+    #[serde(default)]
     xml_namespace: String,
     aws_query_compatible: Option<serde_json::Value>,
 }
@@ -45,6 +50,7 @@ struct RawMetadata {
 #[derive(Deserialize)]
 struct RawOperation {
     name: String,
+    http: RawHttp,
     input: Option<RawReference>,
     output: Option<RawReference>,
     #[serde(default)]
@@ -55,8 +61,17 @@ struct RawOperation {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct RawHttp {
+    method: String,
+    request_uri: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawReference {
     shape: String,
+    location: Option<String>,
+    location_name: Option<String>,
     result_wrapper: Option<String>,
 }
 
@@ -101,20 +116,32 @@ impl Model {
         Self::parse("sts", STS)
     }
 
+    pub(crate) fn synthetics() -> Result<Self, ModelError> {
+        Self::parse("synthetics", SYNTHETICS)
+    }
+
+    pub(crate) fn logs() -> Result<Self, ModelError> {
+        Self::parse("logs", LOGS)
+    }
+
     fn parse(service: &'static str, text: &str) -> Result<Self, ModelError> {
         let raw: RawModel =
             serde_json::from_str(text).map_err(|source| ModelError::Parse { service, source })?;
+        let operations =
+            raw.operations.into_iter().map(|(name, it)| (name, operation(it, &raw.shapes))).collect();
         let shapes = raw
             .shapes
             .into_iter()
             .map(|(name, raw)| Ok((name.clone(), shape(name, raw)?)))
             .collect::<Result<_, ModelError>>()?;
-        let operations = raw.operations.into_iter().map(|(name, raw)| (name, operation(raw))).collect();
         let model = Self {
             signing_name: raw.metadata.signing_name.unwrap_or(raw.metadata.endpoint_prefix),
             api_version: raw.metadata.api_version,
             target_prefix: raw.metadata.target_prefix,
+            json_version: raw.metadata.json_version.unwrap_or_else(|| "1.0".to_owned()),
             xml_namespace: raw.metadata.xml_namespace,
+            rest: raw.metadata.protocol == "rest-json",
+            query_codes: raw.metadata.protocol == "query" || raw.metadata.aws_query_compatible.is_some(),
             query_compatible: raw.metadata.aws_query_compatible.is_some(),
             operations,
             shapes,
@@ -162,8 +189,13 @@ impl Model {
     }
 }
 
-fn operation(raw: RawOperation) -> Operation {
+fn operation(raw: RawOperation, shapes: &BTreeMap<String, RawShape>) -> Operation {
+    let input = raw.input.as_ref().and_then(|input| shapes.get(&input.shape));
+    let bound =
+        input.into_iter().flat_map(|shape| &shape.members).filter_map(|(member, it)| bound(member, it));
     Operation {
+        bound: bound.collect(),
+        route: route(raw.http),
         name: raw.name,
         input: raw.input.map(|input| input.shape),
         output: raw
@@ -172,6 +204,26 @@ fn operation(raw: RawOperation) -> Operation {
         errors: raw.errors.into_iter().map(|error| error.shape).collect(),
         anonymous: raw.auth.iter().any(|scheme| scheme == "smithy.api#noAuth"),
     }
+}
+
+/// `/canary/{name}/start`.
+fn route(raw: RawHttp) -> Route {
+    let segment = |text: &str| match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        Some(name) => Segment::Parameter(name.to_owned()),
+        None => Segment::Fixed(text.to_owned()),
+    };
+    let path = raw.request_uri.trim_start_matches('/').split('/').map(segment).collect();
+    Route { method: raw.method, path }
+}
+
+fn bound(member: &str, reference: &RawReference) -> Option<Bound> {
+    let place = match reference.location.as_deref()? {
+        "uri" => Place::Path,
+        "querystring" => Place::Query,
+        _ => return None,
+    };
+    let name = reference.location_name.as_deref().unwrap_or(member);
+    Some(Bound { member: member.to_owned(), shape: reference.shape.clone(), name: name.to_owned(), place })
 }
 
 fn shape(name: String, raw: RawShape) -> Result<Shape, ModelError> {
@@ -209,12 +261,17 @@ fn shape(name: String, raw: RawShape) -> Result<Shape, ModelError> {
 /// The model's patterns are Java's: `\w` and `\d` are ASCII there, and the whole value must match.
 fn pattern(shape: &str, source: String) -> Result<Pattern, ModelError> {
     let ascii = source.replace(r"\w", "[0-9A-Za-z_]").replace(r"\d", "[0-9]");
+    // This engine has no look-ahead; AWS's models use it for one purpose.
+    let (reserved, ascii) = match ascii.strip_prefix("^(?!aws:)") {
+        Some(rest) => (Some("aws:"), rest.to_owned()),
+        None => (None, ascii),
+    };
     let regex = Regex::new(&format!(r"\A(?s:{ascii})\z")).map_err(|error| ModelError::Pattern {
         shape: shape.to_owned(),
         pattern: source.clone(),
         source: Box::new(error),
     })?;
-    Ok(Pattern { source, regex })
+    Ok(Pattern { source, regex, reserved })
 }
 
 #[cfg(test)]
@@ -222,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_models_load_with_every_shape_they_name() {
+    fn the_models_load_with_every_shape_they_name() {
         let cloudwatch = Model::cloudwatch().unwrap();
         assert_eq!(cloudwatch.signing_name, "monitoring");
         assert!(cloudwatch.query_compatible);
@@ -230,14 +287,37 @@ mod tests {
         assert_eq!(sts.signing_name, "sts");
         assert!(sts.operation("AssumeRoleWithWebIdentity").unwrap().anonymous);
         assert!(!sts.operation("AssumeRole").unwrap().anonymous);
+        let logs = Model::logs().unwrap();
+        assert_eq!((logs.signing_name.as_str(), logs.json_version.as_str()), ("logs", "1.1"));
+    }
+
+    #[test]
+    fn synthetics_is_told_apart_by_paths() {
+        let synthetics = Model::synthetics().unwrap();
+        assert!(synthetics.rest && !synthetics.query_codes);
+        let delete = synthetics.operation("DeleteCanary").unwrap();
+        assert_eq!(delete.route.method, "DELETE");
+        assert_eq!(delete.route.path, [Segment::Fixed("canary".into()), Segment::Parameter("name".into())]);
+        let bound: Vec<_> =
+            delete.bound.iter().map(|it| (it.member.as_str(), it.name.as_str(), it.place)).collect();
+        assert_eq!(bound, [("DeleteLambda", "deleteLambda", Place::Query), ("Name", "name", Place::Path)]);
+    }
+
+    #[test]
+    fn a_tag_key_that_aws_reserves_doesn_t_match() {
+        let synthetics = Model::synthetics().unwrap();
+        let key = synthetics.shape("TagKey").pattern.as_ref().unwrap();
+        assert!(key.matches("tidewatch:owner"));
+        assert!(!key.matches("aws:owner"));
+        assert!(!key.matches("own er"));
     }
 
     #[test]
     fn a_pattern_must_match_the_whole_value_and_knows_ascii_letters_only() {
         let sts = Model::sts().unwrap();
         let name = sts.shape("roleSessionNameType").pattern.as_ref().unwrap();
-        assert!(name.regex.is_match("tidewatch@prod"));
-        assert!(!name.regex.is_match("tide watch"));
-        assert!(!name.regex.is_match("gezeitenwächter"));
+        assert!(name.matches("tidewatch@prod"));
+        assert!(!name.matches("tide watch"));
+        assert!(!name.matches("gezeitenwächter"));
     }
 }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 pub use load::ModelError;
 use regex::Regex;
 
+/// The services that the double is.
+pub(crate) type Models = [Model; 4];
+
 /// The operations and shapes of one service.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -18,7 +21,13 @@ pub(crate) struct Model {
     pub(crate) api_version: String,
     /// What `X-Amz-Target` begins with, for services that speak JSON.
     pub(crate) target_prefix: Option<String>,
+    /// `application/x-amz-json-` is followed by this: `1.0`, `1.1`.
+    pub(crate) json_version: String,
     pub(crate) xml_namespace: String,
+    /// Paths and methods tell the operations apart (restJson1).
+    pub(crate) rest: bool,
+    /// Errors are known by the codes of the query protocol, `Throttling`; elsewhere they are `ThrottlingException`.
+    pub(crate) query_codes: bool,
     /// Errors carry the code of the former query protocol in a header of their own.
     pub(crate) query_compatible: bool,
     operations: BTreeMap<String, Operation>,
@@ -35,6 +44,39 @@ pub(crate) struct Operation {
     pub(crate) errors: Vec<String>,
     /// The caller needs no credentials.
     pub(crate) anonymous: bool,
+    /// For services that are told apart by it.
+    pub(crate) route: Route,
+    /// Members of the request that aren't in its body.
+    pub(crate) bound: Vec<Bound>,
+}
+
+/// `PATCH /canary/{name}`.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: String,
+    pub(crate) path: Vec<Segment>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Fixed(String),
+    /// The name under which a member is bound to it.
+    Parameter(String),
+}
+
+/// A member that is sent in the path or in the query.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) member: String,
+    pub(crate) shape: String,
+    pub(crate) name: String,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Path,
+    Query,
 }
 
 #[derive(Debug)]
@@ -82,7 +124,15 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Pattern {
     pub(crate) source: String,
-    pub(crate) regex: Regex,
+    regex: Regex,
+    /// What a value must not begin with.
+    reserved: Option<&'static str>,
+}
+
+impl Pattern {
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text) && self.reserved.is_none_or(|reserved| !text.starts_with(reserved))
+    }
 }
 
 /// How an error shape goes on the wire.
@@ -94,6 +144,10 @@ pub(crate) struct ErrorTrait {
 }
 
 impl Model {
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values()
+    }
+
     pub(crate) fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.get(name)
     }

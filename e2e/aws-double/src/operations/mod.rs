@@ -7,9 +7,11 @@ mod delete_alarms;
 mod describe_alarms;
 pub(crate) mod detectors;
 mod get_metric_data;
+mod logs;
 pub(crate) mod metric_data;
 mod mute_rules;
 pub(crate) mod sts;
+pub(crate) mod synthetics;
 mod tags;
 
 use serde::Serialize;
@@ -19,8 +21,21 @@ use serde_json::{Map, Value};
 use crate::error::ApiError;
 use crate::state::Region;
 
-/// Runs an operation of CloudWatch.
-pub(crate) fn run(operation: &str, region: &mut Region, input: Value) -> Result<Value, ApiError> {
+/// Runs an operation that belongs to an account and Region.
+pub(crate) fn run(
+    service: &str,
+    operation: &str,
+    region: &mut Region,
+    input: Value,
+) -> Result<Value, ApiError> {
+    match service {
+        "synthetics" => synthetics::run(operation, region, input),
+        "logs" => logs::run(operation, region, input),
+        _ => cloudwatch(operation, region, input),
+    }
+}
+
+fn cloudwatch(operation: &str, region: &mut Region, input: Value) -> Result<Value, ApiError> {
     match operation {
         "PutMetricAlarm" => put(region, input, alarms::put_metric_alarm),
         "PutCompositeAlarm" => put(region, input, composite_alarms::put_composite_alarm),

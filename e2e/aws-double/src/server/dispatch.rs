@@ -13,7 +13,7 @@ use crate::calls::{Call, Outcome};
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::faults::{self, Fault, FaultKind, Faults};
-use crate::model::Model;
+use crate::model::Models;
 use crate::operations;
 use crate::operations::sts::{Caller, Keys};
 use crate::state::World;
@@ -26,7 +26,7 @@ const NO_REGION: &str = "us-east-1";
 
 /// Everything that the double is, apart from its socket.
 pub(crate) struct Core {
-    models: [Model; 2],
+    models: Models,
     throttled: bool,
     inner: Mutex<Inner>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Inner {
 }
 
 impl Core {
-    pub(crate) fn new(models: [Model; 2], throttled: bool, clock: Clock, world: World, keys: Keys) -> Self {
+    pub(crate) fn new(models: Models, throttled: bool, clock: Clock, world: World, keys: Keys) -> Self {
         let inner = Inner {
             clock,
             world,
@@ -83,7 +83,7 @@ impl Core {
             Ok(credential) => credential,
             Err(error) => return refuse(&error),
         };
-        let request = unread.map_or_else(|| target.decode(&body), Err);
+        let request = unread.map_or_else(|| target.decode(parts, &body), Err);
         match self.lock().call(&target, credential, request, self.throttled) {
             Ending::Output(output) => match target.encode(&output, &request_id) {
                 Ok(response) => Answer::Response(response),
@@ -171,14 +171,15 @@ impl Inner {
         if caller.expired {
             return refused(faults::expired());
         }
-        let fault = self.faults.meet(name);
+        let service = target.model.signing_name.as_str();
+        let fault = self.faults.meet(service, name);
         if let Some(error) =
             fault.and_then(|kind| kind.refusal(target.model, target.operation, &caller.principal))
         {
             return refused(error);
         }
-        if throttled && !self.throttle.admit(name, &caller.account, region, self.clock.waited()) {
-            return refused(faults::throttled());
+        if throttled && !self.throttle.admit((service, name), &caller.account, region, self.clock.waited()) {
+            return refused(faults::throttled(target.operation));
         }
         if fault == Some(FaultKind::DropBefore) {
             return (Ending::Dropped, Outcome::Dropped { applied: false });
@@ -210,13 +211,16 @@ impl Inner {
     ) -> Result<Value, ApiError> {
         let now = self.now();
         let name = target.operation.name.clone();
-        if target.model.signing_name == "sts" {
+        let service = target.model.signing_name.clone();
+        if service == "sts" {
             return self.keys.run(&name, caller, request, now);
         }
         if target.operation.reads() {
-            return operations::run(&name, self.world.seen(&caller.account, region, now), request);
+            return operations::run(&service, &name, self.world.seen(&caller.account, region, now), request);
         }
-        let write = move |region: &mut crate::state::Region| operations::run(&name, region, request.clone());
+        let write = move |region: &mut crate::state::Region| {
+            operations::run(&service, &name, region, request.clone())
+        };
         self.world.write((&caller.account, region), now, lag, write)
     }
 

@@ -15,6 +15,7 @@ mod page;
 mod queries;
 mod settle;
 mod statistic;
+pub mod synthetics;
 mod training;
 mod world;
 
@@ -34,9 +35,10 @@ pub(crate) use page::page;
 pub use queries::{Dimension, Metric, MetricDataQuery, MetricStat, SingleMetric};
 
 pub use statistic::{Bounds, Measure, Statistic};
+pub use synthetics::Synthetics;
 pub(crate) use world::World;
 
-/// CloudWatch in one account and Region.
+/// CloudWatch and Synthetics in one account and Region.
 #[derive(Debug, Clone)]
 pub struct Region {
     pub account: String,
@@ -48,6 +50,7 @@ pub struct Region {
     /// By name.
     pub mute_rules: BTreeMap<String, MuteRule>,
     pub metrics: Metrics,
+    pub synthetics: Synthetics,
     /// Oldest first.
     pub history: Vec<HistoryItem>,
     /// What a detector needs from its creation to its first band.
@@ -71,6 +74,7 @@ impl Region {
             detectors: BTreeMap::new(),
             mute_rules: BTreeMap::new(),
             metrics: Metrics::default(),
+            synthetics: Synthetics::default(),
             history: Vec::new(),
             training,
             now,
@@ -84,12 +88,16 @@ impl Region {
     }
 
     pub(crate) fn arn(&self, kind: &str, name: &str) -> String {
+        self.arn_of("cloudwatch", kind, name)
+    }
+
+    pub(crate) fn arn_of(&self, service: &str, kind: &str, name: &str) -> String {
         let partition = match self.name.split('-').next() {
             Some("cn") => "aws-cn",
             Some("us") if self.name.starts_with("us-gov-") => "aws-us-gov",
             _ => "aws",
         };
-        format!("arn:{partition}:cloudwatch:{}:{}:{kind}:{name}", self.name, self.account)
+        format!("arn:{partition}:{service}:{}:{}:{kind}:{name}", self.name, self.account)
     }
 
     /// An alarm's name, given it or its ARN; none for an ARN of elsewhere.

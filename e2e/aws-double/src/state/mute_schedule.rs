@@ -12,9 +12,9 @@ use super::{MuteRule, MuteSchedule, MuteStatus};
 const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(15 * 24);
 
-const MONTHS: [&str; 12] =
+pub(super) const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+pub(super) const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// A schedule that says something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn when(expression: &str) -> Result<When, String> {
 }
 
 /// `*`, numbers, names and ranges, with commas between. `names` begin at `least`.
-fn field(text: &str, least: i8, most: i8, names: &[&str]) -> Result<BTreeSet<i8>, String> {
+pub(super) fn field(text: &str, least: i8, most: i8, names: &[&str]) -> Result<BTreeSet<i8>, String> {
     let value = |word: &str| {
         let named = names.iter().position(|name| name.eq_ignore_ascii_case(word));
         let value = match named.and_then(|index| i8::try_from(index).ok()) {

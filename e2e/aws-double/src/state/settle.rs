@@ -16,6 +16,7 @@ const MANY: usize = 32;
 impl Region {
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        self.run_canaries();
         self.forget_old_history();
         self.train();
         self.evaluate();

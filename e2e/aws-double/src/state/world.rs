@@ -54,17 +54,17 @@ impl World {
         }
     }
 
-    /// Runs a write on what is so. What reads see follows at once, or after `lag`.
-    pub(crate) fn write<R>(
+    /// Runs a write on what is so. What reads see follows at once, or after `lag`; a refused write changes neither.
+    pub(crate) fn write<R, E>(
         &mut self,
         (account, region): (&str, &str),
         now: Timestamp,
         lag: Option<SignedDuration>,
-        write: impl Fn(&mut Region) -> R + Send + 'static,
-    ) -> R {
+        write: impl Fn(&mut Region) -> Result<R, E> + Send + 'static,
+    ) -> Result<R, E> {
         let place = self.place(account, region, now);
         let before = (lag.is_some() && place.seen.is_none()).then(|| place.truth.clone());
-        let result = write(&mut place.truth);
+        let result = write(&mut place.truth)?;
         if let Some(region) = before {
             place.seen = Some(Seen { region, pending: Vec::new() });
         }
@@ -75,7 +75,7 @@ impl World {
                 Some(lag) => seen.pending.push((now.saturating_add(lag).unwrap_or(now), again)),
             }
         }
-        result
+        Ok(result)
     }
 
     pub(crate) fn tick(&mut self, now: Timestamp) {
@@ -119,10 +119,11 @@ mod tests {
                 let id_of = region.put_detector(subject, None, None);
                 let detector = region.detectors.remove(&id_of).unwrap();
                 region.detectors.insert(id.to_owned(), detector);
+                Ok::<_, ()>(())
             }
         };
-        world.write(("1", "r"), start, Some(SignedDuration::from_secs(5)), put("late"));
-        world.write(("1", "r"), start, None, put("prompt"));
+        world.write(("1", "r"), start, Some(SignedDuration::from_secs(5)), put("late")).unwrap();
+        world.write(("1", "r"), start, None, put("prompt")).unwrap();
         assert_eq!(names(world.truth("1", "r", start)), ["late", "prompt"]);
         assert_eq!(names(world.seen("1", "r", start)), ["prompt"]);
         let later = start + SignedDuration::from_secs(5);

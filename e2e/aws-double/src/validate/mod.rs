@@ -1,6 +1,7 @@
 //! What AWS refuses: by the model's shapes for every operation alike, and by rules that the model doesn't state, one
 //! function a rule.
 
+pub(crate) mod canary;
 pub(crate) mod composite_alarm;
 pub(crate) mod detector;
 pub(crate) mod metric_alarm;

@@ -1,5 +1,6 @@
 //! The model's own constraints: required members, lengths, ranges, patterns, enums.
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::Verdict;
@@ -24,9 +25,13 @@ pub(crate) fn check(model: &Model, operation: &Operation, input: &Value) -> Verd
             first.value, first.path, first.constraint
         )));
     }
-    let plural = if found.len() == 1 { "error" } else { "errors" };
     let list: Vec<String> = found.iter().map(Violation::sentence).collect();
-    Err(ApiError::validation(format!("{} validation {plural} detected: {}", found.len(), list.join("; "))))
+    let plural = if found.len() == 1 { "error" } else { "errors" };
+    let message = format!("{} validation {plural} detected: {}", found.len(), list.join("; "));
+    let modelled = ["InvalidParameterException", "ValidationException", "BadRequestException"]
+        .into_iter()
+        .find(|shape| operation.models(shape));
+    Err(ApiError::new(modelled.unwrap_or("ValidationError"), message))
 }
 
 struct Violation {
@@ -101,9 +106,17 @@ fn walk(model: &Model, name: &str, value: &Value, path: &str, found: &mut Vec<Vi
             if !values.is_empty() && !values.contains(text) {
                 violate(format!("Member must satisfy enum value set: [{}]", values.join(", ")));
             }
-            if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.regex.is_match(text)) {
+            if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
                 violate(format!("Member must satisfy regular expression pattern: {}", pattern.source));
             }
+        }
+        (Kind::Blob, Value::String(text)) => {
+            bounds(
+                shape,
+                BASE64.decode(text.as_bytes()).map_or(0, |bytes| bytes.len()),
+                "length",
+                &mut violate,
+            );
         }
         (Kind::Integer, Value::Number(number)) => {
             let number = number.as_f64().unwrap_or_default();

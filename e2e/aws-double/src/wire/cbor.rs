@@ -161,9 +161,9 @@ fn write(model: &Model, name: &str, value: &Value, encoder: &mut Writer) -> Writ
     Ok(())
 }
 
-pub(super) fn error(error: &ApiError) -> Vec<u8> {
+pub(super) fn error(model: &Model, error: &ApiError) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
-    let body = super::json::error_body(error);
+    let body = super::json::error_body(model, error);
     // Writing to memory doesn't fail; a body that is cut short would be seen by the client at once.
     let _ = text_map(&body, &mut encoder);
     encoder.into_writer()

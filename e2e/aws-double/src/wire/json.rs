@@ -1,5 +1,6 @@
-//! awsJson1.0 (https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html).
+//! awsJson1.0 and 1.1 (https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html), and the bodies of restJson1.
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
 use super::{double, double_from, malformed, seconds_from_timestamp, timestamp_from_seconds};
@@ -40,6 +41,7 @@ fn read(model: &Model, name: &str, value: Value) -> Result<Value, ApiError> {
             let timestamp = number.as_f64().and_then(timestamp_from_seconds);
             timestamp.ok_or_else(|| malformed(name, "timestamp"))?.to_string().into()
         }
+        (Kind::Blob, Value::String(text)) if BASE64.decode(text.as_bytes()).is_ok() => Value::String(text),
         _ => return Err(malformed(name, "value of the type that the model wants")),
     })
 }
@@ -68,13 +70,18 @@ fn written(model: &Model, name: &str, value: &Value) -> Value {
 }
 
 /// `__type` is the shape's name; clients that know the service's query past read the header instead.
-pub(super) fn error_body(error: &ApiError) -> Map<String, Value> {
+pub(super) fn error_body(model: &Model, error: &ApiError) -> Map<String, Value> {
     let mut body = error.members.clone();
-    body.insert("__type".to_owned(), format!("com.amazonaws.cloudwatch#{}", error.shape).into());
+    let kind = if model.query_codes {
+        format!("com.amazonaws.cloudwatch#{}", error.shape)
+    } else {
+        error.wire(model).code
+    };
+    body.insert("__type".to_owned(), kind.into());
     body.insert("message".to_owned(), error.message.clone().into());
     body
 }
 
-pub(super) fn error(error: &ApiError) -> Vec<u8> {
-    Value::Object(error_body(error)).to_string().into_bytes()
+pub(super) fn error(model: &Model, error: &ApiError) -> Vec<u8> {
+    Value::Object(error_body(model, error)).to_string().into_bytes()
 }

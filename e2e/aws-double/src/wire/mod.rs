@@ -6,6 +6,7 @@
 mod cbor;
 mod json;
 mod query;
+mod rest;
 mod xml;
 
 use bytes::Bytes;
@@ -15,16 +16,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::model::{Kind, Model, Operation};
+use crate::model::{Kind, Model, Models, Operation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// smithy-rpc-v2-cbor: the Rust SDK, and boto3 where the service offers it.
     Cbor,
-    /// awsJson1.0: `X-Amz-Target`.
+    /// awsJson1.0 and 1.1: `X-Amz-Target`.
     Json,
     /// awsQuery: a form goes in, XML comes out; older clients, and all of STS.
     Query,
+    /// restJson1: a path for each operation; Synthetics.
+    Rest,
 }
 
 /// What a request is for.
@@ -45,7 +48,7 @@ pub(crate) struct Unrecognised<'m> {
 
 /// Finds the operation. `models` isn't empty; its first answers for a request that names no service.
 pub(crate) fn recognise<'m>(
-    models: &'m [Model; 2],
+    models: &'m Models,
     parts: &Parts,
     body: &[u8],
 ) -> Result<Target<'m>, Unrecognised<'m>> {
@@ -67,6 +70,15 @@ pub(crate) fn recognise<'m>(
         let (service, operation) = target.split_once('.').unwrap_or_default();
         let model = models.iter().find(|model| model.target_prefix.as_deref() == Some(service));
         return find(Protocol::Json, model, default, operation, "UnknownOperationException");
+    }
+    // The query protocol knows one path only.
+    if parts.uri.path() != "/" {
+        let mut rest = models.iter().filter(|model| model.rest);
+        let found = rest.clone().find_map(|model| Some((model, rest::find(model, parts)?)));
+        let asked = format!("{} {}", parts.method, parts.uri.path());
+        let named = found.map_or(asked.as_str(), |(_, operation)| operation.name.as_str());
+        let model = found.map(|(model, _)| model).or_else(|| rest.next());
+        return find(Protocol::Rest, model, default, named, "UnknownOperationException");
     }
     let (action, version) = query::action(body);
     let model = models.iter().find(|model| model.api_version == version);
@@ -90,12 +102,13 @@ fn find<'m>(
 
 impl Target<'_> {
     /// The request's members.
-    pub(crate) fn decode(&self, body: &[u8]) -> Result<Value, ApiError> {
+    pub(crate) fn decode(&self, parts: &Parts, body: &[u8]) -> Result<Value, ApiError> {
         let Some(shape) = &self.operation.input else { return Ok(Value::Object(serde_json::Map::new())) };
         match self.protocol {
             Protocol::Cbor => cbor::decode(self.model, shape, body),
             Protocol::Json => json::decode(self.model, shape, body),
             Protocol::Query => query::decode(self.model, shape, body),
+            Protocol::Rest => rest::decode(self.model, self.operation, shape, parts, body),
         }
     }
 
@@ -106,17 +119,17 @@ impl Target<'_> {
         }
         let body = match (self.protocol, shape) {
             (Protocol::Cbor, Some(shape)) => cbor::encode(self.model, shape, output)?,
-            (Protocol::Json, Some(shape)) => json::encode(self.model, shape, output)?,
+            (Protocol::Json | Protocol::Rest, Some(shape)) => json::encode(self.model, shape, output)?,
             // An operation without output answers with nothing at all.
-            (Protocol::Cbor | Protocol::Json, None) => Vec::new(),
+            (Protocol::Cbor | Protocol::Json | Protocol::Rest, None) => Vec::new(),
             (Protocol::Query, _) => xml::result(self.model, self.operation, output, request_id),
         };
-        Ok(response(self.protocol, StatusCode::OK, body, request_id))
+        Ok(response(self.protocol, self.model, StatusCode::OK, body, request_id))
     }
 }
 
 /// A member that AWS's model lacks is a slip of the double, which no client would ever notice.
-fn answerable(model: &Model, name: &str, value: &Value) -> Result<(), ApiError> {
+pub(crate) fn answerable(model: &Model, name: &str, value: &Value) -> Result<(), ApiError> {
     match (&model.shape(name).kind, value) {
         (_, Value::Null) => Ok(()),
         (Kind::Structure { members, .. }, Value::Object(object)) => {
@@ -150,12 +163,16 @@ pub(crate) fn refuse(
 ) -> Response<Bytes> {
     let told = error.wire(model);
     let body = match protocol {
-        Protocol::Cbor => cbor::error(error),
-        Protocol::Json => json::error(error),
+        Protocol::Cbor => cbor::error(model, error),
+        Protocol::Json => json::error(model, error),
+        Protocol::Rest => rest::error(error),
         Protocol::Query => xml::error(model, &told, error, request_id),
     };
     let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = response(protocol, status, body, request_id);
+    let mut response = response(protocol, model, status, body, request_id);
+    if protocol == Protocol::Rest {
+        insert(response.headers_mut(), "x-amzn-errortype", &told.code);
+    }
     if protocol != Protocol::Query && model.query_compatible {
         let side = if told.sender { "Sender" } else { "Receiver" };
         insert(response.headers_mut(), "x-amzn-query-error", &format!("{};{side}", told.code));
@@ -163,7 +180,13 @@ pub(crate) fn refuse(
     response
 }
 
-fn response(protocol: Protocol, status: StatusCode, body: Vec<u8>, request_id: &str) -> Response<Bytes> {
+fn response(
+    protocol: Protocol,
+    model: &Model,
+    status: StatusCode,
+    body: Vec<u8>,
+    request_id: &str,
+) -> Response<Bytes> {
     let empty = body.is_empty();
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
@@ -172,13 +195,14 @@ fn response(protocol: Protocol, status: StatusCode, body: Vec<u8>, request_id: &
     let content_type = match protocol {
         Protocol::Cbor => {
             insert(headers, "smithy-protocol", "rpc-v2-cbor");
-            "application/cbor"
+            "application/cbor".to_owned()
         }
-        Protocol::Json => "application/x-amz-json-1.0",
-        Protocol::Query => "text/xml",
+        Protocol::Json => format!("application/x-amz-json-{}", model.json_version),
+        Protocol::Rest => "application/json".to_owned(),
+        Protocol::Query => "text/xml".to_owned(),
     };
     if !empty {
-        insert(headers, "content-type", content_type);
+        insert(headers, "content-type", &content_type);
     }
     response
 }

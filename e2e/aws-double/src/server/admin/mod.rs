@@ -7,8 +7,18 @@
 //! | `POST inject` | a fault: `{"operation": "PutMetricAlarm", "times": 2, "kind": "Throttle"}` |
 //! | `DELETE faults` | forgets those that wait |
 //! | `POST advance` | moves the clock: `{"by": "PT3H"}` |
-//! | `GET state` | alarms, detectors and mute rules of every account and Region |
+//! | `GET state` | alarms, detectors, mute rules and canaries of every account and Region |
 //! | `POST alarm-state` | `{"account", "region", "alarm", "state", "reason", "reasonData"}` |
+//! | `POST canary-runs` | `{"account", "region", "canary", "outcome": "TimeOut", "duration": "PT3S", "times": 2}` |
+//! | `POST canary-update-fails` | `{"account", "region", "canary", "reason", "rolledBack"}` |
+//! | `POST role` | `{"account", "region", "role", "assumable": false, "from"}` |
+//! | `POST network` | `{"account", "region", "id": "subnet-1", "usable": false}` |
+//! | `POST object` | `{"account", "region", "bucket", "key", "content": base64}`; answers with its version |
+//! | `POST runtime` | `{"account", "region", "VersionName", "Description", "ReleaseDate", "DeprecationDate"}` |
+//! | `POST canary-settings` | `{"account", "region", "delay": "PT0S", "quota": 3}` |
+//! | `GET provisioned` | functions, layers and log groups that exist |
+
+mod synthetics;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -47,7 +57,8 @@ pub(super) fn answer(
     body: Result<Bytes, ApiError>,
 ) -> Response<Bytes> {
     let body = body.unwrap_or_default();
-    let result = match (method.as_str(), path) {
+    let canaries = synthetics::answer(inner, method.as_str(), path, &body);
+    let result = canaries.unwrap_or_else(|| match (method.as_str(), path) {
         ("GET", "calls") => serde_json::to_value(&inner.calls).map_err(|error| error.to_string()),
         ("DELETE", "calls") => {
             inner.calls.clear();
@@ -77,7 +88,7 @@ pub(super) fn answer(
             done.map(|()| Value::Null).map_err(|error| error.to_string())
         }),
         (method, path) => Err(format!("there is no {method} {path}")),
-    };
+    });
     let (status, body) = match result {
         Ok(Value::Null) => (StatusCode::NO_CONTENT, Bytes::new()),
         Ok(value) => (StatusCode::OK, value.to_string().into()),
@@ -111,6 +122,7 @@ fn shown(region: &Region) -> Value {
             "schedule": rule.schedule,
             "status": rule.status(region.now),
         })).collect::<Vec<_>>(),
+        "canaries": region.synthetics.canaries.values().map(|it| synthetics::shown(it, region)).collect::<Vec<_>>(),
         "metrics": region.metrics.series.len(),
     })
 }
