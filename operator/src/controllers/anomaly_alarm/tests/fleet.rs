@@ -30,6 +30,8 @@ async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
     bed.restart().await;
     bed.sweep_together(OBJECTS, 32).await;
     let kube_writes = bed.kube_writes();
+    // A resync that fell into the sweep wakes those that it read first.
+    bed.woken();
     bed.double.clear_calls();
     let resyncs = 2;
     // A resync is over when the detectors, which come last, were read to their last page.
