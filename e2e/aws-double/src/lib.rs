@@ -30,3 +30,8 @@ pub use faults::{Fault, FaultKind};
 pub use model::ModelError;
 pub use state::synthetics;
 pub use state::{AlarmState, DetectorState, Region};
+
+/// What is wrong with a multi-checks document, as the runtime would find at the first run.
+pub fn blueprint_violations(document: &str) -> Vec<String> {
+    blueprint::check(document).iter().map(ToString::to_string).collect()
+}

@@ -31,6 +31,8 @@ pub const TELL_EVERY: Duration = Duration::from_secs(300);
 pub struct Job {
     pub plan: Arc<Plan>,
     pub schedule: Schedule,
+    /// Names of the plan's checks.
+    pub checks: Arc<[String]>,
 }
 
 /// Cheap to clone; all clones run the same canaries.
@@ -168,7 +170,7 @@ impl Tending {
         // Closed only with the process.
         let Ok(_turn) = self.shared.runs.acquire().await else { return false };
         let report = self.shared.prober.run(&job.plan).await;
-        self.shared.metrics.ran(&self.namespace, &self.name, &report);
+        self.shared.metrics.ran(&self.namespace, &self.name, &job.checks, &report);
         lock(&self.history).record(&report)
     }
 
@@ -191,3 +193,7 @@ async fn until(due: Option<Timestamp>) {
         tokio::time::sleep(left.min(NAP)).await;
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -88,12 +88,16 @@ impl ProbeMetrics {
         );
     }
 
-    pub(super) fn ran(&self, namespace: &str, canary: &str, report: &RunReport) {
+    /// `checks` are all that the canary has: of those that the run didn't come to, nothing is known now.
+    pub(super) fn ran(&self, namespace: &str, canary: &str, checks: &[String], report: &RunReport) {
         let result = if report.failure.is_some() { "failed" } else { "passed" };
         let labels = CanaryResult { namespace: namespace.to_owned(), canary: canary.to_owned(), result };
         self.runs.get_or_create(&labels).inc();
         for check in &report.checks {
             self.checked(namespace, canary, check);
+        }
+        for unknown in checks.iter().filter(|name| report.checks.iter().all(|check| check.name != **name)) {
+            self.forget_check(namespace, canary, unknown);
         }
     }
 
@@ -182,4 +186,68 @@ fn set_whole(family: &Family<Check, Gauge>, check: &Check, value: Option<i64>) {
 
 fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use prometheus_client::encoding::text::encode;
+    use tidewatch_prober::PhaseTimes;
+
+    use super::*;
+
+    fn check(name: &str, passed: bool) -> CheckReport {
+        CheckReport {
+            name: name.to_owned(),
+            kind: CheckKind::Http,
+            passed,
+            duration: Duration::from_millis(120),
+            phases: PhaseTimes { first_byte: Some(Duration::from_millis(80)), ..PhaseTimes::default() },
+            http_status: Some(if passed { 200 } else { 500 }),
+            http_version: None,
+            tls_version: None,
+            certificate_expiry: None,
+            ip: None,
+            redirects: 0,
+            body_bytes: Some(2),
+        }
+    }
+
+    fn run(checks: Vec<CheckReport>) -> RunReport {
+        RunReport {
+            at: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            attempts: 1,
+            trace_id: None,
+            checks,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn what_a_run_didn_t_come_to_isn_t_shown_as_it_was() {
+        let (metrics, mut own, mut plain) =
+            (ProbeMetrics::default(), Registry::default(), Registry::default());
+        metrics.register(&mut own, &mut plain);
+        let text = |registry: &Registry| {
+            let mut text = String::new();
+            encode(&mut text, registry).unwrap();
+            text
+        };
+        let all = ["login".to_owned(), "orders".to_owned()];
+        metrics.ran("shop", "api", &all, &run(vec![check("login", true), check("orders", true)]));
+        let orders = r#"probe_success{namespace="shop",canary="api",check="orders"} 1"#;
+        assert!(text(&plain).contains(orders), "{}", text(&plain));
+        let first_byte = r#"probe_http_duration_seconds{namespace="shop",canary="api",check="login",phase="processing"} 0.08"#;
+        assert!(text(&plain).contains(first_byte), "{}", text(&plain));
+
+        metrics.ran("shop", "api", &all, &run(vec![check("login", false)]));
+        let login = r#"probe_success{namespace="shop",canary="api",check="login"} 0"#;
+        assert!(text(&plain).contains(login) && !text(&plain).contains("orders"), "{}", text(&plain));
+        assert!(text(&own).contains("canary_runs_total"), "{}", text(&own));
+
+        metrics.forget_check("shop", "api", "login");
+        metrics.forget("shop", "api");
+        assert!(!text(&plain).contains("shop") && !text(&own).contains("shop"));
+    }
 }

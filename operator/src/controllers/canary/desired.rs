@@ -41,22 +41,33 @@ pub(super) fn job(
     secrets: &Secrets,
 ) -> Result<Option<Job>, Problem> {
     if provider(spec, policy) == Provider::Aws {
-        return Err(Problem::of_spec(
-            "NotSupported",
-            "this version doesn't make canaries in AWS yet: write provider: Embedded to run the checks from within the cluster",
-        ));
+        return Err(in_aws(spec));
     }
-    if spec.checks.is_none() {
+    let Some(checks) = &spec.checks else {
         return Err(Problem::of_spec(
             "NotSupported",
             "pages in a browser and scripts run in AWS only, and this canary is run from within the cluster: write checks",
         ));
-    }
+    };
     let schedule = Schedule::new(&spec.schedule, seed)
         .map_err(|error| Problem::of_spec("InvalidSpec", error.to_string()))?;
     let plan =
         Plan::new(spec, secrets).map_err(|error| Problem::of_spec("InvalidSpec", error.to_string()))?;
-    Ok((!spec.suspend).then(|| Job { plan: Arc::new(plan), schedule }))
+    let checks = checks.iter().map(|check| check.name.clone()).collect();
+    Ok((!spec.suspend).then(|| Job { plan: Arc::new(plan), schedule, checks }))
+}
+
+/// What keeps `spec` from AWS: first what AWS could never run.
+fn in_aws(spec: &CanarySpec) -> Problem {
+    let refused = tidewatch_synthetics::blueprint(spec).err().unwrap_or_default();
+    if spec.checks.is_some() && !refused.is_empty() {
+        let sentences: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return Problem::of_spec("InvalidSpec", sentences.join("; "));
+    }
+    Problem::of_spec(
+        "NotSupported",
+        "this version doesn't make canaries in AWS yet: write provider: Embedded to run checks from within the cluster",
+    )
 }
 
 #[cfg(test)]
@@ -99,6 +110,8 @@ mod tests {
         };
         let aws = "provider: AWS\nchecks: [{name: a, tcp: {host: a, port: 1}}]";
         assert_eq!(refused(aws).0, "NotSupported");
+        let six = "provider: AWS\nchecks: [{name: a, ipFamily: IPv6, tcp: {host: a, port: 1}}]";
+        assert!(refused(six).1.starts_with("spec.checks[a].ipFamily"), "{}", refused(six).1);
         let page = "heartbeat: {urls: ['https://a.example/']}";
         assert!(refused(page).1.contains("write checks"), "{}", refused(page).1);
         let pattern = "checks: [{name: a, http: {url: 'https://a', expect: {bodyMatches: '('}}}]";

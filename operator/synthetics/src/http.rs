@@ -1,0 +1,175 @@
+//! HTTP steps.
+
+use serde_json::{Value, json};
+use tidewatch_crds::canary::{Extract, HeaderExpect, HttpCheck, HttpExpect, JsonExpect};
+
+use crate::authentication;
+use crate::blueprint::{response_time, set};
+use crate::refusal::Refusal;
+
+pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
+    if !http.follow_redirects {
+        refused.push(Refusal::new(
+            format!("{field}.followRedirects"),
+            "AWS always follows redirects: leave it out, or write provider: Embedded",
+        ));
+    }
+    if http.tls.is_some() {
+        refused.push(Refusal::new(
+            format!("{field}.tls"),
+            "AWS trusts the public authorities only: leave it out, or write provider: Embedded",
+        ));
+    }
+    let mut step = json!({"checkerType": "HTTP", "url": http.url, "httpMethod": http.method.as_str()});
+    let mut headers = http.headers.clone();
+    if let Some(authentication) = &http.authentication {
+        authentication::apply(
+            authentication,
+            &mut step,
+            &mut headers,
+            &format!("{field}.authentication"),
+            refused,
+        );
+    }
+    if !headers.is_empty() {
+        set(&mut step, "headers", json!(headers));
+    }
+    if let Some(body) = &http.body {
+        set(&mut step, "body", json!(body));
+    }
+    let extractors: Vec<Value> = http.extract.iter().map(|one| extractor(one, field, refused)).collect();
+    if !extractors.is_empty() {
+        set(&mut step, "extractors", Value::Array(extractors));
+    }
+    let assertions = assertions(&http.expect, &format!("{field}.expect"), refused);
+    set(&mut step, "assertions", Value::Array(assertions));
+    step
+}
+
+fn extractor(extract: &Extract, field: &str, refused: &mut Vec<Refusal>) -> Value {
+    let name = &extract.name;
+    match (&extract.json_path, &extract.regex) {
+        (Some(path), _) => json!({"name": name, "type": "BODY", "path": path}),
+        (None, Some(regex)) => {
+            // The first group, or all of it.
+            let group = u8::from(has_group(regex));
+            json!({"name": name, "type": "BODY", "regex": regex, "regexGroup": group})
+        }
+        (None, None) => {
+            refused.push(Refusal::new(
+                format!("{field}.extract[{name}].header"),
+                "AWS takes values from bodies only: write jsonPath or regex, or provider: Embedded",
+            ));
+            json!({})
+        }
+    }
+}
+
+/// Whether there is a group that captures.
+fn has_group(regex: &str) -> bool {
+    let mut rest = regex.chars().peekable();
+    let mut in_class = false;
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => drop(rest.next()),
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => {
+                if rest.peek() != Some(&'?') {
+                    return true;
+                }
+                let mut ahead = rest.clone();
+                ahead.next();
+                let named = match ahead.next() {
+                    Some('P') => true,
+                    Some('<') => !matches!(ahead.next(), Some('=' | '!')),
+                    _ => false,
+                };
+                if named {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn assertions(expect: &HttpExpect, field: &str, refused: &mut Vec<Refusal>) -> Vec<Value> {
+    let mut assertions = vec![status(&expect.status, field, refused)];
+    let texts = [("CONTAINS", &expect.body_contains), ("NOT_CONTAINS", &expect.body_not_contains)];
+    for (operator, text) in texts {
+        if let Some(text) = text {
+            assertions.push(json!({"type": "BODY", "target": "TEXT", "operator": operator, "value": text}));
+        }
+    }
+    if expect.body_matches.is_some() {
+        refused.push(Refusal::new(
+            format!("{field}.bodyMatches"),
+            "AWS has no patterns for bodies: write bodyContains, or provider: Embedded",
+        ));
+    }
+    assertions.extend(expect.json.iter().map(json_assertion));
+    assertions.extend(expect.headers.iter().map(header_assertion));
+    if let Some(longest) = &expect.max_duration {
+        assertions.push(response_time(longest, &format!("{field}.maxDuration"), refused));
+    }
+    assertions
+}
+
+/// Every assertion must hold, so that several codes are told by their range, if they are one.
+fn status(codes: &[u16], field: &str, refused: &mut Vec<Refusal>) -> Value {
+    let mut codes = codes.to_vec();
+    codes.sort_unstable();
+    let (least, most) = match (codes.first(), codes.last()) {
+        (Some(least), Some(most)) => (*least, *most),
+        _ => (200, 299),
+    };
+    if least == most {
+        return json!({"type": "STATUS_CODE", "operator": "EQUALS", "value": least});
+    }
+    if codes.windows(2).any(|pair| matches!(pair, [a, b] if b - a > 1)) {
+        refused.push(Refusal::new(
+            format!("{field}.status"),
+            "AWS takes one code or a range without gaps: write such as [200, 201, 202], or provider: Embedded",
+        ));
+    }
+    json!({"type": "STATUS_CODE", "operator": "IN_RANGE", "rangeMin": least, "rangeMax": most})
+}
+
+fn json_assertion(expect: &JsonExpect) -> Value {
+    let (operator, value) = match expect {
+        JsonExpect { equals: Some(text), .. } => ("EQUALS", json!(text)),
+        JsonExpect { not_equals: Some(text), .. } => ("NOT_EQUALS", json!(text)),
+        JsonExpect { contains: Some(text), .. } => ("CONTAINS", json!(text)),
+        JsonExpect { exists, .. } => ("EXISTS", json!(exists.unwrap_or(true))),
+    };
+    json!({"type": "BODY", "target": "JSON", "path": expect.path, "operator": operator, "value": value})
+}
+
+fn header_assertion(expect: &HeaderExpect) -> Value {
+    let (operator, value) = match expect {
+        HeaderExpect { equals: Some(text), .. } => ("EQUALS", json!(text)),
+        HeaderExpect { not_equals: Some(text), .. } => ("NOT_EQUALS", json!(text)),
+        HeaderExpect { contains: Some(text), .. } => ("CONTAINS", json!(text)),
+        HeaderExpect { not_contains: Some(text), .. } => ("NOT_CONTAINS", json!(text)),
+        HeaderExpect { matches: Some(text), .. } => ("REGEX_MATCH", json!(text)),
+        HeaderExpect { exists, .. } => ("EXIST", json!(exists.unwrap_or(true))),
+    };
+    json!({"type": "HEADER", "headerName": expect.name, "operator": operator, "value": value})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_group;
+
+    #[test]
+    fn groups_that_capture_are_told_from_others() {
+        for pattern in ["a(b)", "(?P<id>x)", "(?<id>x)", "[(](x)"] {
+            assert!(has_group(pattern), "{pattern}");
+        }
+        for pattern in ["ab", r"a\(b\)", "(?:a)b", "[(]x", "(?=a)", "(?<!a)b"] {
+            assert!(!has_group(pattern), "{pattern}");
+        }
+    }
+}
