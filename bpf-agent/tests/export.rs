@@ -65,12 +65,14 @@ async fn serve(collector: &Collector, address: SocketAddr, ca: &Path) -> (Socket
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(ca, made.cert.pem()).unwrap();
     let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+    let limit = tokio::time::Instant::now() + Duration::from_secs(30);
     let incoming = loop {
         // The port of a server that was just ended may be in use for a moment.
         match tonic::transport::server::TcpIncoming::bind(address) {
             Ok(incoming) => break incoming,
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => assert!(tokio::time::Instant::now() < limit, "{address}: {error}"),
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let address = incoming.local_addr().unwrap();
     let service = LogsServiceServer::new(collector.clone()).accept_compressed(CompressionEncoding::Gzip);

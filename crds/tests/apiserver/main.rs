@@ -103,10 +103,6 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn samples() -> Vec<PathBuf> {
-    yaml_files("docs/samples")
-}
-
 /// The YAML files of a directory of the repository.
 pub(crate) fn yaml_files(directory: &str) -> Vec<PathBuf> {
     let directory = repository().join(directory);
@@ -127,10 +123,26 @@ fn an_api_server_refuses_mistakes_with_what_to_write_and_accepts_the_samples() {
         install(&server, plural);
     }
 
+    let refused = REFUSED.iter().map(|(what, spec, says)| (*what, manifest(spec), *says));
+    let accepted = ACCEPTED.iter().map(|spec| manifest(spec));
+    judge(&server, refused, accepted, &yaml_files("docs/samples"));
+
+    defaults_are_filled_in(&server);
+    names_and_columns_are_as_documented(&server);
+}
+
+/// What is `refused` (what is wrong, the manifest, what the answer must say) is, and what is `accepted` and the `files`
+/// of the documentation are accepted.
+pub(crate) fn judge<'a>(
+    server: &ControlPlane,
+    refused: impl Iterator<Item = (&'a str, String, &'a str)>,
+    accepted: impl Iterator<Item = String>,
+    files: &[PathBuf],
+) {
     let create = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
     let mut wrong = Vec::new();
-    for (what, spec, says) in REFUSED {
-        match server.kubectl(&create, Some(&manifest(spec))) {
+    for (what, manifest, says) in refused {
+        match server.kubectl(&create, Some(&manifest)) {
             Ok(_) => wrong.push(format!("{what}: accepted")),
             Err(answer) if !answer.contains(says) => {
                 wrong.push(format!("{what}: doesn't say {says:?}: {answer}"))
@@ -138,23 +150,13 @@ fn an_api_server_refuses_mistakes_with_what_to_write_and_accepts_the_samples() {
             Err(_) => {}
         }
     }
-    for spec in ACCEPTED {
-        if let Err(answer) = server.kubectl(&create, Some(&manifest(spec))) {
-            wrong.push(format!("{spec}: {answer}"));
-        }
-    }
-    for file in samples() {
-        let file = file.to_str().unwrap();
-        if let Err(answer) =
-            server.kubectl(&["create", "--dry-run=server", "--validate=strict", "-f", file], None)
-        {
-            wrong.push(format!("{file}: {answer}"));
+    let files = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    for manifest in accepted.chain(files) {
+        if let Err(answer) = server.kubectl(&create, Some(&manifest)) {
+            wrong.push(format!("{manifest}: {answer}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-
-    defaults_are_filled_in(&server);
-    names_and_columns_are_as_documented(&server);
 }
 
 /// Installs the CRD as the chart ships it.
