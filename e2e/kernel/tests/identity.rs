@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use tidewatch_kernel_tests::cgroup::POD_UID;
 use tidewatch_kernel_tests::{Agent, Cgroup, Network, Traffic};
@@ -44,7 +45,10 @@ fn a_pods_uid_is_read_from_its_cgroup_by_either_driver_and_also_after_the_pod_is
     network.settle().unwrap();
     drop((client, server));
     for directory in [&pod, &systemd_pod] {
-        while std::fs::remove_dir(directory).is_err() && directory.exists() {}
+        let limit = Instant::now() + Duration::from_secs(10);
+        while std::fs::remove_dir(directory).is_err() && directory.exists() {
+            assert!(Instant::now() < limit, "{} can't be removed", directory.display());
+        }
     }
     network.settle().unwrap();
     let said = agent.finish().unwrap();
