@@ -159,4 +159,4 @@ impl Collector {
 }
 
 #[cfg(test)]
-mod end_to_end_tests;
+mod tests;
