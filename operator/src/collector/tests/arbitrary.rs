@@ -1,6 +1,10 @@
 //! Bytes from outside, however wrong: each record is accounted for, and nothing panics.
 
+use jiff::Timestamp;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use proptest::prelude::*;
+use prost::Message;
+use tidewatch_records::Accounting;
 
 use super::super::ingest::Ingest;
 use super::super::*;

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message;
 use tidewatch_records::EndpointKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
