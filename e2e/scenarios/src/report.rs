@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct Report {
     started: Instant,
     colours: bool,
+    /// Where several tell their timelines at the same time: whose line it is.
+    lane: Option<&'static str>,
 }
 
 impl Default for Report {
@@ -18,7 +20,13 @@ impl Default for Report {
 impl Report {
     pub fn new() -> Self {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { started: Instant::now(), colours }
+        Self { started: Instant::now(), colours, lane: None }
+    }
+
+    /// The same report, with `lane` in front of each line.
+    #[must_use]
+    pub fn of_lane(self, lane: &'static str) -> Self {
+        Self { lane: Some(lane), ..self }
     }
 
     /// A step begins.
@@ -40,7 +48,9 @@ impl Report {
     }
 
     pub fn line(&self, text: &str) {
-        println!("{} {text}", self.paint("2", &format!("{:6.1}s", self.started.elapsed().as_secs_f64())));
+        let lane = self.lane.map(|lane| format!("{lane:>6} ")).unwrap_or_default();
+        let at = format!("{lane}{:6.1}s", self.started.elapsed().as_secs_f64());
+        println!("{} {text}", self.paint("2", &at));
     }
 
     pub fn plain(&self, text: &str) {

@@ -1,4 +1,4 @@
-//! What is tried, and the order: from an untouched cluster to an uninstalled one.
+//! What is tried, and the order.
 
 mod bad_input;
 mod blocked;
@@ -20,57 +20,62 @@ pub struct Scenario {
     pub run: fn(&Bed) -> anyhow::Result<()>,
 }
 
-/// All of them, in order.
-pub fn all() -> Vec<Scenario> {
-    let mut scenarios = vec![
-        Scenario {
-            name: "healthy",
-            proves: "a healthy cluster stays Healthy, costs no API write, and its counters are the kernel's own",
-            run: healthy::run,
-        },
-        Scenario {
-            name: "bad-input",
-            proves: "a monitor that can't be meant is refused, or says what to write instead",
-            run: bad_input::run,
-        },
-        Scenario {
-            name: "rogue-otlp",
-            proves: "forged tokens and broken bodies are rejected and counted, and the collector goes on",
-            run: rogue::run,
-        },
-        Scenario {
-            name: "canary",
-            proves: "a canary passes, tells how long it took, and says why where it can't pass or run",
-            run: canary::run,
-        },
-    ];
-    scenarios.extend(faults::SCENARIOS);
-    scenarios.extend([
-        Scenario {
-            name: "agent-killed",
-            proves: "agents that crash are back, and the status is right again, within two windows",
-            run: resilience::agent_killed,
-        },
-        Scenario {
-            name: "operator-killed",
-            proves: "an operator that crashes in the middle of a fault names it again",
-            run: resilience::operator_killed,
-        },
-        Scenario {
-            name: "collector-unreachable",
-            proves: "two minutes without the collector show in the coverage, and then the status is right again",
-            run: resilience::collector_unreachable,
-        },
-        Scenario {
-            name: "agents-come-and-go",
-            proves: "the agents go with the last monitor and return with the next",
-            run: lifecycle::agents_come_and_go,
-        },
-        Scenario {
-            name: "uninstall",
-            proves: "helm uninstall leaves nothing behind",
-            run: lifecycle::uninstall,
-        },
-    ]);
-    scenarios
+/// What runs on one cluster, in order. Lanes run at the same time, each on a cluster of its own: most of a scenario is
+/// waiting for windows to pass.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    pub name: &'static str,
+    pub scenarios: Vec<Scenario>,
 }
+
+/// All scenarios: those of a cluster's life, from an untouched one to an uninstalled one, and the faults.
+pub fn lanes() -> Vec<Lane> {
+    vec![
+        Lane { name: "life", scenarios: LIFE.to_vec() },
+        Lane { name: "faults", scenarios: faults::SCENARIOS.to_vec() },
+    ]
+}
+
+const LIFE: [Scenario; 9] = [
+    Scenario {
+        name: "healthy",
+        proves: "a healthy cluster stays Healthy, costs no API write, and its counters are the kernel's own",
+        run: healthy::run,
+    },
+    Scenario {
+        name: "bad-input",
+        proves: "a monitor that can't be meant is refused, or says what to write instead",
+        run: bad_input::run,
+    },
+    Scenario {
+        name: "rogue-otlp",
+        proves: "forged tokens and broken bodies are rejected and counted, and the collector goes on",
+        run: rogue::run,
+    },
+    Scenario {
+        name: "canary",
+        proves: "a canary passes, tells how long it took, and says why where it can't pass or run",
+        run: canary::run,
+    },
+    Scenario {
+        name: "agent-killed",
+        proves: "agents that crash are back, and the status is right again, within two windows",
+        run: resilience::agent_killed,
+    },
+    Scenario {
+        name: "operator-killed",
+        proves: "an operator that crashes in the middle of a fault names it again",
+        run: resilience::operator_killed,
+    },
+    Scenario {
+        name: "collector-unreachable",
+        proves: "two minutes without the collector show in the coverage, and then the status is right again",
+        run: resilience::collector_unreachable,
+    },
+    Scenario {
+        name: "agents-come-and-go",
+        proves: "the agents go with the last monitor and return with the next",
+        run: lifecycle::agents_come_and_go,
+    },
+    Scenario { name: "uninstall", proves: "helm uninstall leaves nothing behind", run: lifecycle::uninstall },
+];
