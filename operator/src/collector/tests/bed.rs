@@ -164,17 +164,17 @@ pub(super) async fn start() -> Running {
 }
 
 impl Running {
-    pub async fn channel_trusting(&self, ca: &str) -> Result<Channel, tonic::transport::Error> {
+    pub(super) async fn channel_trusting(&self, ca: &str) -> Result<Channel, tonic::transport::Error> {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name(NAME);
         let endpoint = Channel::from_shared(format!("https://{}", self.collector.address())).unwrap();
         endpoint.tls_config(tls)?.connect_timeout(LIMIT).timeout(LIMIT).connect().await
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(super) async fn channel(&self) -> Channel {
         self.channel_trusting(&self.ca).await.unwrap()
     }
 
-    pub async fn export(
+    pub(super) async fn export(
         &self,
         request: ExportLogsServiceRequest,
         token: &str,
@@ -183,7 +183,7 @@ impl Running {
     }
 
     /// Sends `body` as it is, and returns the status.
-    pub async fn raw(&self, body: Vec<u8>, headers: &[(&str, &str)]) -> Code {
+    pub(super) async fn raw(&self, body: Vec<u8>, headers: &[(&str, &str)]) -> Code {
         let mut channel = self.channel().await;
         let mut request = http::Request::post(format!("https://{NAME}{PATH}"))
             .header("content-type", "application/grpc")
@@ -200,7 +200,7 @@ impl Running {
     }
 
     /// Evaluations of windows of 10 s, from the one that is going on.
-    pub async fn evaluations(&self) -> Evaluations {
+    pub(super) async fn evaluations(&self) -> Evaluations {
         let evaluations = self.registry.want(10, Sensitivity::Standard);
         let known = async {
             while self.registry.engines() == 0 {
@@ -211,7 +211,7 @@ impl Running {
         evaluations
     }
 
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.cancel.cancel();
         tokio::time::timeout(LIMIT, self.collector.ended())
             .await
