@@ -32,6 +32,7 @@ const NETWORK_ERRORS = {
   ERR_SSL_VERSION_OR_CIPHER_MISMATCH: 'the TLS handshake failed: no common version or cipher',
   ERR_TIMED_OUT: 'connect timed out',
   ERR_TOO_MANY_REDIRECTS: 'redirects without end',
+  ERR_UNSAFE_PORT: 'browsers refuse this port',
 };
 
 // A page that didn't load, in a sentence for people.
@@ -100,6 +101,10 @@ function shown(url) {
   return url.length > LONGEST_SHOWN ? `${url.slice(0, LONGEST_SHOWN)}…` : url;
 }
 
+function firstLine(error) {
+  return error.message.split('\n')[0];
+}
+
 function seconds(ms) {
   return `${Math.round(ms / 100) / 10}s`;
 }
@@ -107,9 +112,11 @@ function seconds(ms) {
 // What went wrong when `page.goto` threw; drivers put Chromium's own code into their message.
 function whyNot(error, url, pageTimeout) {
   if (error.name === 'TimeoutError') return `${shown(url)} didn't load within ${seconds(pageTimeout)}`;
-  const code = /net::(ERR_[A-Z_]+)/.exec(error.message);
+  // Playwright has words of its own for this one.
+  const message = error.message.replace(/Download is starting/, 'net::ERR_ABORTED');
+  const code = /net::(ERR_[A-Z_]+)/.exec(message);
   if (code !== null) return `${shown(url)}: ${NETWORK_ERRORS[code[1]] || `the browser says ${code[1]}`}`;
-  return `${shown(url)}: ${error.message.split('\n')[0]}`;
+  return `${shown(url)}: ${firstLine(error).replace(/^page\.goto: /, '')}`;
 }
 
 // Loads `url` until its document is complete. Answers with the last status, redirects followed, and throws a
@@ -137,37 +144,59 @@ async function load(page, url, pageTimeout) {
   return status;
 }
 
+// Loads `url` in a step, and answers with the sentence by which it failed, if it did.
+async function attempt(driver, page, name, url, limit) {
+  let failure;
+  try {
+    await driver.step(name, async () => {
+      const began = Date.now();
+      try {
+        const status = await load(page, url, limit);
+        console.log(`${shown(url)} answered ${status}, and its document was there after ${Date.now() - began} ms`);
+      } catch (error) {
+        // Kept here, since a runtime may be told to go on after a step that failed.
+        failure = firstLine(error);
+        throw error;
+      }
+    }, page);
+  } catch (error) {
+    failure = failure || firstLine(error);
+  }
+  if (failure !== undefined) console.log(failure);
+  return failure;
+}
+
 // Takes a picture by `take(limit)`, if there is time that no page needs. That it fails says nothing of the page.
+// Answers whether the page can take another one: after one that didn't come, the drivers wait for it.
 async function picture(name, spare, take) {
   const limit = Math.min(spare, LONGEST_SCREENSHOT_MS);
   if (limit < SHORTEST_SCREENSHOT_MS) {
     console.log(`${name}: no screenshot, since the other pages need the time`);
-    return;
+    return true;
   }
   let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not taken within ${seconds(limit)}`)), limit);
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, limit, 'late');
   });
-  const taken = (async () => take(limit))();
-  taken.catch(() => {});
-  try {
-    await Promise.race([taken, late]);
-  } catch (error) {
-    console.log(`${name}: no screenshot: ${error.message.split('\n')[0]}`);
-  } finally {
-    clearTimeout(timer);
-  }
+  const taken = (async () => take(limit))().then(() => 'taken', firstLine);
+  const end = await Promise.race([taken, late]);
+  clearTimeout(timer);
+  if (end === 'late') console.log(`${name}: no screenshot: not taken within ${seconds(limit)}`);
+  else if (end !== 'taken') console.log(`${name}: no screenshot: ${end}`);
+  return end !== 'late';
 }
 
 // A page to load the next address in: the same one made blank, or a new one where that doesn't work any more.
-async function blank(page, replace) {
-  try {
-    await page.goto('about:blank', { timeout: LONGEST_BLANK_MS });
-    return page;
-  } catch (error) {
-    console.log(`the page is replaced: ${error.message.split('\n')[0]}`);
-    return replace();
+async function next(driver, page, usable) {
+  if (usable) {
+    try {
+      await page.goto('about:blank', { timeout: LONGEST_BLANK_MS });
+      return page;
+    } catch (error) {
+      console.log(`the page is replaced: ${firstLine(error)}`);
+    }
   }
+  return driver.replace();
 }
 
 // Loads every address, each in a step, and throws if any failed: all are tried, and each failure is named.
@@ -179,35 +208,24 @@ async function heartbeat(environment, driver) {
   const names = stepNames(urls);
   const deadline = Date.now() + budget;
   const failures = [];
-  let page = await driver.open();
+  let page = await driver.open().catch((error) => {
+    throw new Error(`the browser didn't start: ${firstLine(error)}`);
+  });
   for (const [index, url] of urls.entries()) {
-    const name = names[index];
-    let failure;
-    // What the browser's start and its replacement cost beyond their share must not end the run unexplained.
-    const left = () => Math.max(SHORTEST_PAGE_MS, Math.min(pageTimeout, deadline - Date.now()));
-    if (index > 0) page = await blank(page, driver.replace);
+    const others = urls.length - index - 1;
+    // What starting a browser again costs must not have the run cut off without a reason.
+    const limit = Math.max(SHORTEST_PAGE_MS, Math.min(pageTimeout, deadline - Date.now()));
+    const failure = await attempt(driver, page, names[index], url, limit);
+    if (failure !== undefined) failures.push(failure);
+    const spare = deadline - Date.now() - others * pageTimeout;
+    const usable = !screenshot
+      || (await picture(names[index], spare, (time) => driver.screenshot(names[index], page, time)));
+    if (others === 0) break;
     try {
-      await driver.step(name, async () => {
-        const began = Date.now();
-        try {
-          const status = await load(page, url, left());
-          console.log(`${shown(url)} answered ${status}, and its document was there after ${Date.now() - began} ms`);
-        } catch (error) {
-          // Kept here, since a runtime may be told to go on after a step that failed.
-          failure = error;
-          throw error;
-        }
-      }, page);
+      page = await next(driver, page, usable);
     } catch (error) {
-      failure = failure || error;
-    }
-    if (failure !== undefined) {
-      console.log(failure.message);
-      failures.push(failure.message);
-    }
-    if (screenshot) {
-      const spare = deadline - Date.now() - (urls.length - index - 1) * pageTimeout;
-      await picture(name, spare, (limit) => driver.screenshot(name, page, limit));
+      failures.push(...urls.slice(index + 1).map((url) => `${shown(url)} wasn't tried: ${firstLine(error)}`));
+      break;
     }
   }
   if (failures.length === 0) return urls.length === 1 ? 'the page loaded' : `${urls.length} pages loaded`;

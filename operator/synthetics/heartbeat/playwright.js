@@ -15,10 +15,15 @@ const STEP = {
   screenshotOnStepFailure: false,
 };
 
+let browser;
+
 const driver = {
-  open: async () => synthetics.newPage(await synthetics.launch()),
-  // launch() closes the browser that was open.
-  replace: () => driver.open(),
+  open: async () => {
+    // It closes a browser that was open.
+    browser = await synthetics.launch();
+    return synthetics.newPage(browser);
+  },
+  replace: () => synthetics.newPage(browser).catch(() => driver.open()),
   step: (name, run, page) => synthetics.executeStep(name, run, STEP, page),
   screenshot: (name, page, limit) => page.screenshot({ path: artifact(`${name}-loaded`), timeout: limit }),
 };
