@@ -7,7 +7,7 @@
 'use strict';
 
 const { chromium } = require('playwright-core');
-const { LAUNCH, disturb, report, step } = require('./artifacts');
+const { LAUNCH, disturb, report, step } = require('stand-in-artifacts');
 
 let browser;
 
