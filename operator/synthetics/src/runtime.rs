@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tidewatch_crds::CanarySpec;
 use tidewatch_crds::canary::Framework;
 
+use crate::heartbeat;
 use crate::refusal::Refusal;
 
 /// A family of runtimes: a language, and what drives the browser.
@@ -141,10 +142,11 @@ pub fn runtime(spec: &CanarySpec) -> Result<RuntimeChoice, Refusal> {
             Wanted::Newest(_) => Ok(choice),
         };
     };
-    match heartbeat.framework {
-        Framework::Puppeteer => pinned(asked, Family::NodejsPuppeteer, "a heartbeat by Puppeteer"),
-        Framework::Playwright => pinned(asked, Family::NodejsPlaywright, "a heartbeat by Playwright"),
-    }
+    let what = match heartbeat.framework {
+        Framework::Puppeteer => "a heartbeat by Puppeteer",
+        Framework::Playwright => "a heartbeat by Playwright",
+    };
+    pinned(asked, heartbeat::family(heartbeat.framework), what)
 }
 
 fn of_script(text: &str) -> Result<RuntimeChoice, Refusal> {
