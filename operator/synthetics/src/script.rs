@@ -79,7 +79,9 @@ fn beginning<'a>(
     let (path, function) = handler::split(&script.handler, runtime)?;
     let extensions = layout::extensions(runtime);
     if extensions.iter().any(|extension| files.contains_key(&format!("{path}.{extension}"))) {
-        return Ok(path.rsplit_once('/').map_or("", |(folder, _)| path.get(..=folder.len()).unwrap_or_default()));
+        return Ok(path
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| path.get(..=folder.len()).unwrap_or_default()));
     }
     let wanted: Vec<String> = extensions.iter().map(|extension| format!("{path}.{extension}")).collect();
     let wanted = wanted.join(" or ");
