@@ -52,9 +52,9 @@ pub struct ScriptSpec {
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^syn-(nodejs-puppeteer|nodejs-playwright|nodejs|python-selenium|java)(-[0-9]+[.][0-9]+)?$')").message("not a runtime of CloudWatch Synthetics: write a family such as syn-nodejs-puppeteer, or a version such as syn-nodejs-puppeteer-17.0"))]
     pub runtime: String,
-    /// Where it begins: file and function, such as index.handler.
+    /// Where it begins: file and function, such as index.handler; for Java, class and method, such as shop.Canary::run.
     #[schemars(length(min = 1, max = 128))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9a-zA-Z_-]+(/|[.]))*[0-9A-Za-z_]+[.][A-Za-z_][A-Za-z0-9_]*$')").message("not a handler: write file and function, such as index.handler"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9a-zA-Z_-]+(/|[.]))*[0-9A-Za-z_-]+([.]|::)[A-Za-z_][A-Za-z0-9_]*$')").message("not a handler: write file and function, such as index.handler, or for Java class and method, such as shop.Canary::run"))]
     pub handler: String,
     /// A ConfigMap of this namespace; each key is a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]

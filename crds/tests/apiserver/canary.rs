@@ -259,6 +259,8 @@ const ACCEPTED: &[&[&str]] = &[
         "script: {runtime: syn-nodejs-puppeteer-17.0, handler: index.handler, s3: {bucket: a-b, key: c.zip, version: d}}",
         "AWS",
     ],
+    &["script: {runtime: syn-java, handler: 'shop.Canary::run', s3: {bucket: a-b, key: c.zip}}", "AWS"],
+    &["script: {runtime: syn-python-selenium, handler: a/my-shop.check, configMapRef: {name: a}}", "AWS"],
 ];
 
 fn manifest(lines: &[&str]) -> String {

@@ -35,3 +35,11 @@ pub use state::{AlarmState, DetectorState, Region};
 pub fn blueprint_violations(document: &str) -> Vec<String> {
     blueprint::check(document).iter().map(ToString::to_string).collect()
 }
+
+/// Why a runtime can't run a package, as its first run would find: `handler` is absent for multi-checks.
+pub fn package_defect(runtime: &str, handler: Option<&str>, package: &[u8]) -> Option<String> {
+    let blueprint_types = if handler.is_none() { vec!["multi-checks".to_owned()] } else { Vec::new() };
+    let code =
+        synthetics::Code { handler: handler.map(str::to_owned), blueprint_types, ..Default::default() };
+    synthetics::package::defect(runtime, &code, package)
+}

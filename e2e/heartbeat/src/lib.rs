@@ -7,5 +7,5 @@ mod tools;
 
 pub use canary::{Browser, Canary, Outcome, Screenshots, Step};
 pub use leftovers::ended;
-pub use pages::Pages;
+pub use pages::{Pages, Untrusted};
 pub use tools::Tools;

@@ -1,6 +1,7 @@
 //! Pages that load, and pages that fail in each way that a page can.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
@@ -11,8 +12,12 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A server on loopback; it ends when this is dropped.
 #[derive(Debug)]
@@ -41,6 +46,46 @@ impl Pages {
 }
 
 impl Drop for Pages {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A server on loopback whose certificate nobody vouches for.
+#[derive(Debug)]
+pub struct Untrusted {
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Untrusted {
+    /// # Errors
+    /// When loopback has no port, or no certificate can be made.
+    pub async fn serve() -> anyhow::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port of loopback")?;
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                // No browser gets beyond the handshake.
+                tokio::spawn(acceptor.accept(connection));
+            }
+        });
+        Ok(Self { address, server })
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{}/", self.address)
+    }
+}
+
+impl Drop for Untrusted {
     fn drop(&mut self) {
         self.server.abort();
     }

@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use tidewatch_heartbeat_tests::{Browser, Canary, Outcome, Pages, Screenshots, Tools, ended};
+use tidewatch_heartbeat_tests::{Browser, Canary, Outcome, Pages, Screenshots, Tools, Untrusted, ended};
 
 static TOOLS: LazyLock<Tools> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heartbeat");
@@ -70,20 +70,24 @@ async fn playwright_loads_good_pages_and_keeps_a_picture_of_each() {
 }
 
 #[tokio::test]
-async fn old_runtimes_find_the_script_and_their_library() {
+async fn old_runtimes_find_the_script_and_their_library_and_name_the_one_bad_page() {
     let pages = Pages::serve().await.unwrap();
+    let bad = format!("{} answered 500", pages.url("/500"));
     for browser in [Browser::PUPPETEER_10, Browser::PLAYWRIGHT_2] {
-        let outcome = run(browser, &format!("urls: ['{}']", pages.url("/good")), Screenshots::Work).await;
-        assert!(outcome.passed, "{outcome:#?}");
-        assert_eq!((outcome.answer.as_deref(), outcome.pictures.len()), (Some("the page loaded"), 1));
+        let urls = ["/good", "/500", "/redirect"].map(|path| pages.url(path));
+        let outcome = run(browser, &format!("urls: {urls:?}"), Screenshots::Work).await;
+        assert_eq!(outcome.reason, Some(format!("1 of 3 pages failed: {bad}")), "{outcome:#?}");
+        let passed: Vec<bool> = outcome.steps.iter().map(|step| step.passed).collect();
+        assert_eq!((passed, outcome.pictures.len()), (vec![true, false, true], 3));
+        // Alone it needs no count.
         let outcome = run(browser, &format!("urls: ['{}']", pages.url("/500")), Screenshots::Work).await;
-        assert_eq!(outcome.reason, Some(format!("{} answered 500", pages.url("/500"))));
+        assert_eq!(outcome.reason, Some(bad.clone()));
     }
 }
 
-/// Every way to fail but being slow, and a good page at the end that is tried all the same.
+/// Every way to fail but being slow.
 async fn each_failure_has_its_sentence(browser: Browser) {
-    let pages = Pages::serve().await.unwrap();
+    let (pages, untrusted) = (Pages::serve().await.unwrap(), Untrusted::serve().await.unwrap());
     let no_page = "no page came: it is a download, or an answer without content";
     let bad = [
         (pages.url("/500"), " answered 500"),
@@ -94,19 +98,18 @@ async fn each_failure_has_its_sentence(browser: Browser) {
         (pages.url("/nothing"), &format!(": {no_page}")),
         (pages.url("/download"), &format!(": {no_page}")),
         (refused(), ": connection refused"),
+        (untrusted.url(), ": the certificate isn't from a known authority"),
         ("http://nowhere.invalid/".to_owned(), ": the name doesn't resolve"),
     ];
-    let urls: Vec<String> = bad.iter().map(|(url, _)| url.clone()).chain([pages.url("/good")]).collect();
+    let urls: Vec<&String> = bad.iter().map(|(url, _)| url).collect();
     let outcome =
         run(browser, &format!("urls: {urls:?}, screenshot: false, pageTimeout: 20s"), Screenshots::Work)
             .await;
     assert!(!outcome.passed, "{outcome:#?}");
     let sentences: Vec<String> = bad.iter().map(|(url, why)| format!("{url}{why}")).collect();
-    assert_eq!(outcome.reason, Some(format!("9 of 10 pages failed: {}", sentences.join("; "))));
-    let told: Vec<Option<&str>> = outcome.steps.iter().map(|step| step.error.as_deref()).collect();
-    let expected: Vec<Option<&str>> = sentences.iter().map(|it| Some(it.as_str())).chain([None]).collect();
-    assert_eq!(told, expected);
-    assert!(outcome.steps[9].passed);
+    assert_eq!(outcome.reason, Some(format!("10 of 10 pages failed: {}", sentences.join("; "))));
+    let told: Vec<&str> = outcome.steps.iter().filter_map(|step| step.error.as_deref()).collect();
+    assert_eq!(told, sentences);
     assert!(outcome.pictures.is_empty(), "nobody asked for {:?}", outcome.pictures.keys());
 }
 

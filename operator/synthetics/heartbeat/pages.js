@@ -124,8 +124,12 @@ function whyNot(error, url, pageTimeout) {
 async function load(page, url, pageTimeout) {
   let status;
   const heed = (response) => {
-    const request = response.request();
-    if (request.isNavigationRequest() && request.frame() === page.mainFrame()) status = response.status();
+    try {
+      const request = response.request();
+      if (request.isNavigationRequest() && request.frame() === page.mainFrame()) status = response.status();
+    } catch {
+      // Playwright: a frame that isn't there yet, and so isn't the page's own.
+    }
   };
   page.on('response', heed);
   try {

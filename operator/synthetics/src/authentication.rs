@@ -50,17 +50,31 @@ pub(crate) fn apply(
 }
 
 fn reference(source: &SecretSource, field: &str, refused: &mut Vec<Refusal>) -> String {
-    match &source.aws_secret {
-        Some(secret) => match &secret.key {
-            Some(key) => format!("${{AWS_SECRET:{}:{key}}}", secret.name),
-            None => format!("${{AWS_SECRET:{}}}", secret.name),
-        },
-        None => {
-            refused.push(Refusal::new(
-                format!("{field}.secretRef"),
-                "what AWS runs can't read a Secret of the cluster: write awsSecret: {name: …, key: …}, or provider: Embedded",
-            ));
-            String::new()
+    let mut refuse = |key: &str, mend: &str| {
+        refused.push(Refusal::new(format!("{field}{key}"), mend));
+        String::new()
+    };
+    let Some(secret) = &source.aws_secret else {
+        if source.secret_ref.is_none() {
+            return refuse("", "a secret comes from somewhere: write awsSecret: {name: …, key: …}");
         }
+        return refuse(
+            ".secretRef",
+            "what AWS runs can't read a Secret of the cluster: write awsSecret: {name: …, key: …}, or provider: Embedded",
+        );
+    };
+    // In a reference a colon parts name and key.
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
+    };
+    if !plain(&secret.name) || !secret.key.as_deref().is_none_or(plain) {
+        return refuse(
+            ".awsSecret",
+            "not the name of a secret, or not a key of it: write the name, not the ARN, such as shop/login",
+        );
+    }
+    match &secret.key {
+        Some(key) => format!("${{AWS_SECRET:{}:{key}}}", secret.name),
+        None => format!("${{AWS_SECRET:{}}}", secret.name),
     }
 }

@@ -1,19 +1,22 @@
 //! The multi-checks document
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_WritingCanary_Multichecks.html>).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tidewatch_crds::CanarySpec;
 use tidewatch_crds::canary::{Check, DnsCheck, DnsProtocol, Encoding, RecordType, TcpCheck, TlsCheck};
 use tidewatch_crds::parse_duration;
 
-use crate::http;
 use crate::refusal::Refusal;
+use crate::{http, limits, places};
 
 /// Name of the document within the archive.
 pub const FILE: &str = "blueprint-config.json";
 
 /// Editions of AWS's guide differ on the least time-out of a step (1 s, 5 s); this much all of them take.
 const LEAST_TIMEOUT_MS: u64 = 5_000;
+const MOST_TIMEOUT_MS: u64 = 300_000;
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 
 /// The document for the checks of `spec`.
@@ -21,10 +24,17 @@ const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 /// # Errors
 /// Every field that AWS's runtime has no words for.
 pub fn blueprint(spec: &CanarySpec) -> Result<Value, Vec<Refusal>> {
+    let checks = spec.checks.as_deref().unwrap_or_default();
     let mut refused = Vec::new();
+    limits::of_spec(spec, checks, &mut refused);
+    let mut known: BTreeSet<&str> = spec.variables.keys().map(String::as_str).collect();
     let mut steps = Map::new();
-    for (index, check) in spec.checks.iter().flatten().enumerate() {
-        steps.insert((index + 1).to_string(), step(check, &mut refused));
+    for (index, check) in checks.iter().enumerate() {
+        let field = format!("spec.checks[{}]", check.name);
+        places::filled(check, &known, &field, &mut refused);
+        steps.insert((index + 1).to_string(), step(check, &field, &mut refused));
+        // They are there for the checks after this one.
+        known.extend(check.http.iter().flat_map(|http| &http.extract).map(|extract| extract.name.as_str()));
     }
     let mut document = json!({"steps": steps});
     if !spec.variables.is_empty() {
@@ -33,24 +43,23 @@ pub fn blueprint(spec: &CanarySpec) -> Result<Value, Vec<Refusal>> {
     if refused.is_empty() { Ok(document) } else { Err(refused) }
 }
 
-fn step(check: &Check, refused: &mut Vec<Refusal>) -> Value {
-    let field = format!("spec.checks[{}]", check.name);
+fn step(check: &Check, field: &str, refused: &mut Vec<Refusal>) -> Value {
+    let Check { http, dns, tls, tcp, .. } = check;
+    let kinds = [http.is_some(), dns.is_some(), tls.is_some(), tcp.is_some()];
+    limits::exactly_one(&kinds, "http, dns, tls or tcp", field, refused);
     if check.ip_family.is_some() {
         refused.push(Refusal::new(
             format!("{field}.ipFamily"),
             "AWS chooses the address family itself: leave it out, or write provider: Embedded",
         ));
     }
-    let timeout = timeout(check, &field, refused);
-    let mut step = match (&check.http, &check.dns, &check.tls, &check.tcp) {
+    let timeout = timeout(check, field, refused);
+    let mut step = match (http, dns, tls, tcp) {
         (Some(http), ..) => http::step(http, &format!("{field}.http"), refused),
-        (_, Some(dns), ..) => dns_step(dns, &format!("{field}.dns"), refused),
-        (_, _, Some(tls), _) => tls_step(tls, &format!("{field}.tls"), refused),
-        (_, _, _, Some(tcp)) => tcp_step(tcp, &format!("{field}.tcp"), refused),
-        _ => {
-            refused.push(Refusal::new(&field, "write exactly one of http, dns, tls or tcp"));
-            json!({})
-        }
+        (None, Some(dns), ..) => dns_step(dns, &format!("{field}.dns"), refused),
+        (None, None, Some(tls), _) => tls_step(tls, &format!("{field}.tls"), refused),
+        (None, None, None, Some(tcp)) => tcp_step(tcp, &format!("{field}.tcp"), refused),
+        (None, None, None, None) => json!({}),
     };
     set(&mut step, "stepName", json!(check.name));
     set(&mut step, "timeout", json!(timeout));
@@ -59,9 +68,12 @@ fn step(check: &Check, refused: &mut Vec<Refusal>) -> Value {
 
 fn timeout(check: &Check, field: &str, refused: &mut Vec<Refusal>) -> u64 {
     let Some(text) = &check.timeout else { return DEFAULT_TIMEOUT_MS };
-    let ms = millis(text, &format!("{field}.timeout"), refused);
+    let field = format!("{field}.timeout");
+    let Some(ms) = parsed(text, &field, refused) else { return DEFAULT_TIMEOUT_MS };
     if ms < LEAST_TIMEOUT_MS {
-        refused.push(Refusal::new(format!("{field}.timeout"), "AWS takes no less than 5s: write 5s or more"));
+        refused.push(Refusal::new(field, "AWS takes no less than 5s: write 5s or more"));
+    } else if ms > MOST_TIMEOUT_MS {
+        refused.push(Refusal::new(field, "AWS takes no more than 5m: write 5m or less"));
     }
     ms
 }
@@ -88,6 +100,13 @@ fn dns_step(dns: &DnsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
     let mut step = json!({
         "checkerType": "DNS", "domain": dns.name, "recordType": record_type, "protocol": protocol,
     });
+    limits::port(dns.port, field, refused);
+    if dns.port.is_some() && dns.server.is_none() {
+        refused.push(Refusal::new(
+            format!("{field}.port"),
+            "a port belongs to a server: name the server, such as server: 10.0.0.2",
+        ));
+    }
     if let Some(server) = &dns.server {
         set(&mut step, "nameserver", json!(server));
     }
@@ -123,6 +142,7 @@ fn tls_step(tls: &TlsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
             "AWS trusts the public authorities only: leave it out with verify: false, or write provider: Embedded",
         ));
     }
+    limits::port(tls.port, field, refused);
     let mut step = json!({
         "checkerType": "SSL", "hostname": tls.host, "port": tls.port.unwrap_or(443),
         "verifyHostname": tls.verify, "allowSelfSigned": !tls.verify,
@@ -168,6 +188,7 @@ fn tcp_step(tcp: &TcpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
         Encoding::Utf8 => "UTF-8",
         Encoding::Hex => "HEX",
     };
+    limits::port(Some(tcp.port), field, refused);
     let mut step =
         json!({"checkerType": "TCP", "hostname": tcp.host, "port": tcp.port, "encoding": encoding});
     if let Some(send) = &tcp.send {
@@ -175,6 +196,21 @@ fn tcp_step(tcp: &TcpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
     }
     let mut assertions = vec![json!({"type": "CONNECTION_SUCCESSFUL", "value": true})];
     let expect = tcp.expect.clone().unwrap_or_default();
+    if tcp.encoding == Encoding::Hex {
+        let bytes = [
+            ("send", tcp.send.as_ref()),
+            ("expect.contains", expect.contains.as_ref()),
+            ("expect.startsWith", expect.starts_with.as_ref()),
+        ];
+        for (key, text) in bytes {
+            if let Some(text) = text {
+                limits::hex(text, &format!("{field}.{key}"), refused);
+            }
+        }
+    }
+    if let Some(pattern) = &expect.matches {
+        limits::pattern(pattern, &format!("{field}.expect.matches"), refused);
+    }
     let texts =
         [("CONTAINS", expect.contains), ("STARTS_WITH", expect.starts_with), ("REGEX_MATCH", expect.matches)];
     for (operator, text) in texts {
@@ -195,14 +231,15 @@ pub(crate) fn response_time(longest: &str, field: &str, refused: &mut Vec<Refusa
     json!({"type": "RESPONSE_TIME", "operator": "LESS_THAN", "value": ms})
 }
 
-pub(crate) fn millis(text: &str, field: &str, refused: &mut Vec<Refusal>) -> u64 {
-    match parse_duration(text) {
-        Ok(duration) => u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        Err(error) => {
-            refused.push(Refusal::new(field, error.to_string()));
-            0
-        }
-    }
+/// A time whose text is refused counts as none.
+fn millis(text: &str, field: &str, refused: &mut Vec<Refusal>) -> u64 {
+    parsed(text, field, refused).unwrap_or(0)
+}
+
+fn parsed(text: &str, field: &str, refused: &mut Vec<Refusal>) -> Option<u64> {
+    let duration =
+        parse_duration(text).map_err(|error| refused.push(Refusal::new(field, error.to_string()))).ok()?;
+    Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn set(object: &mut Value, key: &str, value: Value) {

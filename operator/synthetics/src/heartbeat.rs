@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tidewatch_crds::canary::{Framework, HeartbeatSpec};
-use url::Url;
 
 use crate::layout::{self, SETTINGS};
+use crate::limits::address;
 use crate::refusal::Refusal;
 use crate::runtime::{Family, RuntimeVersion};
 
@@ -75,18 +75,4 @@ fn pages(urls: &[String]) -> Vec<Refusal> {
     });
     refused.extend(wrong);
     refused
-}
-
-fn address(text: &str) -> Result<(), String> {
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("an address has neither spaces nor line breaks".to_owned());
-    }
-    let url = Url::parse(text).map_err(|error| format!("not an address ({error})"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("a browser loads http and https here, not {}", url.scheme()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a login doesn't belong into an address".to_owned());
-    }
-    Ok(())
 }

@@ -1,13 +1,15 @@
 //! HTTP steps.
 
 use serde_json::{Value, json};
-use tidewatch_crds::canary::{Extract, HeaderExpect, HttpCheck, HttpExpect, JsonExpect};
+use tidewatch_crds::canary::{Extract, HeaderExpect, HttpCheck, HttpExpect, JsonExpect, Method};
 
 use crate::authentication;
 use crate::blueprint::{response_time, set};
+use crate::limits::{address, exactly_one, pattern};
 use crate::refusal::Refusal;
 
 pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
+    request(http, field, refused);
     if !http.follow_redirects {
         refused.push(Refusal::new(
             format!("{field}.followRedirects"),
@@ -46,11 +48,40 @@ pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) ->
     step
 }
 
+/// What no request can be.
+fn request(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) {
+    // One with places is known at the run.
+    if let (false, Err(why)) = (http.url.contains("${"), address(&http.url)) {
+        refused.push(Refusal::new(
+            format!("{field}.url"),
+            format!(
+                "{why}: write it with its scheme and without login, such as https://shop.example.com/health"
+            ),
+        ));
+    }
+    if http.body.is_some() && matches!(http.method, Method::Get | Method::Head) {
+        refused.push(Refusal::new(
+            format!("{field}.body"),
+            "GET and HEAD have no body: write method: POST, or leave body out",
+        ));
+    }
+    for (name, value) in &http.headers {
+        let field = || format!("{field}.headers[{name}]");
+        if value.chars().any(char::is_control) {
+            refused.push(Refusal::new(field(), "a header can't carry a line break: leave it out"));
+        }
+        if http.authentication.is_some() && name.eq_ignore_ascii_case("authorization") {
+            refused.push(Refusal::new(field(), "authentication writes this header: leave one of them out"));
+        }
+    }
+}
+
 fn extractor(extract: &Extract, field: &str, refused: &mut Vec<Refusal>) -> Value {
     let name = &extract.name;
     match (&extract.json_path, &extract.regex) {
         (Some(path), _) => json!({"name": name, "type": "BODY", "path": path}),
         (None, Some(regex)) => {
+            pattern(regex, &format!("{field}.extract[{name}].regex"), refused);
             // The first group, or all of it.
             let group = u8::from(has_group(regex));
             json!({"name": name, "type": "BODY", "regex": regex, "regexGroup": group})
@@ -109,8 +140,24 @@ fn assertions(expect: &HttpExpect, field: &str, refused: &mut Vec<Refusal>) -> V
             "AWS has no patterns for bodies: write bodyContains, or provider: Embedded",
         ));
     }
-    assertions.extend(expect.json.iter().map(json_assertion));
-    assertions.extend(expect.headers.iter().map(header_assertion));
+    for (index, json) in expect.json.iter().enumerate() {
+        let JsonExpect { equals, not_equals, contains, exists, .. } = json;
+        let given = [equals.is_some(), not_equals.is_some(), contains.is_some(), exists.is_some()];
+        let names = "equals, notEquals, contains or exists";
+        exactly_one(&given, names, format!("{field}.json[{index}]"), refused);
+        assertions.push(json_assertion(json));
+    }
+    for (index, header) in expect.headers.iter().enumerate() {
+        let HeaderExpect { equals, not_equals, contains, not_contains, matches, exists, .. } = header;
+        let texts = [equals, not_equals, contains, not_contains, matches].map(Option::is_some);
+        let given = [&texts[..], &[exists.is_some()]].concat();
+        let names = "equals, notEquals, contains, notContains, matches or exists";
+        exactly_one(&given, names, format!("{field}.headers[{index}]"), refused);
+        if let Some(matches) = matches {
+            pattern(matches, &format!("{field}.headers[{index}].matches"), refused);
+        }
+        assertions.push(header_assertion(header));
+    }
     if let Some(longest) = &expect.max_duration {
         assertions.push(response_time(longest, &format!("{field}.maxDuration"), refused));
     }
@@ -125,6 +172,10 @@ fn status(codes: &[u16], field: &str, refused: &mut Vec<Refusal>) -> Value {
         (Some(least), Some(most)) => (*least, *most),
         _ => (200, 299),
     };
+    if least < 100 || most > 599 {
+        refused
+            .push(Refusal::new(format!("{field}.status"), "codes go from 100 to 599: write such as [200]"));
+    }
     if least == most {
         return json!({"type": "STATUS_CODE", "operator": "EQUALS", "value": least});
     }

@@ -129,10 +129,13 @@ fn duration(text: &str, field: &str) -> Result<Duration, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use tidewatch_crds::canary::ScheduleSpec;
+
     use super::*;
 
     fn times(run: Option<&str>, page: Option<&str>, pages: usize) -> Result<(u64, u64), String> {
-        let spec = CanarySpec { timeout: run.map(str::to_owned), ..CanarySpec::default() };
+        let schedule = ScheduleSpec { every: Some("1h".to_owned()), ..ScheduleSpec::default() };
+        let spec = CanarySpec { timeout: run.map(str::to_owned), schedule, ..CanarySpec::default() };
         let heartbeat = HeartbeatSpec {
             urls: vec!["https://a.example/".to_owned(); pages],
             page_timeout: page.map(str::to_owned),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tidewatch_aws_double::blueprint_violations;
 use tidewatch_crds::{Canary, CanarySpec};
-use tidewatch_synthetics::{FILE, archive, blueprint};
+use tidewatch_synthetics::{FILE, RuntimeVersion, Wanted, archive, blueprint, package, runtime};
 
 /// Every check and every expectation that AWS has words for, a check a line.
 const GOOD: &[&str] = &[
@@ -71,10 +71,115 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("tls: {host: a, ca: {name: a, key: b}}", "tls.ca", "public authorities only"),
     ("tls: {host: a, subjectContains: shop}", "tls.subjectContains", "such as CN="),
     ("tls: {host: a, issuerContains: OU=x}", "tls.issuerContains", "(CN, O)"),
+    // What the API server's rules can't see, or what was stored before they were there.
+    ("", "spec.checks[it]", "exactly one of http, dns, tls or tcp"),
+    ("dns: {name: a.example}, tcp: {host: a, port: 1}", "spec.checks[it]", "exactly one of http, dns"),
+    ("timeout: 6m, tcp: {host: a, port: 1}", "spec.checks[it].timeout", "5m or less"),
+    ("timeout: soon, tcp: {host: a, port: 1}", "spec.checks[it].timeout", "a number and a unit"),
+    ("http: {url: 'https://a:99999/'}", "http.url", "invalid port number"),
+    ("http: {url: 'https://u:p@a.example/'}", "http.url", "a login doesn't belong"),
+    ("http: {url: 'ftp://a.example/'}", "http.url", "only http and https"),
+    ("http: {url: 'https://a b.example/'}", "http.url", "neither spaces nor line breaks"),
+    ("http: {url: '${hots}/'}", "http.url", "${hots} isn't a variable: define it in spec.variables"),
+    ("http: {url: 'https://a', headers: {X-Token: '${token}'}}", "http.headers[X-Token]", "isn't a variable"),
+    ("http: {url: 'https://a', method: POST, body: 'a ${b c}'}", "http.body", "isn't a variable's place"),
+    ("http: {url: 'https://a', method: POST, body: 'a ${host'}", "http.body", "isn't a variable's place"),
+    (
+        "http: {url: 'https://a/${later}', extract: [{name: later, jsonPath: $.a}]}",
+        "http.url",
+        "in a check before this one",
+    ),
+    ("tls: {host: '${nowhere}'}", "tls.host", "isn't a variable"),
+    ("tls: {host: a, serverName: '${nowhere}'}", "tls.serverName", "isn't a variable"),
+    ("tcp: {host: '${nowhere}', port: 1}", "tcp.host", "isn't a variable"),
+    ("http: {url: 'https://a', headers: {X-A: \"a\\nb\"}}", "http.headers[X-A]", "a line break"),
+    ("http: {url: 'https://a', body: x}", "http.body", "GET and HEAD have no body"),
+    (
+        "http: {url: 'https://a', headers: {authorization: x}, authentication: {bearer: {awsSecret: {name: b}}}}",
+        "http.headers[authorization]",
+        "leave one of them out",
+    ),
+    ("http: {url: 'https://a', authentication: {}}", "http.authentication", "exactly one of basic, bearer"),
+    (
+        "http: {url: 'https://a', authentication: {bearer: {}}}",
+        "http.authentication.bearer",
+        "write awsSecret",
+    ),
+    (
+        "http: {url: 'https://a', authentication: {apiKey: {key: {awsSecret: {name: 'arn:aws:secretsmanager:b'}}}}}",
+        "http.authentication.apiKey.key.awsSecret",
+        "not the ARN",
+    ),
+    (
+        "http: {url: 'https://a', authentication: {oauth: {tokenUrl: 'https://t', clientId: a, clientSecret: {awsSecret: {name: b, key: 'c}d'}}}}}",
+        "http.authentication.oauth.clientSecret.awsSecret",
+        "not a key of it",
+    ),
+    ("http: {url: 'https://a', extract: [{name: t, regex: '('}]}", "http.extract[t].regex", "unclosed group"),
+    ("http: {url: 'https://a', expect: {status: [600]}}", "http.expect.status", "from 100 to 599"),
+    ("http: {url: 'https://a', expect: {maxDuration: 1w}}", "http.expect.maxDuration", "a number and a unit"),
+    (
+        "http: {url: 'https://a', expect: {json: [{path: $.a}]}}",
+        "http.expect.json[0]",
+        "exactly one of equals",
+    ),
+    (
+        "http: {url: 'https://a', expect: {json: [{path: $.a, equals: b}, {path: $.a, equals: b, exists: true}]}}",
+        "http.expect.json[1]",
+        "exactly one of equals",
+    ),
+    ("http: {url: 'https://a', expect: {headers: [{name: a}]}}", "http.expect.headers[0]", "exactly one of"),
+    (
+        "http: {url: 'https://a', expect: {headers: [{name: a, equals: b, matches: b}]}}",
+        "http.expect.headers[0]",
+        "exactly one of",
+    ),
+    (
+        "http: {url: 'https://a', expect: {headers: [{name: a, matches: 'a{2,1}'}]}}",
+        "http.expect.headers[0].matches",
+        "not a regular expression",
+    ),
+    ("dns: {name: a.example, port: 53}", "dns.port", "a port belongs to a server"),
+    ("dns: {name: a.example, server: 10.0.0.2, port: 0}", "dns.port", "1 to 65535"),
+    ("dns: {name: a.example, expect: {minTtl: 60}}", "dns.expect.minTtl", "a number and a unit"),
+    ("dns: {name: a.example, expect: {maxDuration: x}}", "dns.expect.maxDuration", "a number and a unit"),
+    ("tls: {host: a, port: 0}", "tls.port", "1 to 65535"),
+    ("tls: {host: a, minValidity: 2w}", "tls.minValidity", "a number and a unit"),
+    ("tcp: {host: a, port: 0}", "tcp.port", "1 to 65535"),
+    ("tcp: {host: a, port: 1, encoding: HEX, send: 0d0}", "tcp.send", "isn't hexadecimal"),
+    (
+        "tcp: {host: a, port: 1, encoding: HEX, expect: {contains: xy}}",
+        "tcp.expect.contains",
+        "isn't hexadecimal",
+    ),
+    (
+        "tcp: {host: a, port: 1, encoding: HEX, expect: {startsWith: 1}}",
+        "tcp.expect.startsWith",
+        "hexadecimal",
+    ),
+    ("tcp: {host: a, port: 1, expect: {matches: '[a'}}", "tcp.expect.matches", "unclosed character class"),
+    ("tcp: {host: a, port: 1, expect: {maxDuration: ''}}", "tcp.expect.maxDuration", "a number and a unit"),
+];
+
+/// The whole document, the field that is named, what to write.
+const REFUSED_WHOLE: &[(&str, &str, &str)] = &[
+    ("{checks: []}", "spec.checks", "write at least one check"),
+    ("{checks: [{name: 1st, tcp: {host: a, port: 1}}]}", "spec.checks[1st].name", "write a letter"),
+    ("{checks: [{name: a b, tcp: {host: a, port: 1}}]}", "spec.checks[a b].name", "write a letter"),
+    (
+        "{checks: [{name: a, tcp: {host: a, port: 1}}, {name: a, tcp: {host: a, port: 2}}]}",
+        "spec.checks[a].name",
+        "two checks have this name",
+    ),
+    (
+        "{variables: {a: '', b: '', c: '', d: '', e: '', f: '', g: '', h: '', i: '', j: '', k: ''}, checks: [{name: a, tcp: {host: a, port: 1}}]}",
+        "spec.variables",
+        "AWS takes 10",
+    ),
 ];
 
 fn spec(check: &str) -> CanarySpec {
-    let text = format!("variables: {{host: 'https://a.example'}}\nchecks: [{{name: it, {check}}}]");
+    let text = format!("{{variables: {{host: 'https://a.example'}}, checks: [{{name: it, {check}}}]}}");
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{check}: {error}"))
 }
 
@@ -95,6 +200,45 @@ fn what_aws_can_t_run_is_refused_with_the_field_and_what_to_write() {
         assert_eq!(said.len(), 1, "{check}: {said:?}");
         assert!(said[0].starts_with("spec.checks[it]") && said[0].contains(field), "{check}: {said:?}");
         assert!(said[0].contains(mend), "{check}: {said:?}");
+    }
+}
+
+#[test]
+fn what_the_document_as_a_whole_can_t_be_is_refused() {
+    let eleven: Vec<String> = (0..11).map(|n| format!("{{name: c{n}, tcp: {{host: a, port: 1}}}}")).collect();
+    let eleven = format!("{{checks: [{}]}}", eleven.join(", "));
+    let long = format!("{{checks: [{{name: {}, tcp: {{host: a, port: 1}}}}]}}", "a".repeat(65));
+    let further = [(eleven.as_str(), "spec.checks", "AWS makes 10"), (long.as_str(), "].name", "64 at most")];
+    for (text, field, mend) in REFUSED_WHOLE.iter().chain(&further) {
+        let refused = blueprint(&serde_saphyr::from_str(text).unwrap()).expect_err(text);
+        assert_eq!(refused.len(), 1, "{text}: {refused:?}");
+        assert!(refused[0].field.contains(field) && refused[0].mend.contains(mend), "{text}: {refused:?}");
+    }
+}
+
+#[test]
+fn more_than_forty_documents_are_refused_before_they_are_sent() {
+    let cases: std::collections::BTreeSet<_> =
+        REFUSED.iter().map(|(check, ..)| check).chain(REFUSED_WHOLE.iter().map(|(text, ..)| text)).collect();
+    assert!(cases.len() >= 40, "{}", cases.len());
+}
+
+#[test]
+fn a_value_of_an_earlier_check_fills_a_place_of_a_later_one() {
+    let text = "
+checks:
+- {name: login, http: {url: 'https://a', extract: [{name: token, jsonPath: $.t}]}}
+- {name: use, http: {url: 'https://a', headers: {Authorization: 'Bearer ${token}', X-Own: '${AWS_SECRET:own:key}'}}}
+";
+    blueprint(&serde_saphyr::from_str(text).unwrap()).unwrap();
+}
+
+#[test]
+fn patterns_of_javascript_that_rust_s_crate_has_no_say_in_pass() {
+    for pattern in ["a(?=b)", "(?<!a)b", "(a)\\1", "(?<x>a)\\k<x>"] {
+        let check =
+            format!("tcp: {{host: a, port: 1, expect: {{matches: \"{}\"}}}}", pattern.replace('\\', "\\\\"));
+        blueprint(&spec(&check)).unwrap_or_else(|refused| panic!("{pattern}: {refused:?}"));
     }
 }
 
@@ -134,6 +278,17 @@ fn recipes_say_what_keeps_them_from_aws() {
     for file in std::fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
         let canary: Canary = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        if canary.spec.checks.is_none() {
+            let runtime = runtime(&canary.spec).unwrap().wanted;
+            let family = match runtime {
+                Wanted::Newest(family) => family,
+                Wanted::Exactly(version) => version.family,
+            };
+            let version = RuntimeVersion { family, major: 17, minor: 0 };
+            package(&canary.spec, &version, None)
+                .unwrap_or_else(|refused| panic!("{}: {refused:?}", path.display()));
+            continue;
+        }
         match blueprint(&canary.spec) {
             Ok(document) => {
                 let violations = blueprint_violations(&document.to_string());

@@ -11,7 +11,7 @@ use crate::blueprint;
 
 /// What is inside a blueprint canary's package.
 const BLUEPRINT: &str = "blueprint-config.json";
-/// Playwright canaries configure their run in it.
+/// Playwright canaries configure their run in it; it lies beside the script.
 const PLAYWRIGHT: &str = "synthetics.json";
 
 /// The puppeteer runtimes up to this want the script where Lambda layers have their modules.
@@ -44,7 +44,7 @@ pub(crate) fn defect(runtime: &str, code: &Code, package: &[u8]) -> Option<Strin
         Family::Puppeteer | Family::Node => {
             (!modern(script)).then(|| format!("Error: Cannot find module '/opt/{script}'"))
         }
-        Family::Playwright if !has(PLAYWRIGHT) => {
+        Family::Playwright if !has(&beside(script, PLAYWRIGHT)) => {
             Some(format!("Error: {PLAYWRIGHT} is missing from the package"))
         }
         Family::Playwright => (!modern(script)).then(|| format!("Error: Cannot find module '/opt/{script}'")),
@@ -55,6 +55,11 @@ pub(crate) fn defect(runtime: &str, code: &Code, package: &[u8]) -> Option<Strin
         // A jar has no layout that a canary could get wrong.
         Family::Java => None,
     }
+}
+
+/// The path of `name` in the folder of `script`.
+fn beside(script: &str, name: &str) -> String {
+    script.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
 }
 
 fn blueprint_defect(archive: &mut ZipArchive<Cursor<&[u8]>>) -> Option<String> {
@@ -79,7 +84,7 @@ mod tests {
 
     #[test]
     fn each_runtime_wants_its_script_in_its_own_place() {
-        let cases: [(&str, &str, &[&str], bool); 14] = [
+        let cases: [(&str, &str, &[&str], bool); 16] = [
             ("syn-nodejs-puppeteer-9.1", "f.handler", &["nodejs/node_modules/f.js"], true),
             ("syn-nodejs-puppeteer-10.0", "f.handler", &["nodejs/node_modules/f.js"], true),
             ("syn-nodejs-puppeteer-10.0", "f.handler", &["f.js"], false),
@@ -90,6 +95,8 @@ mod tests {
             ("syn-nodejs-playwright-2.0", "f.handler", &["f.mjs", "synthetics.json"], true),
             ("syn-nodejs-playwright-2.0", "f.handler", &["f.mjs"], false),
             ("syn-nodejs-playwright-2.0", "f.handler", &["synthetics.json"], false),
+            ("syn-nodejs-playwright-2.0", "a/f.handler", &["a/f.js", "a/synthetics.json"], true),
+            ("syn-nodejs-playwright-2.0", "a/f.handler", &["a/f.js", "synthetics.json"], false),
             ("syn-python-selenium-5.1", "f.handler", &["python/f.py"], true),
             ("syn-python-selenium-5.1", "f.handler", &["f.py"], false),
             ("syn-nodejs-5.2", "f.handler", &["f.js"], true),
