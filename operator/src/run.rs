@@ -262,6 +262,9 @@ impl Operator {
                 leadership: leadership.clone(),
                 instance: self.args.instance(),
                 metrics: self.probe_metrics.clone(),
+                aws_policy: self.aws_policy.clone(),
+                calls: self.aws_calls.clone(),
+                config: self.aws_config.clone(),
             },
             end.clone(),
         ));

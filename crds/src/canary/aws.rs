@@ -26,7 +26,7 @@ pub struct AwsSpec {
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$')").message("not the ARN of a role: write it in full, such as arn:aws:iam::123456789012:role/tidewatch-canaries"))]
     pub role_arn: Option<String>,
-    /// IAM role that the canary runs as.
+    /// IAM role that the canary runs as. It must be in the list that the chart has for this namespace (`aws.roles`).
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$')").message("not the ARN of a role: write it in full, such as arn:aws:iam::123456789012:role/canary-run"))]
     pub execution_role_arn: String,
@@ -39,11 +39,11 @@ pub struct AwsSpec {
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self == 'latest' || self.matches('^syn-[a-z-]+-[0-9]+[.][0-9]+$')").message("not a runtime version: write latest, or one such as syn-nodejs-5.2"))]
     pub runtime_version: String,
-    /// Memory in MB: 960 to 3008, a multiple of 64.
+    /// Memory in MB: 960 to 3008, a multiple of 64. Absent: 1024.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 960, max = 3008), extend("multipleOf" = 64))]
     pub memory: Option<i32>,
-    /// Ephemeral storage in MB: 1024 to 10240.
+    /// Ephemeral storage in MB: 1024 to 10240. Absent: 1024.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 10240))]
     pub ephemeral_storage: Option<i32>,

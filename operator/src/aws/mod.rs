@@ -1,13 +1,16 @@
 //! AWS: the only place that knows the SDK. Everything else sees plain types.
 
+mod caller;
 mod cloudwatch;
 mod convert;
 mod error;
+mod logs;
 mod metrics;
 mod pace;
 mod publisher;
 mod reader;
 mod sdk;
+pub mod synthetics;
 pub mod types;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,18 +19,24 @@ use std::time::Duration;
 
 pub use aws_config::SdkConfig;
 use aws_config::{BehaviorVersion, Region, sts::AssumeRoleProvider};
-use aws_sdk_cloudwatch::Client;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use futures::channel::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use caller::Caller;
 pub use cloudwatch::{Answer, CloudWatch};
 pub use error::{AwsError, ErrorKind};
+pub use logs::Logs;
+use logs::SignedLogs;
 pub use metrics::CallMetrics;
 pub use pace::Pacer;
+use pace::Service;
 pub use publisher::{Destination, PublishMetrics, Published, Publisher};
 pub use reader::{AlarmReading, DetectorUsers, Detectors, Reader, detector_of};
 use sdk::SdkCloudWatch;
+use synthetics::sdk::SdkSynthetics;
+use synthetics::{CanaryReader, Synthetics};
 
 /// Time for a connection, and for a call from signing to the last byte.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -53,6 +62,9 @@ impl Scope {
 pub struct Connection {
     pub cloudwatch: Arc<dyn CloudWatch>,
     pub reader: Reader,
+    pub synthetics: Arc<dyn Synthetics>,
+    pub canaries: CanaryReader,
+    pub logs: Arc<dyn Logs>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -64,7 +76,7 @@ impl std::fmt::Debug for Connection {
 /// How calls are spread over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
-    /// Time between two reads of the same alarm.
+    /// Time between two reads of the same alarm or canary.
     pub resync: Duration,
     /// How long a read waits for others to share a batch with.
     pub gather: Duration,
@@ -130,33 +142,43 @@ impl Aws {
         if let Some(connection) = self.existing(scope) {
             return connection;
         }
-        let client = self.client(scope).await;
+        let config = self.config_of(scope).await;
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections
-            .entry(scope.clone())
-            .or_insert_with(|| {
-                let cloudwatch: Arc<dyn CloudWatch> = Arc::new(SdkCloudWatch {
-                    client,
-                    account: scope.account().to_owned(),
-                    region: scope.region.clone(),
-                    pacer: self.pacer.clone(),
-                    metrics: self.metrics.clone(),
-                });
-                let reader = Reader::new(cloudwatch.clone(), self.wake.clone(), self.tuning);
-                tokio::spawn(reader.clone().run(self.cancel.clone()));
-                Connection { cloudwatch, reader }
-            })
-            .clone()
+        connections.entry(scope.clone()).or_insert_with(|| self.connect(scope, &config)).clone()
     }
 
-    /// `object` has only these alarms, in `scope`: nothing else is read for it any more.
+    fn connect(&self, scope: &Scope, config: &SdkConfig) -> Connection {
+        let caller = |service| Caller {
+            service,
+            account: scope.account().to_owned(),
+            region: scope.region.clone(),
+            pacer: self.pacer.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let cloudwatch: Arc<dyn CloudWatch> = Arc::new(SdkCloudWatch {
+            client: aws_sdk_cloudwatch::Client::new(config),
+            caller: caller(Service::CloudWatch),
+        });
+        let reader = Reader::new(cloudwatch.clone(), self.wake.clone(), self.tuning);
+        let synthetics: Arc<dyn Synthetics> = Arc::new(SdkSynthetics {
+            client: aws_sdk_synthetics::Client::new(config),
+            caller: caller(Service::Synthetics),
+        });
+        let canaries = CanaryReader::new(synthetics.clone(), self.wake.clone(), self.tuning);
+        let logs: Arc<dyn Logs> = Arc::new(SignedLogs::new(config, caller(Service::Logs)));
+        // A reader that nobody asks makes no call.
+        tokio::spawn(reader.clone().run(self.cancel.clone()));
+        tokio::spawn(canaries.clone().run(self.cancel.clone()));
+        Connection { cloudwatch, reader, synthetics, canaries, logs }
+    }
+
+    /// `object` has only these alarms or canaries, in `scope`: nothing else is read for it any more.
     pub fn keep_only(&self, object: &str, scope: &Scope, names: &BTreeSet<String>) {
         for (there, connection) in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if there == scope {
-                connection.reader.forget(object, names);
-            } else {
-                connection.reader.forget(object, &BTreeSet::new());
-            }
+            let none = BTreeSet::new();
+            let kept = if there == scope { names } else { &none };
+            connection.reader.forget(object, kept);
+            connection.canaries.forget(object, kept);
         }
     }
 
@@ -164,6 +186,7 @@ impl Aws {
     pub fn forget(&self, object: &str) {
         for connection in self.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
             connection.reader.forget(object, &BTreeSet::new());
+            connection.canaries.forget(object, &BTreeSet::new());
         }
     }
 
@@ -171,16 +194,16 @@ impl Aws {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).get(scope).cloned()
     }
 
-    async fn client(&self, scope: &Scope) -> Client {
+    async fn config_of(&self, scope: &Scope) -> SdkConfig {
         let region = Region::new(scope.region.clone());
-        let config = aws_sdk_cloudwatch::config::Builder::from(&self.config).region(region.clone());
-        let Some(role) = &scope.role else { return Client::from_conf(config.build()) };
+        let builder = self.config.clone().into_builder().region(region.clone());
+        let Some(role) = &scope.role else { return builder.build() };
         let provider = AssumeRoleProvider::builder(role)
             .configure(&self.config)
             .region(region)
             .session_name("tidewatch")
             .build()
             .await;
-        Client::from_conf(config.credentials_provider(provider).build())
+        builder.credentials_provider(SharedCredentialsProvider::new(provider)).build()
     }
 }

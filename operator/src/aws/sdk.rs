@@ -1,17 +1,12 @@
-//! CloudWatch by the AWS SDK. Its own retries are off: when to try again is decided for each object, and a retry inside
-//! a call would go past the buckets.
+//! CloudWatch by the AWS SDK.
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::http::HttpResponse;
-use aws_sdk_cloudwatch::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatch::types::{AlarmType, AnomalyDetectorType, MuteTargets, Rule, Schedule};
 
+use super::caller::{Caller, gone};
 use super::cloudwatch::{Answer, CloudWatch};
 use super::convert;
-use super::error::{AwsError, ErrorKind, kind_of};
-use super::metrics::CallMetrics;
-use super::pace::Pacer;
+use super::error::ErrorKind;
 use super::types::{
     Alarm, CompositeAlarm, Datum, Detector, DetectorConfig, DetectorId, Limit, MetricAlarm, MuteRule, Tags,
     Watched,
@@ -21,83 +16,7 @@ use super::types::{
 #[derive(Debug, Clone)]
 pub(super) struct SdkCloudWatch {
     pub client: Client,
-    /// The account that is billed for the calls, as far as it is known: the role's, or nothing for our own.
-    pub account: String,
-    pub region: String,
-    pub pacer: Pacer,
-    pub metrics: CallMetrics,
-}
-
-impl SdkCloudWatch {
-    /// Makes one call: waits for its slot, counts it, and classifies what went wrong.
-    async fn call<T, E, F>(&self, operation: &'static str, call: F) -> Result<T, AwsError>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-    {
-        if let Err(wait) = self.pacer.slot(&self.account, &self.region, operation).await {
-            return Err(AwsError {
-                retry_after: Some(wait),
-                ..AwsError::local(
-                    operation,
-                    &self.region,
-                    ErrorKind::Throttled,
-                    format!("{} s of calls are waiting for their turn", wait.as_secs()),
-                )
-            });
-        }
-        let result = call.await.map_err(|error| self.classify(operation, error));
-        self.metrics.count(operation, result.as_ref().err().map(|error| error.kind));
-        if let Err(AwsError { kind: ErrorKind::Throttled, .. }) = &result {
-            self.pacer.throttled(&self.account, &self.region, operation);
-        }
-        result
-    }
-
-    fn classify<E>(&self, operation: &'static str, error: SdkError<E, HttpResponse>) -> AwsError
-    where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-    {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let (kind, code, message) = match &error {
-            SdkError::ServiceError(context) => {
-                let code = context.err().code().unwrap_or_default().to_owned();
-                let message = context.err().message().unwrap_or("AWS gave no reason").to_owned();
-                (kind_of(&code, status), code, message)
-            }
-            SdkError::ResponseError(_) => {
-                (kind_of("", status), String::new(), text(&DisplayErrorContext(&error)))
-            }
-            _ => unanswered(&error),
-        };
-        AwsError { operation, region: self.region.clone(), kind, code, message, retry_after: None }
-    }
-
-    fn untold(&self, operation: &'static str, what: &str) -> AwsError {
-        AwsError::local(operation, &self.region, ErrorKind::Retry, format!("AWS answered without {what}"))
-    }
-}
-
-/// No answer: there were no credentials to sign with, or nobody was reached.
-fn unanswered(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, String, String) {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(this) = cause {
-        if this.downcast_ref::<CredentialsError>().is_some() {
-            let said = text(&DisplayErrorContext(this));
-            // A role that may not be assumed is a right that is missing, not a credential that ran out.
-            let kind = if said.contains("AccessDenied") { ErrorKind::Denied } else { ErrorKind::Credentials };
-            return (kind, String::new(), said);
-        }
-        cause = this.source();
-    }
-    (ErrorKind::Retry, String::new(), text(&DisplayErrorContext(error)))
-}
-
-/// The SDK repeats itself as a debug print after the chain of causes; people don't need that, nor more than this.
-fn text(error: &dyn std::fmt::Display) -> String {
-    let said = error.to_string();
-    let said = said.split(" (").next().unwrap_or_default();
-    said.chars().take(400).collect()
+    pub caller: Caller,
 }
 
 impl CloudWatch for SdkCloudWatch {
@@ -110,7 +29,7 @@ impl CloudWatch for SdkCloudWatch {
                 .alarm_types(AlarmType::MetricAlarm)
                 .alarm_types(AlarmType::CompositeAlarm)
                 .max_records(100);
-            let output = self.call("DescribeAlarms", request.send()).await?;
+            let output = self.caller.call("DescribeAlarms", request.send()).await?;
             Ok(convert::alarms(output.metric_alarms(), output.composite_alarms()))
         })
     }
@@ -125,7 +44,7 @@ impl CloudWatch for SdkCloudWatch {
                     .alarm_types(AlarmType::MetricAlarm)
                     .max_records(100)
                     .set_next_token(token);
-                let output = self.call("DescribeAlarms", request.send()).await?;
+                let output = self.caller.call("DescribeAlarms", request.send()).await?;
                 alarms.extend(convert::alarms(output.metric_alarms(), &[]));
                 token = output.next_token;
                 if token.is_none() {
@@ -174,7 +93,7 @@ impl CloudWatch for SdkCloudWatch {
                     }
                 }
             };
-            self.call("PutMetricAlarm", request.send()).await.map(drop)
+            self.caller.call("PutMetricAlarm", request.send()).await.map(drop)
         })
     }
 
@@ -193,21 +112,21 @@ impl CloudWatch for SdkCloudWatch {
                     alarm.actions.insufficient_data.iter().cloned().collect(),
                 ))
                 .set_tags(Some(convert::tags_to(tags)));
-            self.call("PutCompositeAlarm", request.send()).await.map(drop)
+            self.caller.call("PutCompositeAlarm", request.send()).await.map(drop)
         })
     }
 
     fn delete_alarm<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = self.client.delete_alarms().alarm_names(name);
-            gone(self.call("DeleteAlarms", request.send()).await.map(drop))
+            gone(self.caller.call("DeleteAlarms", request.send()).await.map(drop))
         })
     }
 
     fn tags<'a>(&'a self, arn: &'a str) -> Answer<'a, Tags> {
         Box::pin(async move {
             let request = self.client.list_tags_for_resource().resource_arn(arn);
-            let output = self.call("ListTagsForResource", request.send()).await?;
+            let output = self.caller.call("ListTagsForResource", request.send()).await?;
             Ok(convert::tags_of(output.tags()))
         })
     }
@@ -215,14 +134,14 @@ impl CloudWatch for SdkCloudWatch {
     fn tag<'a>(&'a self, arn: &'a str, tags: &'a Tags) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(convert::tags_to(tags)));
-            self.call("TagResource", request.send()).await.map(drop)
+            self.caller.call("TagResource", request.send()).await.map(drop)
         })
     }
 
     fn untag<'a>(&'a self, arn: &'a str, keys: &'a [String]) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = self.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.to_vec()));
-            self.call("UntagResource", request.send()).await.map(drop)
+            self.caller.call("UntagResource", request.send()).await.map(drop)
         })
     }
 
@@ -237,7 +156,7 @@ impl CloudWatch for SdkCloudWatch {
                     .anomaly_detector_types(AnomalyDetectorType::MetricMath)
                     .max_results(100)
                     .set_next_token(token);
-                let output = self.call("DescribeAnomalyDetectors", request.send()).await?;
+                let output = self.caller.call("DescribeAnomalyDetectors", request.send()).await?;
                 detectors.extend(output.anomaly_detectors().iter().filter_map(convert::detector_of));
                 token = output.next_token;
                 if token.is_none() {
@@ -257,7 +176,7 @@ impl CloudWatch for SdkCloudWatch {
                 .set_metric_math_anomaly_detector(math)
                 .configuration(convert::detector_config_to(config))
                 .metric_characteristics(convert::characteristics_to(config));
-            self.call("PutAnomalyDetector", request.send()).await.map(drop)
+            self.caller.call("PutAnomalyDetector", request.send()).await.map(drop)
         })
     }
 
@@ -269,17 +188,17 @@ impl CloudWatch for SdkCloudWatch {
                 .delete_anomaly_detector()
                 .set_single_metric_anomaly_detector(single)
                 .set_metric_math_anomaly_detector(math);
-            gone(self.call("DeleteAnomalyDetector", request.send()).await.map(drop))
+            gone(self.caller.call("DeleteAnomalyDetector", request.send()).await.map(drop))
         })
     }
 
     fn mute_rule<'a>(&'a self, name: &'a str) -> Answer<'a, Option<(MuteRule, String)>> {
         Box::pin(async move {
             let request = self.client.get_alarm_mute_rule().alarm_mute_rule_name(name);
-            match self.call("GetAlarmMuteRule", request.send()).await {
+            match self.caller.call("GetAlarmMuteRule", request.send()).await {
                 Ok(output) => convert::mute_rule_of(&output)
                     .map(Some)
-                    .ok_or_else(|| self.untold("GetAlarmMuteRule", "a rule")),
+                    .ok_or_else(|| self.caller.untold("GetAlarmMuteRule", "a rule")),
                 Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             }
@@ -302,14 +221,14 @@ impl CloudWatch for SdkCloudWatch {
                 .rule(Rule::builder().schedule(schedule).build())
                 .mute_targets(targets)
                 .set_tags(Some(convert::tags_to(tags)));
-            self.call("PutAlarmMuteRule", request.send()).await.map(drop)
+            self.caller.call("PutAlarmMuteRule", request.send()).await.map(drop)
         })
     }
 
     fn delete_mute_rule<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
             let request = self.client.delete_alarm_mute_rule().alarm_mute_rule_name(name);
-            gone(self.call("DeleteAlarmMuteRule", request.send()).await.map(drop))
+            gone(self.caller.call("DeleteAlarmMuteRule", request.send()).await.map(drop))
         })
     }
 
@@ -320,15 +239,7 @@ impl CloudWatch for SdkCloudWatch {
                 .put_metric_data()
                 .namespace(namespace)
                 .set_metric_data(Some(data.iter().map(convert::datum_to).collect()));
-            self.call("PutMetricData", request.send()).await.map(drop)
+            self.caller.call("PutMetricData", request.send()).await.map(drop)
         })
-    }
-}
-
-/// What was to be deleted and isn't there is deleted.
-fn gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
-    match result {
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-        result => result,
     }
 }

@@ -48,7 +48,9 @@ use crate::reconcile::{Limits, Loop, Objects, Reconciler};
 
 pub use self::apply::ApplyError;
 pub use self::metrics::AlarmMetrics;
+pub(super) use self::names::short_hash;
 pub use self::policy::Policy;
+pub(super) use self::status::error_of;
 
 /// As many passes at a time as share a batch well; most of them wait for their turn at AWS.
 const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(150) };

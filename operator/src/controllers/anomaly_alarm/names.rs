@@ -34,7 +34,7 @@ impl Names {
 }
 
 /// Eight hexadecimal digits that stand for `bytes`.
-pub(super) fn short_hash(bytes: &[u8]) -> String {
+pub(in crate::controllers) fn short_hash(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     data_encoding::HEXLOWER.encode(digest.get(..4).unwrap_or_default())
 }

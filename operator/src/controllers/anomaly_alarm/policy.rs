@@ -51,11 +51,11 @@ impl Policy {
             .max(Duration::from_secs(1))
     }
 
-    pub(super) fn allows_role(&self, namespace: &str, role: &str) -> bool {
+    pub(in crate::controllers) fn allows_role(&self, namespace: &str, role: &str) -> bool {
         self.roles.get(namespace).is_some_and(|roles| roles.contains(role))
     }
 
-    pub(super) fn allows_adoption(&self, namespace: &str, name: &str) -> bool {
+    pub(in crate::controllers) fn allows_adoption(&self, namespace: &str, name: &str) -> bool {
         let beginnings = self.adoptable.get(namespace);
         beginnings.is_some_and(|all| all.iter().any(|b| !b.is_empty() && name.starts_with(b.as_str())))
     }

@@ -238,7 +238,7 @@ pub(super) fn events(previous: &AnomalyAlarmStatus, next: &AnomalyAlarmStatus) -
 }
 
 /// A status whose `lastError` says what AWS refused and when it is tried again.
-pub(super) fn error_of(
+pub(in crate::controllers) fn error_of(
     error: &crate::aws::AwsError,
     now: Timestamp,
     next_try: Option<std::time::Duration>,

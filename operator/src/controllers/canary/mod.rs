@@ -1,9 +1,10 @@
-//! Canary: desired → engine → status.
+//! Canary: who runs it decides. In the cluster: desired → engine → status; in AWS: see `aws`.
 //!
 //! `desired` makes of the spec what the prober does; the engine (`embedded`) does it on its schedule and wakes the
 //! controller when there is something to tell; `status` folds what is known into the status and says whether it is worth
 //! a write.
 
+mod aws;
 mod desired;
 mod policy;
 mod secrets;
@@ -23,13 +24,16 @@ use kube::api::ListParams;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
-use tidewatch_crds::canary::RUN_NOW_ANNOTATION;
+use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, Provider, RUN_NOW_ANNOTATION};
 use tidewatch_crds::{Canary, CanaryStatus};
 use tidewatch_prober::{Prober, ProberConfig, secrets_of};
 use tokio_util::sync::CancellationToken;
 
+use self::aws::{AwsCanaries, KubeObjects, Surroundings};
 use self::desired::Problem;
 use self::status::{ConditionType, Known};
+use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
+use crate::controllers::anomaly_alarm;
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::controllers::events;
 use crate::controllers::object::{Target, apply_status};
@@ -44,6 +48,9 @@ const SECRETS_EVERY: Duration = Duration::from_secs(60);
 /// How often what something else must mend is tried again.
 const MENDED_EVERY: Duration = Duration::from_secs(30);
 
+/// Most passes over canaries of AWS wait for their turn there.
+const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(150) };
+
 /// What the controller stands on.
 #[derive(Clone)]
 #[allow(missing_debug_implementations, reason = "kube's Client has no Debug")]
@@ -54,6 +61,9 @@ pub struct Dependencies {
     /// Name of this pod.
     pub instance: String,
     pub metrics: ProbeMetrics,
+    pub aws_policy: anomaly_alarm::Policy,
+    pub calls: CallMetrics,
+    pub config: SdkConfig,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +72,12 @@ pub enum Error {
     Object { object: String, source: kube::Error },
     #[error("this replica no longer leads: nothing was written")]
     NotLeading,
+}
+
+impl Error {
+    fn object(target: &Target, source: kube::Error) -> Self {
+        Self::Object { object: format!("{}/{}", target.namespace, target.name), source }
+    }
 }
 
 impl Classify for Error {
@@ -82,15 +98,34 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
     let (wake, woken) = mpsc::unbounded();
     let targets = dependencies.policy.targets(api_server(&dependencies.client).await);
     let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
-    let engine = Engine::new(prober, dependencies.metrics.clone(), wake);
+    let engine = Engine::new(prober, dependencies.metrics.clone(), wake.clone());
     let controller = Loop::new(Api::all(dependencies.client.clone()));
-    let canaries = Arc::new(Canaries { dependencies, engine, known: Mutex::default() });
+    let in_aws = in_aws(&dependencies, wake, &cancel);
+    let canaries = Arc::new(Canaries { dependencies, engine, in_aws, known: Mutex::default() });
     let triggers = woken.filter_map(|key| async move {
         let (namespace, name) = key.split_once('/')?;
         Some(ObjectRef::new(name).within(namespace))
     });
-    controller.run(canaries, triggers, Limits::default(), cancel).await;
+    controller.run(canaries, triggers, LIMITS, cancel).await;
     Ok(())
+}
+
+fn in_aws(
+    dependencies: &Dependencies,
+    wake: mpsc::UnboundedSender<String>,
+    cancel: &CancellationToken,
+) -> AwsCanaries<KubeObjects> {
+    let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, .. } =
+        dependencies.clone();
+    let tuning = Tuning::every(aws_policy.resync());
+    AwsCanaries::new(Surroundings {
+        objects: KubeObjects { client, instance },
+        aws: Aws::new(config, calls, tuning, wake, cancel.child_token()),
+        policy,
+        aws_policy,
+        lost: leadership.lost,
+        clock: Arc::new(Timestamp::now),
+    })
 }
 
 /// The addresses of the API server, which canaries may not reach with the operator's place in the network.
@@ -122,6 +157,7 @@ async fn api_server(client: &Client) -> Vec<IpNet> {
 struct Canaries {
     dependencies: Dependencies,
     engine: Engine,
+    in_aws: AwsCanaries<KubeObjects>,
     known: Mutex<HashMap<String, Remembered>>,
 }
 
@@ -136,12 +172,31 @@ struct Remembered {
 
 impl Canaries {
     async fn pass(&self, canary: &Canary) -> Result<Option<Duration>, Error> {
-        let mut target = Target::of(canary);
-        let key = format!("{}/{}", target.namespace, target.name);
+        let target = Target::of(canary);
+        let provider = desired::provider(&canary.spec, &self.dependencies.policy);
+        let in_aws = target.has_finalizer(CANARY_FINALIZER)
+            || canary.status.as_ref().is_some_and(|status| status.aws.is_some());
         if canary.metadata.deletion_timestamp.is_some() {
             self.forget(&target.namespace, &target.name);
-            return Ok(None);
+            return if in_aws { self.in_aws.pass(canary).await } else { Ok(None) };
         }
+        if provider == Provider::Aws {
+            self.forget(&target.namespace, &target.name);
+            return self.in_aws.pass(canary).await;
+        }
+        if !in_aws {
+            return self.probe(canary, None).await;
+        }
+        // The prober doesn't wait until what it takes over from is gone.
+        let (left, leaving) = self.in_aws.leave(canary).await?;
+        let probed = self.probe(canary, left).await?;
+        Ok(leaving.into_iter().chain(probed).min())
+    }
+
+    /// A pass over a canary that is run in the cluster. `left` is what it still has in AWS.
+    async fn probe(&self, canary: &Canary, left: Option<AwsCanary>) -> Result<Option<Duration>, Error> {
+        let mut target = Target::of(canary);
+        let key = format!("{}/{}", target.namespace, target.name);
         let standing = canary.status.clone().unwrap_or_default();
         let mut remembered = self.remembered(&key);
         let fetched = secrets::fetch(
@@ -166,6 +221,7 @@ impl Canaries {
             problem: problem.as_ref(),
             history: &history,
             run_now: run_now.map(String::as_str),
+            aws: left,
             now,
         };
         let next = status::status(&standing, &known);
@@ -194,9 +250,8 @@ impl Canaries {
             canary.metadata.name.as_deref().unwrap_or_default(),
         );
         let uid = canary.metadata.uid.clone().unwrap_or_default();
-        let policy = &self.dependencies.policy;
         let job = fetched.and_then(|fetched| {
-            let job = desired::job(&canary.spec, policy, &uid, &fetched.values)?;
+            let job = desired::job(&canary.spec, &uid, &fetched.values)?;
             Ok((job, (uid.clone(), canary.metadata.generation, fetched.versions)))
         });
         let (job, given) = match job {
@@ -241,10 +296,9 @@ impl Canaries {
         if leadership.lost.is_cancelled() {
             return Err(Error::NotLeading);
         }
-        apply_status::<Canary, _>(client, target, next).await.map_err(|source| Error::Object {
-            object: format!("{}/{}", target.namespace, target.name),
-            source,
-        })?;
+        apply_status::<Canary, _>(client, target, next)
+            .await
+            .map_err(|source| Error::object(target, source))?;
         for event in status::happened(standing, next) {
             events::publish(client, "tidewatch.dev/canary", instance, &target.reference, &event).await;
         }
@@ -292,12 +346,13 @@ impl Reconciler for Canaries {
             conditions: conditions(&[], says, meta.generation, created),
             ..CanaryStatus::default()
         };
-        apply_status::<Canary, _>(&self.dependencies.client, &mut target, &status).await.map_err(|source| {
-            Error::Object { object: format!("{}/{}", target.namespace, target.name), source }
-        })
+        apply_status::<Canary, _>(&self.dependencies.client, &mut target, &status)
+            .await
+            .map_err(|source| Error::object(&target, source))
     }
 
     fn gone(&self, namespace: &str, name: &str) {
         self.forget(namespace, name);
+        self.in_aws.forget(&format!("{namespace}/{name}"));
     }
 }

@@ -17,6 +17,8 @@ pub struct Policy {
     pub targets: Targets,
     /// Namespaces whose Secrets canaries may use; `*` is all of them.
     pub secret_namespaces: BTreeSet<String>,
+    /// Namespaces whose ConfigMaps canaries may take scripts from; `*` is all of them.
+    pub script_namespaces: BTreeSet<String>,
 }
 
 impl Default for Policy {
@@ -25,6 +27,7 @@ impl Default for Policy {
             default_provider: Provider::Embedded,
             targets: Targets::default(),
             secret_namespaces: BTreeSet::new(),
+            script_namespaces: BTreeSet::new(),
         }
     }
 }
@@ -53,5 +56,9 @@ impl Policy {
 
     pub(super) fn allows_secrets(&self, namespace: &str) -> bool {
         self.secret_namespaces.contains("*") || self.secret_namespaces.contains(namespace)
+    }
+
+    pub(super) fn allows_scripts(&self, namespace: &str) -> bool {
+        self.script_namespaces.contains("*") || self.script_namespaces.contains(namespace)
     }
 }

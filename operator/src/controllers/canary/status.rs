@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tidewatch_crds::CanaryStatus;
-use tidewatch_crds::canary::{Provider, RunResult};
+use tidewatch_crds::canary::{AwsCanary, Provider, RunResult};
 
 use super::desired::Problem;
 use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions};
@@ -17,6 +17,8 @@ const REWORD_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 pub(super) enum ConditionType {
     Ready,
     Passing,
+    /// The runtime in AWS isn't about to be deprecated.
+    RuntimeCurrent,
 }
 
 impl ConditionKind for ConditionType {
@@ -24,6 +26,7 @@ impl ConditionKind for ConditionType {
         match self {
             Self::Ready => "Ready",
             Self::Passing => "Passing",
+            Self::RuntimeCurrent => "RuntimeCurrent",
         }
     }
 }
@@ -36,6 +39,8 @@ pub(super) struct Known<'a> {
     pub problem: Option<&'a Problem>,
     pub history: &'a History,
     pub run_now: Option<&'a str>,
+    /// What it still has in AWS, where it was run before.
+    pub aws: Option<AwsCanary>,
     pub now: Timestamp,
 }
 
@@ -49,6 +54,7 @@ pub(super) fn status(previous: &CanaryStatus, known: &Known<'_>) -> CanaryStatus
             (None, false) => Some("Running".to_owned()),
         },
         run_now: known.run_now.map(str::to_owned),
+        aws: known.aws.clone(),
         ..CanaryStatus::default()
     };
     known.history.tell(&mut status, known.now);
@@ -107,6 +113,9 @@ fn state_of(status: &CanaryStatus) -> CanaryStatus {
         hours: Vec::new(),
         ..status.clone()
     };
+    if let Some(aws) = &mut state.aws {
+        aws.failure_artifacts = None;
+    }
     for condition in state.conditions.iter_mut().filter(|condition| is_passing(condition)) {
         condition.message.clear();
     }
@@ -188,6 +197,7 @@ mod tests {
             problem: None,
             history,
             run_now: None,
+            aws: None,
             now: at(second),
         };
         status(standing, &known)
@@ -250,6 +260,7 @@ mod tests {
             problem: Some(&problem),
             history: &history,
             run_now: None,
+            aws: None,
             now: at(1),
         };
         let status = status(&CanaryStatus::default(), &known);

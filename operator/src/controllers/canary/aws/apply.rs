@@ -1,0 +1,169 @@
+//! Doing what the plan says, under leadership.
+
+use tidewatch_crds::CanaryStatus;
+use tokio_util::sync::CancellationToken;
+
+use super::desired::Desired;
+use super::memory::Memory;
+use super::objects::Objects;
+use super::place::Place;
+use super::plan::Action;
+use crate::aws::synthetics::Synthetics;
+use crate::aws::{Aws, AwsError, ErrorKind};
+use crate::controllers::canary::Error;
+use crate::controllers::object::Target;
+
+/// Why an application ended early.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// AWS refused something.
+    Refused(AwsError),
+    /// The cluster did, or another replica leads.
+    Cluster(Error),
+}
+
+/// What an application needs.
+pub(super) struct Applier<'a, O> {
+    pub objects: &'a O,
+    pub aws: &'a Aws,
+    pub desired: Option<&'a Desired>,
+    /// Cancelled when leadership ended.
+    pub lost: &'a CancellationToken,
+}
+
+impl<O: Objects> Applier<'_, O> {
+    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up. `left` is
+    /// told what stays in AWS for want of a right.
+    pub(super) async fn apply(
+        &self,
+        target: &mut Target,
+        status: &mut CanaryStatus,
+        actions: Vec<Action>,
+        memory: &mut Memory,
+        left: &mut Vec<String>,
+    ) -> Result<(), Stopped> {
+        for action in actions {
+            tokio::select! {
+                biased;
+                () = self.lost.cancelled() => return Err(Stopped::Cluster(Error::NotLeading)),
+                done = self.one(target, status, action, memory, left) => done?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(
+        &self,
+        target: &mut Target,
+        status: &mut CanaryStatus,
+        action: Action,
+        memory: &mut Memory,
+        left: &mut Vec<String>,
+    ) -> Result<(), Stopped> {
+        let cluster = |target: &Target, source| Stopped::Cluster(Error::object(target, source));
+        match action {
+            Action::AddFinalizer => {
+                self.objects.set_finalizer(target, true).await.map_err(|source| cluster(target, source))
+            }
+            Action::Record(aws) => {
+                let recorded = CanaryStatus { aws: Some(*aws), ..status.clone() };
+                self.objects
+                    .write_status(target, &recorded)
+                    .await
+                    .map_err(|source| cluster(target, source))?;
+                *status = recorded;
+                Ok(())
+            }
+            action => {
+                let result = self.write(&action, memory, left).await;
+                memory.called();
+                result.map_err(Stopped::Refused)
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        action: &Action,
+        memory: &mut Memory,
+        left: &mut Vec<String>,
+    ) -> Result<(), AwsError> {
+        match action {
+            Action::AddFinalizer | Action::Record(_) => Ok(()),
+            Action::Stop(place) => {
+                self.at(place).await.stop(&place.name).await?;
+                memory.began("stop");
+                Ok(())
+            }
+            Action::Delete(place) => {
+                self.at(place).await.delete(&place.name).await?;
+                memory.began("delete");
+                Ok(())
+            }
+            Action::RemoveReplicas(place, regions) => {
+                self.at(place).await.remove_replicas(&place.name, regions).await?;
+                left.retain(|note| !note.starts_with("replicas"));
+                left.push(format!("replicas in {} went with the canary", regions.join(", ")));
+                Ok(())
+            }
+            Action::DeleteLogs(place, function) => self.delete_logs(place, function, left).await,
+            Action::Create | Action::Update(_) | Action::Start | Action::Tag(..) | Action::Untag(..) => {
+                match self.desired {
+                    Some(desired) => self.write_desired(desired, action, memory).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn write_desired(
+        &self,
+        desired: &Desired,
+        action: &Action,
+        memory: &mut Memory,
+    ) -> Result<(), AwsError> {
+        let synthetics = self.at(&desired.place).await;
+        match action {
+            Action::Create => {
+                synthetics.create(&desired.parts, &desired.tags).await?;
+                memory.created(desired.hash());
+                memory.began("create");
+            }
+            Action::Update(fields) => {
+                synthetics.update(&desired.parts, fields).await?;
+                memory.updated(desired.hash());
+                memory.began("update");
+            }
+            Action::Start => {
+                synthetics.start(&desired.place.name).await?;
+                memory.began("start");
+            }
+            Action::Tag(arn, tags) => synthetics.tag(arn, tags).await?,
+            Action::Untag(arn, keys) => synthetics.untag(arn, keys).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A right that is missing keeps nothing but the logs: the object isn't held up for them.
+    async fn delete_logs(
+        &self,
+        place: &Place,
+        function: &str,
+        left: &mut Vec<String>,
+    ) -> Result<(), AwsError> {
+        let connection = self.aws.connection(&place.scope).await;
+        let group = format!("/aws/lambda/{function}");
+        match connection.logs.delete_group(&group).await {
+            Err(error) if error.kind == ErrorKind::Denied => {
+                left.push(format!("log group {group}: {}", error.message));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn at(&self, place: &Place) -> std::sync::Arc<dyn Synthetics> {
+        self.aws.connection(&place.scope).await.synthetics
+    }
+}

@@ -1,0 +1,25 @@
+//! Canaries of CloudWatch Synthetics: desired → observe → plan → apply → status.
+//!
+//! `desired` makes of the spec what should be in AWS, at the `place` that `names` gives it, with the `schedule` and the
+//! `runtime` in AWS's words; `observe` reads what is there; `plan` compares; `apply` writes; `status` folds what came of
+//! it, with the `runs` that ended since. `pass` is the sequence. Only `observe`, `apply` and `pass` do I/O.
+
+mod apply;
+mod desired;
+mod memory;
+mod names;
+mod objects;
+mod observe;
+mod pass;
+mod place;
+mod plan;
+mod reason;
+mod runs;
+mod runtime;
+mod schedule;
+mod status;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub(super) use objects::KubeObjects;
+pub(super) use pass::{AwsCanaries, Surroundings};

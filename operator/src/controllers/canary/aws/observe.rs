@@ -1,0 +1,158 @@
+//! What is in AWS now, as far as the object is concerned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewatch_crds::canary::{AwsCanary, FormerCanary};
+use tokio::time::Instant;
+
+use super::desired::{OWNER_NAME, OWNER_NAMESPACE, OWNER_UID};
+use super::place::{Place, Wanted};
+use crate::aws::synthetics::CanaryReading;
+use crate::aws::synthetics::types::{CanarySeen, RunSeen};
+use crate::aws::types::Tags;
+use crate::aws::{Aws, AwsError, Connection};
+
+/// What is there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Observed {
+    /// Where the canary should be.
+    pub current: Seen,
+    pub last_run: Option<Arc<RunSeen>>,
+    /// What is recorded and no longer wanted.
+    pub leaving: Vec<(FormerCanary, Seen)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Seen {
+    #[default]
+    Absent,
+    There {
+        canary: Arc<CanarySeen>,
+        owner: Owner,
+    },
+}
+
+impl Seen {
+    /// The canary, if it is the object's own, or to be.
+    pub(super) fn usable(&self) -> Option<&CanarySeen> {
+        match self {
+            Self::There { canary, owner: Owner::Ours | Owner::Adoptable } => Some(canary),
+            _ => None,
+        }
+    }
+}
+
+/// Whose a canary is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    Ours,
+    /// Not ours, and the object may take it over.
+    Adoptable,
+    /// Not ours: whose, in words.
+    Other(String),
+}
+
+/// What an observation starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// `namespace/name`
+    pub key: &'a str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub uid: &'a str,
+    pub resync: Duration,
+    /// Readings must be as young.
+    pub newer_than: Option<Instant>,
+}
+
+impl Subject<'_> {
+    /// Looks at what is wanted and at what the status names.
+    pub(super) async fn observe(
+        &self,
+        aws: &Aws,
+        wanted: Option<&Wanted>,
+        recorded: Option<&AwsCanary>,
+    ) -> Result<Observed, AwsError> {
+        let mut observed = Observed::default();
+        if let Some(wanted) = wanted {
+            let (seen, last_run) = self.look(aws, &wanted.place, wanted.adopts).await?;
+            observed.current = seen;
+            observed.last_run = last_run;
+        }
+        for former in leaving(wanted, recorded) {
+            let (seen, _) = self.look(aws, &Place::of_former(&former), false).await?;
+            observed.leaving.push((former, seen));
+        }
+        Ok(observed)
+    }
+
+    async fn look(
+        &self,
+        aws: &Aws,
+        place: &Place,
+        adopts: bool,
+    ) -> Result<(Seen, Option<Arc<RunSeen>>), AwsError> {
+        let connection = aws.connection(&place.scope).await;
+        let now = Instant::now();
+        let old = now.checked_sub(self.resync * 3).unwrap_or(now);
+        let newer_than = self.newer_than.map_or(old, |written| written.max(old));
+        let CanaryReading { canary, last_run } =
+            connection.canaries.canary(self.key, &place.name, newer_than).await?;
+        let Some(canary) = canary else { return Ok((Seen::Absent, None)) };
+        let canary = tagged(&connection, canary).await?;
+        let owner = canary.as_ref().map(|canary| self.whose(&canary.tags, adopts));
+        Ok(match canary.zip(owner) {
+            Some((canary, owner)) => (Seen::There { canary, owner }, last_run),
+            None => (Seen::Absent, None),
+        })
+    }
+
+    fn whose(&self, tags: &Tags, adopts: bool) -> Owner {
+        let tag = |key: &str| tags.get(key).map(String::as_str);
+        let other = |whose: String| if adopts { Owner::Adoptable } else { Owner::Other(whose) };
+        let Some(uid) = tag(OWNER_UID) else {
+            return other("it was made by someone else (it has no tag tidewatch.dev/owner-uid)".to_owned());
+        };
+        if uid == self.uid {
+            return Owner::Ours;
+        }
+        let (namespace, name) = (tag(OWNER_NAMESPACE).unwrap_or("?"), tag(OWNER_NAME).unwrap_or("?"));
+        if namespace == self.namespace && name == self.name {
+            return other(format!(
+                "it belongs to a Canary of this name that is gone or of another cluster (uid {uid})"
+            ));
+        }
+        // Two objects can't have one canary.
+        Owner::Other(format!("it belongs to Canary {namespace}/{name} (uid {uid})"))
+    }
+}
+
+/// What is recorded elsewhere than it is wanted.
+fn leaving(wanted: Option<&Wanted>, recorded: Option<&AwsCanary>) -> Vec<FormerCanary> {
+    let Some(recorded) = recorded else { return Vec::new() };
+    let current = Place::of(recorded);
+    let mut leaving = recorded.leaving.clone();
+    if !recorded.name.is_empty() && wanted.is_none_or(|wanted| wanted.place != current) {
+        leaving.push(FormerCanary {
+            name: recorded.name.clone(),
+            region: recorded.region.clone(),
+            role_arn: recorded.role_arn.clone(),
+            functions: recorded.functions.clone(),
+        });
+    }
+    leaving.retain(|former| wanted.is_none_or(|wanted| wanted.place != Place::of_former(former)));
+    leaving
+}
+
+/// DescribeCanaries gives "full details about each canary", of which the tags are those that must not be missing: without
+/// them our own would be taken for a stranger's.
+async fn tagged(
+    connection: &Connection,
+    canary: Arc<CanarySeen>,
+) -> Result<Option<Arc<CanarySeen>>, AwsError> {
+    if canary.tags.contains_key(OWNER_UID) {
+        return Ok(Some(canary));
+    }
+    Ok(connection.synthetics.canary(&canary.name).await?.map(Arc::new))
+}

@@ -1,0 +1,400 @@
+//! From what is there and what should be to what is to be done next. Pure, apart from how long ago something was tried.
+//!
+//! A canary has one state at a time, and each operation is legal in some states only: what AWS works on is waited for,
+//! never fought. So there is at most one thing to do to a canary, and the next pass decides on the one after it. What is
+//! made is recorded in the status before it is made, so that whatever crash leaves behind is known.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, FormerCanary};
+
+use super::desired::{Desired, SPEC_HASH};
+use super::memory::Memory;
+use super::observe::{Observed, Owner, Seen};
+use super::place::Place;
+use super::reason::{Problem, Reason};
+use crate::aws::synthetics::types::{CanarySeen, CanaryState, Field};
+use crate::aws::types::Tags;
+
+/// A creation that failed for a role that Lambda doesn't know yet is tried again after this, then ever later.
+const ROLE_BASE: Duration = Duration::from_secs(10);
+const ROLE_CAP: Duration = Duration::from_secs(600);
+/// One that failed otherwise: somebody must mend something.
+const CREATION_AGAIN: Duration = Duration::from_secs(3600);
+/// An update that failed: each try restarts the schedule of a canary that runs.
+const UPDATE_BASE: Duration = Duration::from_secs(60);
+const UPDATE_CAP: Duration = Duration::from_secs(3600);
+
+/// One thing to do. Each may be repeated without harm.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    AddFinalizer,
+    /// Before anything of it is made.
+    Record(Box<AwsCanary>),
+    Create,
+    Update(BTreeSet<Field>),
+    Start,
+    Stop(Place),
+    Delete(Place),
+    RemoveReplicas(Place, Vec<String>),
+    Tag(String, Tags),
+    Untag(String, Vec<String>),
+    /// The log group of a function that is gone.
+    DeleteLogs(Place, String),
+}
+
+/// What to do, and what stands when it is done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Plan {
+    pub actions: Vec<Action>,
+    /// What is recorded once all is done; none if nothing is left.
+    pub aws: Option<AwsCanary>,
+    /// What keeps the canary from being as declared.
+    pub problem: Option<Problem>,
+    /// AWS works on it, or something else must happen first.
+    pub waiting: Option<String>,
+    /// Hand-made changes that are undone, in words.
+    pub drift: Vec<String>,
+}
+
+/// What is known of the object so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing<'a> {
+    pub recorded: Option<&'a AwsCanary>,
+    pub has_finalizer: bool,
+    /// The status says that this generation of the spec is in place and runs.
+    pub ran: bool,
+}
+
+/// What to do about one object.
+pub(super) fn plan(
+    desired: Option<&Desired>,
+    observed: &Observed,
+    standing: Standing<'_>,
+    memory: &Memory,
+) -> Plan {
+    let recorded = standing.recorded;
+    let mut plan = Plan::default();
+    if let Some(desired) = desired {
+        let mut aws = record(desired, observed, recorded);
+        if let Seen::There { owner: Owner::Other(whose), .. } = &observed.current {
+            aws.foreign = true;
+            plan.problem = Some(Problem::new(
+                Reason::NotOurs,
+                format!(
+                    "canary {name} exists in CloudWatch Synthetics, and {whose}; nothing was changed: to take it over write annotation {ADOPT_CANARY_ANNOTATION}: {name}",
+                    name = desired.place.name
+                ),
+            ));
+        }
+        if plan.problem.is_none() && !standing.has_finalizer {
+            plan.actions.push(Action::AddFinalizer);
+        }
+        let unrecorded = recorded.is_none_or(|recorded| !covers(recorded, &aws));
+        if plan.problem.is_none() && unrecorded {
+            // Whatever else is there goes on being known.
+            plan.actions.push(Action::Record(Box::new(aws.clone())));
+        }
+        if plan.problem.is_none() {
+            plan.keep(desired, &observed.current, standing, memory);
+        }
+        plan.aws = Some(aws);
+    }
+    plan.clear_away(observed, recorded);
+    plan
+}
+
+/// What is known once `desired` is: its place, and those that it leaves.
+fn record(desired: &Desired, observed: &Observed, recorded: Option<&AwsCanary>) -> AwsCanary {
+    let place = &desired.place;
+    let same = recorded.filter(|recorded| Place::of(recorded) == *place);
+    let returned = recorded.into_iter().flat_map(|recorded| &recorded.leaving);
+    let returned = returned.filter(|former| Place::of_former(former) == *place);
+    let before = same.iter().flat_map(|recorded| &recorded.functions);
+    let mut functions: Vec<String> =
+        before.chain(returned.flat_map(|former| &former.functions)).cloned().collect();
+    let there = observed.current.usable();
+    let function = there.and_then(|there| there.function.clone());
+    if let Some(function) = function.filter(|function| !functions.contains(function)) {
+        functions.push(function);
+    }
+    AwsCanary {
+        name: place.name.clone(),
+        region: place.scope.region.clone(),
+        role_arn: place.scope.role.clone(),
+        foreign: false,
+        id: there.and_then(|there| there.id.clone()),
+        functions,
+        leaving: observed.leaving.iter().map(|(former, seen)| with_function(former, seen)).collect(),
+        ..same.cloned().unwrap_or_default()
+    }
+}
+
+/// With the function that it has now, so that its log group is known when it is gone.
+fn with_function(former: &FormerCanary, seen: &Seen) -> FormerCanary {
+    let mut former = former.clone();
+    let function = seen.usable().and_then(|there| there.function.clone());
+    if let Some(function) = function.filter(|function| !former.functions.contains(function)) {
+        former.functions.push(function);
+    }
+    former
+}
+
+/// Whether all that must not be lost of `next` is in `recorded`.
+fn covers(recorded: &AwsCanary, next: &AwsCanary) -> bool {
+    Place::of(recorded) == Place::of(next)
+        && recorded.functions == next.functions
+        && next.leaving.iter().all(|former| recorded.leaving.contains(former))
+}
+
+impl Plan {
+    fn keep(&mut self, desired: &Desired, seen: &Seen, standing: Standing<'_>, memory: &Memory) {
+        let Seen::There { canary, owner } = seen else {
+            if memory.just_began("create") {
+                return self.wait("the canary was made and isn't seen yet");
+            }
+            let known = standing.recorded.filter(|recorded| Place::of(recorded) == desired.place);
+            let was_made = known.is_some_and(|recorded| !recorded.functions.is_empty());
+            if was_made && memory.creation.is_none() {
+                self.drift
+                    .push(format!("canary {} was deleted by hand, and is made again", desired.place.name));
+            }
+            return self.actions.push(Action::Create);
+        };
+        match &canary.state {
+            CanaryState::Error if is_failed_creation(canary) => self.failed_creation(desired, canary, memory),
+            CanaryState::Error | CanaryState::Ready | CanaryState::Stopped | CanaryState::Running => {
+                let adopting = *owner == Owner::Adoptable;
+                self.settle(desired, canary, adopting, standing, memory);
+            }
+            CanaryState::Creating
+            | CanaryState::Starting
+            | CanaryState::Updating
+            | CanaryState::Stopping
+            | CanaryState::Deleting
+            | CanaryState::Other(_) => self.wait(&working(canary)),
+        }
+    }
+
+    fn wait(&mut self, why: &str) {
+        self.waiting.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// What can be updated, started and stopped.
+    fn settle(
+        &mut self,
+        desired: &Desired,
+        canary: &CanarySeen,
+        adopting: bool,
+        standing: Standing<'_>,
+        memory: &Memory,
+    ) {
+        // To suspend comes first: an update would run the canary once more.
+        if canary.state == CanaryState::Running && !desired.running {
+            return self.begin("stop", Action::Stop(desired.place.clone()), memory);
+        }
+        let written = memory.update_ended(desired.hash()) && !rolled_back(canary);
+        let fields = desired.differing(canary, written);
+        if canary.state == CanaryState::Error || canary.reason_code.as_deref() == Some("ROLLBACK_FAILED") {
+            // Nobody knows what of it is as it reads.
+            return self.update(desired, canary, Field::ALL.into_iter().collect(), memory);
+        }
+        if !fields.is_empty() {
+            if canary.tags.get(SPEC_HASH) == Some(&desired.stands_as)
+                && !adopting
+                && !memory.just_began("update")
+            {
+                self.drift.push(by_hand(canary, &fields));
+            }
+            return self.update(desired, canary, fields, memory);
+        }
+        if let Some(arn) = &canary.arn {
+            let set_before =
+                standing.recorded.map(|recorded| recorded.tag_keys.as_slice()).unwrap_or_default();
+            self.actions.extend(retag(arn, &canary.tags, &desired.tags, set_before));
+        }
+        if desired.running && canary.state != CanaryState::Running {
+            if canary.state == CanaryState::Stopped && standing.ran && !memory.just_began("start") {
+                self.drift.push(format!("canary {} was stopped by hand, and is started again", canary.name));
+            }
+            self.begin("start", Action::Start, memory);
+        }
+    }
+
+    /// Does `action`, unless it was done just now and isn't seen yet.
+    fn begin(&mut self, operation: &'static str, action: Action, memory: &Memory) {
+        if memory.just_began(operation) {
+            self.wait(&format!("AWS was asked to {operation} the canary, which isn't seen yet"));
+        } else {
+            self.actions.push(action);
+        }
+    }
+
+    fn update(&mut self, desired: &Desired, canary: &CanarySeen, fields: BTreeSet<Field>, memory: &Memory) {
+        let tried = memory.update.as_ref().filter(|update| update.tried.hash == desired.hash());
+        if let Some(update) = tried
+            && (rolled_back(canary) || canary.state == CanaryState::Error)
+            && update.begun
+        {
+            let why = canary.reason.as_deref().unwrap_or("AWS gave no reason");
+            self.problem = Some(Problem::new(
+                Reason::UpdateFailed,
+                format!(
+                    "AWS couldn't update the canary, and it goes on as it was ({}): {why}",
+                    canary.reason_code.as_deref().unwrap_or(canary.state.as_str())
+                ),
+            ));
+            if update.tried.is_due(UPDATE_BASE, UPDATE_CAP) {
+                self.actions.push(Action::Update(fields));
+            }
+            return;
+        }
+        self.begin("update", Action::Update(fields), memory);
+    }
+
+    /// What was never made: only another one can be made of it.
+    fn failed_creation(&mut self, desired: &Desired, canary: &CanarySeen, memory: &Memory) {
+        let why = canary.reason.as_deref().unwrap_or("AWS gave no reason");
+        let other = canary.tags.get(SPEC_HASH).map(String::as_str) != Some(desired.hash());
+        let role = why.contains("cannot be assumed by Lambda");
+        let due = match &memory.creation {
+            None => role,
+            Some(tried) if role => tried.is_due(ROLE_BASE, ROLE_CAP),
+            Some(tried) => tried.is_due(CREATION_AGAIN, CREATION_AGAIN),
+        };
+        let (reason, words) = if role {
+            (
+                Reason::RoleNotAssumable,
+                "a role that was just made takes Lambda a while to see; its trust policy must name lambda.amazonaws.com (docs/iam.md)",
+            )
+        } else {
+            (
+                Reason::CreationFailed,
+                "once it is mended, any change of the spec tries again at once, and time does each hour",
+            )
+        };
+        self.problem = Some(Problem::new(reason, format!("AWS couldn't make the canary: {why}; {words}")));
+        if due || other {
+            self.begin("delete", Action::Delete(desired.place.clone()), memory);
+        }
+    }
+
+    /// What is no longer wanted: stopped, deleted, and its log groups after it.
+    fn clear_away(&mut self, observed: &Observed, recorded: Option<&AwsCanary>) {
+        let (mut left, mut unwritten) = (Vec::new(), false);
+        for (former, seen) in &observed.leaving {
+            let known = with_function(former, seen);
+            // The name of its function is recorded before it is gone.
+            let written = recorded.is_some_and(|recorded| knows(recorded, &known));
+            if self.leave(&known, seen, written) {
+                unwritten |= !written;
+                left.push(known);
+            }
+        }
+        match &mut self.aws {
+            Some(aws) => aws.leaving = left,
+            None => {
+                self.aws = recorded.and_then(|recorded| remaining(recorded, left));
+                if let Some(aws) = self.aws.as_ref().filter(|_| unwritten) {
+                    self.actions.insert(0, Action::Record(Box::new(aws.clone())));
+                }
+            }
+        }
+    }
+
+    /// One of those; whether it is still to be known.
+    fn leave(&mut self, former: &FormerCanary, seen: &Seen, written: bool) -> bool {
+        let place = Place::of_former(former);
+        let canary = match seen {
+            Seen::Absent => {
+                let logs = former.functions.iter();
+                self.actions.extend(logs.map(|function| Action::DeleteLogs(place.clone(), function.clone())));
+                return false;
+            }
+            Seen::There { owner: Owner::Other(_) | Owner::Adoptable, .. } => return false,
+            Seen::There { canary, owner: Owner::Ours } => canary,
+        };
+        match canary.state {
+            _ if !written => {}
+            CanaryState::Running => self.actions.push(Action::Stop(place)),
+            CanaryState::Ready | CanaryState::Stopped | CanaryState::Error if !canary.replicas.is_empty() => {
+                self.actions.push(Action::RemoveReplicas(place, canary.replicas.clone()));
+            }
+            CanaryState::Ready | CanaryState::Stopped | CanaryState::Error => {
+                self.actions.push(Action::Delete(place));
+            }
+            CanaryState::Creating
+            | CanaryState::Starting
+            | CanaryState::Updating
+            | CanaryState::Stopping
+            | CanaryState::Deleting
+            | CanaryState::Other(_) => {}
+        }
+        self.wait(&working(canary));
+        true
+    }
+}
+
+/// What is left to record of an object that wants nothing any more; none if nothing is.
+fn remaining(recorded: &AwsCanary, mut left: Vec<FormerCanary>) -> Option<AwsCanary> {
+    let current = left.iter().position(|former| Place::of_former(former) == Place::of(recorded));
+    let current = current.map(|index| left.remove(index));
+    match current {
+        Some(current) => Some(AwsCanary { functions: current.functions, leaving: left, ..recorded.clone() }),
+        None if left.is_empty() => None,
+        None => Some(AwsCanary {
+            leaving: left,
+            read_every: recorded.read_every.clone(),
+            last_error: recorded.last_error.clone(),
+            ..AwsCanary::default()
+        }),
+    }
+}
+
+fn by_hand(canary: &CanarySeen, fields: &BTreeSet<Field>) -> String {
+    let names: BTreeSet<&str> = fields.iter().map(|field| field.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    format!("canary {} was changed by hand ({}), and is put back", canary.name, names.join(", "))
+}
+
+/// Whether `former` is recorded with its functions, as the current canary or as one that leaves.
+fn knows(recorded: &AwsCanary, former: &FormerCanary) -> bool {
+    let current = Place::of(recorded) == Place::of_former(former) && recorded.functions == former.functions;
+    current || recorded.leaving.contains(former)
+}
+
+fn working(canary: &CanarySeen) -> String {
+    let why = canary.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("canary {} is {}{why}", canary.name, canary.state.as_str())
+}
+
+/// A canary that has no function was never made, whatever the code says.
+fn is_failed_creation(canary: &CanarySeen) -> bool {
+    canary.reason_code.as_deref() == Some("CREATE_FAILED") || canary.function.is_none()
+}
+
+/// An update that failed leaves the canary in the state that it was in: only the code tells.
+fn rolled_back(canary: &CanarySeen) -> bool {
+    matches!(canary.reason_code.as_deref(), Some("ROLLBACK_COMPLETE" | "ROLLBACK_FAILED"))
+}
+
+/// Tags that are missing or differ, and those that we set once and are no longer wanted.
+fn retag(arn: &str, there: &Tags, wanted: &Tags, set_before: &[String]) -> Vec<Action> {
+    let differing: Tags = wanted
+        .iter()
+        .filter(|(key, value)| there.get(*key) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let ours = |key: &String| set_before.contains(key) || key.starts_with("tidewatch.dev/");
+    let surplus: Vec<String> =
+        there.keys().filter(|key| ours(key) && !wanted.contains_key(*key)).cloned().collect();
+    let mut actions = Vec::new();
+    if !differing.is_empty() {
+        actions.push(Action::Tag(arn.to_owned(), differing));
+    }
+    if !surplus.is_empty() {
+        actions.push(Action::Untag(arn.to_owned(), surplus));
+    }
+    actions
+}
