@@ -110,6 +110,25 @@ impl Double {
         self.core.lock().faults.clear();
     }
 
+    /// Until a call is held by [`crate::FaultKind::HoldBefore`] or `HoldAfter`.
+    pub async fn held(&self) {
+        self.core.held().await;
+    }
+
+    /// Lets held calls go on, and waits until they are done: one that was held before is applied, even if its caller has
+    /// gone meanwhile.
+    pub async fn let_go(&self) {
+        let ended = self.core.lock().holds.let_go();
+        for ended in ended {
+            let _ = ended.await;
+        }
+    }
+
+    /// Held calls come to nothing, unless they were applied before, and their connections are closed.
+    pub fn forget_held(&self) {
+        self.core.lock().holds.forget();
+    }
+
     /// Makes an access key belong to an account.
     pub fn register_key(&self, access_key: &str, account: &str) {
         self.core.lock().keys.register(access_key, account);
