@@ -19,6 +19,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use crate::anomaly_alarm::LastError;
 pub use crate::provider::{DeletionPolicy, Provider};
 pub use aws::{AwsSpec, EncryptionSpec, RetentionSpec, VpcSpec};
 pub use check::{
@@ -31,10 +32,17 @@ pub use http::{
 };
 pub use schedule::ScheduleSpec;
 pub use script::{ConfigMapRef, Framework, HeartbeatSpec, S3Object, ScriptSpec};
-pub use status::{CanaryStatus, CheckRun, Failure, Hour, LastRun, Phases, Run, RunResult, Success};
+pub use status::{
+    AwsCanary, CanaryStatus, CheckRun, Failure, FormerCanary, Hour, LastRun, Phases, Run, RunResult, Success,
+};
 
 /// Metadata annotation: each new value makes the canary run once, at once.
 pub const RUN_NOW_ANNOTATION: &str = "tidewatch.dev/run-now";
+/// Metadata annotation that allows the operator to take over a canary of CloudWatch Synthetics that it didn't make. Its
+/// value is that canary's name.
+pub const ADOPT_CANARY_ANNOTATION: &str = "tidewatch.dev/adopt-canary";
+/// Finalizer that keeps an object until what it made in AWS is gone.
+pub const CANARY_FINALIZER: &str = "tidewatch.dev/synthetics";
 /// Label of a Secret that allows canaries of its namespace to send what it holds; its value is `true`.
 pub const SECRET_LABEL: &str = "tidewatch.dev/canary";
 

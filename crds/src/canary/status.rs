@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Provider;
+use crate::anomaly_alarm::LastError;
 use crate::schema::{conditions, date_time};
 
 /// What became of a canary.
@@ -50,10 +51,83 @@ pub struct CanaryStatus {
     /// The value of the annotation tidewatch.dev/run-now that was last heeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_now: Option<String>,
-    /// Ready (the canary is in place as declared) and Passing (its last run passed). Passing never changes Ready.
+    /// The canary of CloudWatch Synthetics; absent with Embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsCanary>,
+    /// Ready (the canary is in place as declared), Passing (its last run passed), and for AWS RuntimeCurrent (its runtime
+    /// isn't about to be deprecated). Passing never changes Ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// A canary of CloudWatch Synthetics. What names it is written before it is made, so that nothing is lost.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AwsCanary {
+    /// Its name, which is also the value of the dimension CanaryName of its metrics.
+    pub name: String,
+    /// Its Region.
+    pub region: String,
+    /// The role that the operator assumed for it; absent for the operator's own identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// The id that AWS gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// A canary of this name is there that isn't this object's: it is left alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
+    /// Why it is in its state, as AWS says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// The same as a code, such as CREATE_FAILED or ROLLBACK_COMPLETE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_reason_code: Option<String>,
+    /// The runtime version that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_version: Option<String>,
+    /// When AWS deprecates that version, once AWS has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub runtime_deprecation: Option<Timestamp>,
+    /// Lambda functions that AWS made for it. Their log groups are deleted with the object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub functions: Vec<String>,
+    /// Canaries that this object had before, in another Region, by another role or by another name, until they are gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub leaving: Vec<FormerCanary>,
+    /// Keys of the tags that the operator set from `tags`; it removes no others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub tag_keys: Vec<String>,
+    /// Where the results of the last failed run are in S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_artifacts: Option<String>,
+    /// How often the state and the runs are read from AWS, such as 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_every: Option<String>,
+    /// The last call that AWS refused, until one succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+}
+
+/// A canary that an object no longer wants.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FormerCanary {
+    /// Its name.
+    pub name: String,
+    /// Its Region.
+    pub region: String,
+    /// The role that it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// Lambda functions that AWS made for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<String>,
 }
 
 /// How a run ended.

@@ -7,9 +7,17 @@
 mod archive;
 mod authentication;
 mod blueprint;
+mod environment;
+mod handler;
 mod http;
+mod package;
 mod refusal;
+mod runtime;
 
 pub use archive::{Archive, ArchiveError, archive};
 pub use blueprint::{FILE, blueprint};
+pub use environment::environment;
+pub use handler::handler;
+pub use package::{Entry, Package, package};
 pub use refusal::Refusal;
+pub use runtime::{Family, Runtime, RuntimeChoice, RuntimeVersion, UnknownRuntime, Wanted, choose, runtime};
