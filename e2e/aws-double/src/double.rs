@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::calls::Call;
 use crate::clock::Clock;
 use crate::faults::Fault;
-use crate::model::{Model, ModelError};
+use crate::model::{self, ModelError};
 use crate::operations::sts::Keys;
 use crate::server::{Core, Server};
 use crate::state::{Region, World};
@@ -68,9 +68,8 @@ impl fmt::Debug for Double {
 
 impl Double {
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let models = [Model::cloudwatch()?, Model::sts()?, Model::synthetics()?, Model::logs()?];
         let core = Arc::new(Core::new(
-            models,
+            model::all()?,
             options.throttled,
             Clock::new(options.now),
             World::new(options.training),

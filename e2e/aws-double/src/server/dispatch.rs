@@ -28,7 +28,7 @@ const NO_REGION: &str = "us-east-1";
 
 /// Everything that the double is, apart from its socket.
 pub(crate) struct Core {
-    models: Models,
+    models: &'static Models,
     throttled: bool,
     inner: Mutex<Inner>,
     /// Told when a call is held.
@@ -47,7 +47,13 @@ pub(crate) struct Inner {
 }
 
 impl Core {
-    pub(crate) fn new(models: Models, throttled: bool, clock: Clock, world: World, keys: Keys) -> Self {
+    pub(crate) fn new(
+        models: &'static Models,
+        throttled: bool,
+        clock: Clock,
+        world: World,
+        keys: Keys,
+    ) -> Self {
         let inner = Inner {
             clock,
             world,
@@ -86,7 +92,7 @@ impl Core {
             Ok(body) => (body, None),
             Err(error) => (Bytes::new(), Some(error)),
         };
-        let target = match wire::recognise(&self.models, parts, &body) {
+        let target = match wire::recognise(self.models, parts, &body) {
             Ok(target) => target,
             Err(not) => {
                 let error = unread.unwrap_or(not.error);
