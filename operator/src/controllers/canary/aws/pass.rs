@@ -535,15 +535,8 @@ impl<O: Objects> AwsCanaries<O> {
 
     /// The error as the status has it; the same error again keeps its time.
     fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
-        let mut last = anomaly_alarm::error_of(error, (self.clock)(), Some(delay));
-        let first = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
-        if let Some(first) = first
-            && first.operation == last.operation
-            && first.message == last.message
-        {
-            last.at = first.at;
-        }
-        last
+        let standing = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
+        anomaly_alarm::last_error(standing, error, (self.clock)(), delay)
     }
 
     fn outcome<'o>(&self, case: &Case<'_>, memory: &mut Memory, problem: Option<Problem>) -> Outcome<'o> {
