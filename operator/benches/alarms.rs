@@ -74,7 +74,10 @@ struct Outcome {
     calls: BTreeMap<String, usize>,
     throttled: usize,
     at_rest: AtRest,
+    /// Terms of leadership: one, unless the machine was so busy that the lease couldn't be renewed.
+    terms: usize,
     rss_mib: f64,
+    anonymous_mib: f64,
     peak_mib: f64,
     cpu_seconds: f64,
 }
@@ -102,7 +105,9 @@ impl Outcome {
         line("at rest: writes to AWS (target 0)", self.at_rest.writes.to_string());
         line("at rest: throttled calls (target 0)", self.at_rest.throttled.to_string());
         line("at rest: objects written (target 0)", self.at_rest.cluster_writes.to_string());
+        line("terms of leadership (1, or the machine was too busy)", self.terms.to_string());
         line("operator's RSS at rest, MiB (target 100)", format!("{:.1}", self.rss_mib));
+        line("  of it not the program's file, MiB", format!("{:.1}", self.anonymous_mib));
         line("operator's highest RSS, MiB", format!("{:.1}", self.peak_mib));
         line("operator's CPU time, seconds", format!("{:.1}", self.cpu_seconds));
         println!(
@@ -136,7 +141,9 @@ async fn measure(server: &ControlPlane, objects: usize) -> Outcome {
         calls: counted,
         throttled,
         at_rest,
+        terms: operator.terms(),
         rss_mib: operator.memory("VmRSS:"),
+        anonymous_mib: operator.memory("RssAnon:"),
         peak_mib: operator.memory("VmHWM:"),
         cpu_seconds: operator.cpu_seconds(),
     }
@@ -243,7 +250,7 @@ fn is_throttled(call: &Call) -> bool {
 /// The operator's process; ends with the value.
 struct Operator {
     process: Child,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 impl Operator {
@@ -251,7 +258,7 @@ impl Operator {
         let files = tempfile::tempdir().unwrap();
         let aws = files.path().join("aws.yaml");
         std::fs::write(&aws, format!("enabled: true\nresync: {}s\n", RESYNC.as_secs())).unwrap();
-        let log = std::fs::File::create(std::env::temp_dir().join("tidewatch-bench-alarms.log")).unwrap();
+        let log = std::fs::File::create(files.path().join("log")).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
             .arg("operator")
             .args(["--http-listen", "127.0.0.1:0", "--collector-listen", "127.0.0.1:0", "--aws"])
@@ -267,16 +274,21 @@ impl Operator {
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { process, _files: files }
+        Self { process, files }
     }
 
     async fn wait_until_it_leads(&self, server: &ControlPlane) {
         let limit = Instant::now() + Duration::from_secs(60);
         let arguments = ["get", "lease", "-n", "tidewatch-system", "-o", "name"];
         while !server.kubectl(&arguments, None).is_ok_and(|leases| !leases.is_empty()) {
-            assert!(Instant::now() < limit, "the operator took no lease: see tidewatch-bench-alarms.log");
+            assert!(Instant::now() < limit, "the operator took no lease");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    fn terms(&self) -> usize {
+        let log = std::fs::read_to_string(self.files.path().join("log")).unwrap();
+        log.lines().filter(|line| line.contains("\"message\":\"leading\"")).count()
     }
 
     fn proc(&self, file: &str) -> String {
@@ -302,5 +314,10 @@ impl Drop for Operator {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.files.path().join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the operator said last:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
     }
 }
