@@ -11,6 +11,7 @@ use super::plan::Action;
 use crate::aws::synthetics::Synthetics;
 use crate::aws::{Aws, AwsError, ErrorKind};
 use crate::controllers::canary::Error;
+use crate::controllers::events::Happened;
 use crate::controllers::object::Target;
 
 /// Why an application ended early.
@@ -32,21 +33,21 @@ pub(super) struct Applier<'a, O> {
 }
 
 impl<O: Objects> Applier<'_, O> {
-    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up. `left` is
-    /// told what stays in AWS for want of a right.
+    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up. What people should know of it
+    /// goes to `told`.
     pub(super) async fn apply(
         &self,
         target: &mut Target,
         status: &mut CanaryStatus,
         actions: Vec<Action>,
         memory: &mut Memory,
-        left: &mut Vec<String>,
+        told: &mut Vec<Happened>,
     ) -> Result<(), Stopped> {
         for action in actions {
             tokio::select! {
                 biased;
                 () = self.lost.cancelled() => return Err(Stopped::Cluster(Error::NotLeading)),
-                done = self.one(target, status, action, memory, left) => done?,
+                done = self.one(target, status, action, memory, told) => done?,
             }
         }
         Ok(())
@@ -58,7 +59,7 @@ impl<O: Objects> Applier<'_, O> {
         status: &mut CanaryStatus,
         action: Action,
         memory: &mut Memory,
-        left: &mut Vec<String>,
+        told: &mut Vec<Happened>,
     ) -> Result<(), Stopped> {
         let cluster = |target: &Target, source| Stopped::Cluster(Error::object(target, source));
         match action {
@@ -75,7 +76,7 @@ impl<O: Objects> Applier<'_, O> {
                 Ok(())
             }
             action => {
-                let result = self.write(&action, memory, left).await;
+                let result = self.write(&action, memory, told).await;
                 memory.called();
                 result.map_err(Stopped::Refused)
             }
@@ -86,7 +87,7 @@ impl<O: Objects> Applier<'_, O> {
         &self,
         action: &Action,
         memory: &mut Memory,
-        left: &mut Vec<String>,
+        told: &mut Vec<Happened>,
     ) -> Result<(), AwsError> {
         match action {
             Action::AddFinalizer | Action::Record(_) => Ok(()),
@@ -102,11 +103,18 @@ impl<O: Objects> Applier<'_, O> {
             }
             Action::RemoveReplicas(place, regions) => {
                 self.at(place).await.remove_replicas(&place.name, regions).await?;
-                left.retain(|note| !note.starts_with("replicas"));
-                left.push(format!("replicas in {} went with the canary", regions.join(", ")));
+                told.push(Happened {
+                    reason: "ReplicasRemoved",
+                    is_warning: false,
+                    note: format!(
+                        "the replicas in {} go with the canary, which AWS doesn't delete before",
+                        regions.join(", ")
+                    ),
+                    action: "Reconcile",
+                });
                 Ok(())
             }
-            Action::DeleteLogs(place, function) => self.delete_logs(place, function, left).await,
+            Action::DeleteLogs(place, function) => self.delete_logs(place, function, told).await,
             Action::Create | Action::Update(_) | Action::Start | Action::Tag(..) | Action::Untag(..) => {
                 match self.desired {
                     Some(desired) => self.write_desired(desired, action, memory).await,
@@ -150,13 +158,13 @@ impl<O: Objects> Applier<'_, O> {
         &self,
         place: &Place,
         function: &str,
-        left: &mut Vec<String>,
+        told: &mut Vec<Happened>,
     ) -> Result<(), AwsError> {
         let connection = self.aws.connection(&place.scope).await;
         let group = format!("/aws/lambda/{function}");
         match connection.logs.delete_group(&group).await {
             Err(error) if error.kind == ErrorKind::Denied => {
-                left.push(format!("log group {group}: {}", error.message));
+                told.push(left_behind(&format!("log group {group}: {}", error.message)));
                 Ok(())
             }
             result => result,
@@ -165,5 +173,15 @@ impl<O: Objects> Applier<'_, O> {
 
     async fn at(&self, place: &Place) -> std::sync::Arc<dyn Synthetics> {
         self.aws.connection(&place.scope).await.synthetics
+    }
+}
+
+/// Something that stays in AWS.
+pub(super) fn left_behind(what: &str) -> Happened {
+    Happened {
+        reason: "LeftBehind",
+        is_warning: false,
+        note: format!("stays in AWS: {what}"),
+        action: "Reconcile",
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! `desired` makes of the spec what should be in AWS, at the `place` that `names` gives it, with the `schedule` and the
 //! `runtime` in AWS's words; `observe` reads what is there; `plan` compares; `apply` writes; `status` folds what came of
-//! it, with the `runs` that ended since. `pass` is the sequence. Only `observe`, `apply` and `pass` do I/O.
+//! it, with the `runs` that ended since. `pass` is the sequence, and `ending` that of the end. Only `observe`, `gather` and
+//! `apply` do I/O.
 
 mod apply;
 mod desired;
+mod ending;
+mod gather;
 mod memory;
 mod names;
 mod objects;

@@ -4,24 +4,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tidewatch_crds::canary::{
-    AwsCanary, CANARY_FINALIZER, DeletionPolicy, LastError, Provider, RUN_NOW_ANNOTATION,
-};
+use jiff::Timestamp;
+use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, LastError, RUN_NOW_ANNOTATION};
 use tidewatch_crds::{Canary, CanaryStatus, format_duration};
 use tidewatch_synthetics::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Applier, Stopped};
 use super::desired::{Desired, Facts, Prefer};
+use super::gather::restored;
 use super::memory::Memory;
 use super::objects::{Files, Objects};
 use super::observe::{Observed, Subject};
 use super::place::Wanted;
 use super::plan::{Plan, Standing, plan};
 use super::reason::{Problem, Reason};
+use super::runtime;
 use super::status::{Outcome, events, fold};
-use super::{runs, runtime};
 use crate::aws::{Aws, AwsError};
 use crate::backoff::{Backoff, jitter};
 use crate::controllers::anomaly_alarm;
@@ -30,33 +29,30 @@ use crate::controllers::canary::{Error, Policy};
 use crate::controllers::conditions::find;
 use crate::controllers::events::Happened;
 use crate::controllers::object::Target;
-use crate::embedded::History;
 use crate::reconcile::{Classify, ErrorClass};
 
 /// Times that a pass looks again at what it did.
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 /// How often an object at rest is looked at though nothing changed.
 const REST: Duration = Duration::from_secs(900);
 /// How often a script's ConfigMap is read.
 const SCRIPT: Duration = Duration::from_secs(60);
 /// After a refusal that only a change of the spec can help; what is refused may depend on things in AWS too.
-const REFUSED: Duration = Duration::from_secs(600);
+pub(super) const REFUSED: Duration = Duration::from_secs(600);
 /// When to look again at what AWS works on, and to try again what it refused.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(40) };
-/// Runs that are older don't count any more.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(40) };
 
 /// What time it is.
 pub(in crate::controllers::canary) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Reconciles canaries of AWS, one pass at a time for each.
 pub(in crate::controllers::canary) struct AwsCanaries<O> {
-    objects: O,
-    aws: Aws,
-    policy: Policy,
-    aws_policy: anomaly_alarm::Policy,
+    pub(super) objects: O,
+    pub(super) aws: Aws,
+    pub(super) policy: Policy,
+    pub(super) aws_policy: anomaly_alarm::Policy,
     lost: CancellationToken,
-    clock: Clock,
+    pub(super) clock: Clock,
     memories: Mutex<HashMap<String, Memory>>,
 }
 
@@ -81,7 +77,7 @@ struct Reached {
 }
 
 /// Why one ended early.
-enum Trouble {
+pub(super) enum Trouble {
     Problem(Problem),
     Refused(AwsError),
     Cluster(Error),
@@ -109,25 +105,25 @@ impl From<Stopped> for Trouble {
 }
 
 /// An object, and what is known of it during a pass.
-struct Case<'a> {
-    canary: &'a Canary,
-    key: String,
-    target: Target,
+pub(super) struct Case<'a> {
+    pub canary: &'a Canary,
+    pub key: String,
+    pub target: Target,
     /// The one that stands, kept up.
-    status: CanaryStatus,
-    /// What stays in AWS, in words.
-    left: Vec<String>,
+    pub status: CanaryStatus,
+    /// What is to be told at the end of the pass.
+    pub told: Vec<Happened>,
 }
 
 impl<'a> Case<'a> {
-    fn new(canary: &'a Canary) -> Self {
+    pub(super) fn new(canary: &'a Canary) -> Self {
         let target = Target::of(canary);
         Self {
             canary,
             key: format!("{}/{}", target.namespace, target.name),
             target,
             status: canary.status.clone().unwrap_or_default(),
-            left: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -166,42 +162,18 @@ impl<O: Objects> AwsCanaries<O> {
         result
     }
 
-    /// Deletes what an object has in AWS that is run elsewhere now. What is left of it, and when to go on.
-    pub(in crate::controllers::canary) async fn leave(
-        &self,
-        canary: &Canary,
-    ) -> Result<(Option<AwsCanary>, Option<Duration>), Error> {
-        let mut case = Case::new(canary);
-        let mut memory = self.take(&case.key);
-        let result = self.clear(&mut case, &mut memory).await;
-        let (left, next) = match result? {
-            None => {
-                self.aws.forget(&case.key);
-                if case.target.has_finalizer(CANARY_FINALIZER) {
-                    self.let_go(&mut case).await?;
-                }
-                return Ok((None, None));
-            }
-            Some((aws, _, error, delay)) => {
-                (aws.map(|aws| AwsCanary { last_error: error, ..aws }), Some(delay))
-            }
-        };
-        self.put(case.key, memory);
-        Ok((left, next))
-    }
-
     /// The object is gone, or is run elsewhere.
     pub(in crate::controllers::canary) fn forget(&self, key: &str) {
         self.aws.forget(key);
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    fn take(&self, key: &str) -> Memory {
+    pub(super) fn take(&self, key: &str) -> Memory {
         let taken = self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         taken.unwrap_or_else(|| Memory::new((self.clock)()))
     }
 
-    fn put(&self, key: String, memory: Memory) {
+    pub(super) fn put(&self, key: String, memory: Memory) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(key, memory);
     }
 
@@ -261,7 +233,7 @@ impl<O: Objects> AwsCanaries<O> {
         }
     }
 
-    async fn look(
+    pub(super) async fn look(
         &self,
         case: &Case<'_>,
         wanted: Option<&Wanted>,
@@ -306,7 +278,7 @@ impl<O: Objects> AwsCanaries<O> {
         Ok(Desired { stands_as: staying.hash().to_owned(), ..newest })
     }
 
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         case: &mut Case<'_>,
         desired: Option<&Desired>,
@@ -315,69 +287,7 @@ impl<O: Objects> AwsCanaries<O> {
     ) -> Result<(), Stopped> {
         let applier = Applier { objects: &self.objects, aws: &self.aws, desired, lost: &self.lost };
         let actions = plan.actions.clone();
-        applier.apply(&mut case.target, &mut case.status, actions, memory, &mut case.left).await
-    }
-
-    /// The files of the script's ConfigMap.
-    async fn script(&self, canary: &Canary) -> Result<Option<Files>, Problem> {
-        let Some(reference) = canary.spec.script.as_ref().and_then(|script| script.config_map_ref.as_ref())
-        else {
-            return Ok(None);
-        };
-        let namespace = canary.metadata.namespace.as_deref().unwrap_or_default();
-        if !self.policy.allows_scripts(namespace) {
-            return Err(Problem::new(
-                Reason::ScriptsNotAllowed,
-                format!(
-                    "the operator may not read ConfigMaps of namespace {namespace}: add it to the chart's canary.scriptNamespaces"
-                ),
-            ));
-        }
-        let name = &reference.name;
-        match self.objects.files(namespace, name).await {
-            Ok(Some(files)) => Ok(Some(files)),
-            Ok(None) => Err(Problem::new(
-                Reason::ScriptNotFound,
-                format!("ConfigMap {name} isn't there: create it, with the script's files as its keys"),
-            )),
-            Err(error) => Err(Problem::new(
-                Reason::ScriptUnreadable,
-                format!("ConfigMap {name} can't be read: {error}"),
-            )),
-        }
-    }
-
-    /// Takes in the runs that ended since.
-    async fn runs(
-        &self,
-        desired: &Desired,
-        observed: &Observed,
-        status: &CanaryStatus,
-        memory: &mut Memory,
-    ) -> Result<(), AwsError> {
-        let history = memory.history.get_or_insert_with(|| restored(status));
-        let Some(last) = observed.last_run.as_ref().filter(|_| observed.current.usable().is_some()) else {
-            return Ok(());
-        };
-        let reading = format!("{} {:?}", last.id, last.state);
-        if memory.run.as_ref() == Some(&reading) {
-            return Ok(());
-        }
-        let known = history.last_at();
-        let attempts = if desired.runs.missed(known, last) {
-            let day_ago = (self.clock)().saturating_sub(DAY).unwrap_or(Timestamp::MIN);
-            let after = known.map_or(day_ago, |known| known.max(day_ago));
-            let connection = self.aws.connection(&desired.place.scope).await;
-            connection.synthetics.runs(&desired.place.name, after).await?
-        } else {
-            vec![last.as_ref().clone()]
-        };
-        for run in desired.runs.ended(&attempts, known) {
-            history.record(&run);
-        }
-        memory.failure_artifacts = runs::failure_artifacts(&attempts).or(memory.failure_artifacts.take());
-        memory.run = Some(reading);
-        Ok(())
+        applier.apply(&mut case.target, &mut case.status, actions, memory, &mut case.told).await
     }
 
     /// The status after rounds that AWS didn't refuse.
@@ -403,7 +313,7 @@ impl<O: Objects> AwsCanaries<O> {
             let happened = Happened { reason: "DriftRepaired", is_warning: true, note, action: "Reconcile" };
             self.objects.tell(&case.target, &happened).await;
         }
-        self.tell_left(case).await;
+        self.tell(case).await;
         Ok(Some(self.next(case, desired.as_ref(), reason, memory)))
     }
 
@@ -440,90 +350,8 @@ impl<O: Objects> AwsCanaries<O> {
         }
     }
 
-    /// Deletes what was made, then lets the object go.
-    async fn delete(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Option<Duration>, Error> {
-        let retain = case.canary.spec.deletion_policy == DeletionPolicy::Retain;
-        if case.target.has_finalizer(CANARY_FINALIZER) && !retain {
-            if let Some((aws, problem, error, delay)) = self.clear(case, memory).await? {
-                let mut outcome = self.outcome(case, memory, Some(problem));
-                outcome.aws = aws;
-                outcome.error = error;
-                self.write(case, memory, &fold(&case.status, &outcome)).await?;
-                return Ok(Some(delay));
-            }
-            if let Some(aws) = case.status.aws.as_ref().filter(|aws| !aws.functions.is_empty()) {
-                let place = case.canary.spec.aws.as_ref().map(|aws| aws.artifacts.as_str());
-                case.left
-                    .insert(0, format!("the results of {}'s runs, in {}", aws.name, place.unwrap_or("S3")));
-            }
-            self.tell_left(case).await;
-        }
-        if case.target.has_finalizer(CANARY_FINALIZER) {
-            self.let_go(case).await?;
-        }
-        self.forget(&case.key);
-        Ok(None)
-    }
-
-    async fn let_go(&self, case: &mut Case<'_>) -> Result<(), Error> {
-        self.objects
-            .set_finalizer(&mut case.target, false)
-            .await
-            .map_err(|source| Error::object(&case.target, source))
-    }
-
-    /// Deletes all that is recorded. What is left, why, and when to go on; none once nothing is.
-    #[allow(clippy::type_complexity, reason = "four things that are always used together, at two places")]
-    async fn clear(
-        &self,
-        case: &mut Case<'_>,
-        memory: &mut Memory,
-    ) -> Result<Option<(Option<AwsCanary>, Problem, Option<LastError>, Duration)>, Error> {
-        if case.status.aws.is_none() {
-            return Ok(None);
-        }
-        if !self.aws_policy.enabled {
-            let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
-            let problem = Problem::new(Reason::AwsDisabled, why);
-            return Ok(Some((case.status.aws.clone(), problem, None, REFUSED)));
-        }
-        match self.clear_rounds(case, memory).await {
-            Ok(Plan { aws: None, .. }) => Ok(None),
-            Ok(plan) => {
-                let why = plan.waiting.unwrap_or_else(|| "it is still seen in AWS".to_owned());
-                memory.attempts = memory.attempts.saturating_add(1);
-                memory.called();
-                let delay = BACKOFF.delay(ErrorClass::Retry, memory.attempts, jitter()).unwrap_or(REFUSED);
-                Ok(Some((plan.aws, Problem::new(Reason::Deleting, why), None, delay)))
-            }
-            Err(Trouble::Refused(error)) => {
-                let delay = self.after(&error, memory);
-                let last_error = self.last_error(&case.status, &error, delay);
-                Ok(Some((case.status.aws.clone(), Problem::of(&error), Some(last_error), delay)))
-            }
-            Err(Trouble::Problem(problem)) => Ok(Some((case.status.aws.clone(), problem, None, REFUSED))),
-            Err(Trouble::Cluster(error)) => Err(error),
-        }
-    }
-
-    async fn clear_rounds(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Plan, Trouble> {
-        let mut view = case.status.aws.clone();
-        let mut round = 0;
-        loop {
-            round += 1;
-            let observed = self.look(case, None, view.as_ref(), memory).await?;
-            let standing = Standing { recorded: view.as_ref(), has_finalizer: true, ran: false };
-            let plan = plan(None, &observed, standing, memory);
-            if plan.actions.is_empty() || round > ROUNDS {
-                return Ok(plan);
-            }
-            self.apply(case, None, &plan, memory).await?;
-            view = plan.aws;
-        }
-    }
-
     /// When to try again after AWS refused.
-    fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
+    pub(super) fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
         memory.attempts = memory.attempts.saturating_add(1);
         memory.called();
         let class = match error.class() {
@@ -534,12 +362,17 @@ impl<O: Objects> AwsCanaries<O> {
     }
 
     /// The error as the status has it; the same error again keeps its time.
-    fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
+    pub(super) fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
         let standing = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
         anomaly_alarm::last_error(standing, error, (self.clock)(), delay)
     }
 
-    fn outcome<'o>(&self, case: &Case<'_>, memory: &mut Memory, problem: Option<Problem>) -> Outcome<'o> {
+    pub(super) fn outcome<'o>(
+        &self,
+        case: &Case<'_>,
+        memory: &mut Memory,
+        problem: Option<Problem>,
+    ) -> Outcome<'o> {
         let annotations = case.canary.metadata.annotations.as_ref();
         Outcome {
             now: (self.clock)(),
@@ -559,7 +392,7 @@ impl<O: Objects> AwsCanaries<O> {
     }
 
     /// Writes the status if it is worth it, and tells what changed.
-    async fn write(
+    pub(super) async fn write(
         &self,
         case: &mut Case<'_>,
         memory: &mut Memory,
@@ -596,25 +429,10 @@ impl<O: Objects> AwsCanaries<O> {
         Ok(())
     }
 
-    /// What AWS keeps.
-    async fn tell_left(&self, case: &mut Case<'_>) {
-        for note in std::mem::take(&mut case.left) {
-            let happened = Happened {
-                reason: "LeftBehind",
-                is_warning: false,
-                note: format!("stays in AWS: {note}"),
-                action: "Reconcile",
-            };
+    pub(super) async fn tell(&self, case: &mut Case<'_>) {
+        for happened in std::mem::take(&mut case.told) {
             self.objects.tell(&case.target, &happened).await;
         }
-    }
-}
-
-/// Runs of another provider are another canary's.
-fn restored(status: &CanaryStatus) -> History {
-    match status.provider {
-        Some(Provider::Aws) => History::restore(status),
-        _ => History::default(),
     }
 }
 

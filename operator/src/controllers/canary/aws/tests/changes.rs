@@ -65,6 +65,11 @@ async fn a_change_of_each_field_is_carried_by_that_field_alone_there_and_back() 
         bed.double.clear_calls();
         bed.apply("home", &checks());
         bed.settle().await;
+        if pointer == "/aws/runtimeVersion" {
+            // Where the newest is asked for, one that lasts is good enough.
+            assert_eq!(bed.writes(), [""; 0]);
+            continue;
+        }
         assert_eq!(updated(&bed, &case), members, "back from {case}");
         if !members.contains("VpcConfig") && !members.contains("ArtifactConfig") {
             assert_eq!(bed.all(), before, "back from {case}");

@@ -79,7 +79,8 @@ fn fought(bed: &Bed) -> Vec<String> {
     bed.double
         .calls()
         .iter()
-        .filter(|call| call.is_write() && !call.succeeded())
+        // One that never ran has no logs.
+        .filter(|call| call.is_write() && !call.succeeded() && call.operation != "DeleteLogGroup")
         .map(|call| format!("{} {:?}", call.operation, call.outcome))
         .collect()
 }
@@ -108,14 +109,16 @@ async fn in_every_state_a_change_is_waited_out_and_made() {
 #[tokio::test]
 async fn in_every_state_it_can_be_suspended() {
     for state in LIVING {
-        let bed = at(state).await;
+        let mut bed = at(state).await;
         unassumable(&bed, false);
+        if state == CanaryState::Error {
+            // What failed for its role waits for its time, but not in another process.
+            bed.restart().await;
+        }
         bed.apply("home", &with(checks(), "/suspend", json!(true)));
         bed.settle().await;
         let there = bed.there("home").unwrap().status.state;
-        // One whose creation failed for its role isn't tried again at once.
-        let fine = matches!(there, CanaryState::Ready | CanaryState::Stopped);
-        assert!(fine || state == CanaryState::Error, "{state:?}: {there:?}");
+        assert!(matches!(there, CanaryState::Ready | CanaryState::Stopped), "{state:?}: {there:?}");
         assert_eq!(fought(&bed), [""; 0], "{state:?}");
     }
 }

@@ -1,0 +1,147 @@
+//! The end of a canary in AWS: its object is deleted, or is run elsewhere.
+
+use std::time::Duration;
+
+use tidewatch_crds::Canary;
+use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, DeletionPolicy, LastError};
+
+use super::apply::left_behind;
+use super::memory::Memory;
+use super::objects::Objects;
+use super::pass::{AwsCanaries, BACKOFF, Case, REFUSED, ROUNDS, Trouble};
+use super::plan::{Plan, Standing, plan};
+use super::reason::{Problem, Reason};
+use super::status::fold;
+use crate::backoff::jitter;
+use crate::controllers::canary::Error;
+use crate::reconcile::ErrorClass;
+
+/// What isn't deleted yet.
+struct Remaining {
+    aws: Option<AwsCanary>,
+    why: Problem,
+    error: Option<LastError>,
+    next: Duration,
+}
+
+impl<O: Objects> AwsCanaries<O> {
+    /// Deletes what an object has in AWS that is run elsewhere now. What is left of it, and when to go on.
+    pub(in crate::controllers::canary) async fn leave(
+        &self,
+        canary: &Canary,
+    ) -> Result<(Option<AwsCanary>, Option<Duration>), Error> {
+        let mut case = Case::new(canary);
+        let mut memory = self.take(&case.key);
+        let result = self.clear(&mut case, &mut memory).await;
+        self.tell(&mut case).await;
+        let (left, next) = match result? {
+            None => {
+                self.aws.forget(&case.key);
+                if case.target.has_finalizer(CANARY_FINALIZER) {
+                    self.let_go(&mut case).await?;
+                }
+                return Ok((None, None));
+            }
+            Some(Remaining { aws, error, next, .. }) => {
+                (aws.map(|aws| AwsCanary { last_error: error, ..aws }), Some(next))
+            }
+        };
+        self.put(case.key, memory);
+        Ok((left, next))
+    }
+
+    /// Deletes what was made, then lets the object go.
+    pub(super) async fn delete(
+        &self,
+        case: &mut Case<'_>,
+        memory: &mut Memory,
+    ) -> Result<Option<Duration>, Error> {
+        let retain = case.canary.spec.deletion_policy == DeletionPolicy::Retain;
+        if case.target.has_finalizer(CANARY_FINALIZER) && !retain {
+            if let Some(Remaining { aws, why, error, next }) = self.clear(case, memory).await? {
+                let mut outcome = self.outcome(case, memory, Some(why));
+                outcome.aws = aws;
+                outcome.error = error;
+                self.write(case, memory, &fold(&case.status, &outcome)).await?;
+                self.tell(case).await;
+                return Ok(Some(next));
+            }
+            if let Some(aws) = case.status.aws.as_ref().filter(|aws| !aws.functions.is_empty()) {
+                let place = case.canary.spec.aws.as_ref().map(|aws| aws.artifacts.as_str());
+                let place = place.unwrap_or("S3");
+                case.told.insert(0, left_behind(&format!("the results of {}'s runs, in {place}", aws.name)));
+            }
+            self.tell(case).await;
+        }
+        if case.target.has_finalizer(CANARY_FINALIZER) {
+            self.let_go(case).await?;
+        }
+        self.forget(&case.key);
+        Ok(None)
+    }
+
+    async fn let_go(&self, case: &mut Case<'_>) -> Result<(), Error> {
+        self.objects
+            .set_finalizer(&mut case.target, false)
+            .await
+            .map_err(|source| Error::object(&case.target, source))
+    }
+
+    /// Deletes all that is recorded. What is left, why, and when to go on; none once nothing is.
+    async fn clear(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Option<Remaining>, Error> {
+        if case.status.aws.is_none() {
+            return Ok(None);
+        }
+        if !self.aws_policy.enabled {
+            let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
+            let problem = Problem::new(Reason::AwsDisabled, why);
+            return Ok(Some(Remaining {
+                aws: case.status.aws.clone(),
+                why: problem,
+                error: None,
+                next: REFUSED,
+            }));
+        }
+        match self.clear_rounds(case, memory).await {
+            Ok(Plan { aws: None, .. }) => Ok(None),
+            Ok(plan) => {
+                let why = plan.waiting.unwrap_or_else(|| "it is still seen in AWS".to_owned());
+                memory.attempts = memory.attempts.saturating_add(1);
+                memory.called();
+                let next = BACKOFF.delay(ErrorClass::Retry, memory.attempts, jitter()).unwrap_or(REFUSED);
+                Ok(Some(Remaining {
+                    aws: plan.aws,
+                    why: Problem::new(Reason::Deleting, why),
+                    error: None,
+                    next,
+                }))
+            }
+            Err(Trouble::Refused(error)) => {
+                let next = self.after(&error, memory);
+                let last_error = Some(self.last_error(&case.status, &error, next));
+                let aws = case.status.aws.clone();
+                Ok(Some(Remaining { aws, why: Problem::of(&error), error: last_error, next }))
+            }
+            Err(Trouble::Problem(problem)) => {
+                Ok(Some(Remaining { aws: case.status.aws.clone(), why: problem, error: None, next: REFUSED }))
+            }
+            Err(Trouble::Cluster(error)) => Err(error),
+        }
+    }
+
+    async fn clear_rounds(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Plan, Trouble> {
+        let mut view = case.status.aws.clone();
+        let mut round = 0;
+        loop {
+            round += 1;
+            let observed = self.look(case, None, view.as_ref(), memory).await?;
+            let standing = Standing { recorded: view.as_ref(), has_finalizer: true, ran: false };
+            let plan = plan(None, &observed, standing, memory);
+            if plan.actions.is_empty() || round > ROUNDS {
+                return Ok(plan);
+            }
+            self.apply(case, None, &plan, memory).await?;
+            view = plan.aws;
+        }
+    }
+}
