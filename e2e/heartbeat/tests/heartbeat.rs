@@ -128,8 +128,8 @@ async fn slow_pages_are_given_up(browser: Browser) {
     let pages = Pages::serve().await.unwrap();
     let slow = ["/slow", "/silent", "/busy"].map(|path| pages.url(path));
     let urls: Vec<String> = slow.iter().cloned().chain([pages.url("/good")]).collect();
-    let outcome = run(browser, &format!("urls: {urls:?}, pageTimeout: 4s"), Screenshots::Work).await;
-    let sentences = slow.map(|url| format!("{url} didn't load within 4s"));
+    let outcome = run(browser, &format!("urls: {urls:?}, pageTimeout: 6s"), Screenshots::Work).await;
+    let sentences = slow.map(|url| format!("{url} didn't load within 6s"));
     assert_eq!(
         outcome.reason,
         Some(format!("3 of 4 pages failed: {}", sentences.join("; "))),

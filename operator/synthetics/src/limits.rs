@@ -86,7 +86,7 @@ pub(crate) fn pattern(text: &str, field: &str, refused: &mut Vec<Refusal>) {
 /// Bytes in hexadecimal digits.
 pub(crate) fn hex(text: &str, field: &str, refused: &mut Vec<Refusal>) {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    if digits.len() % 2 != 0 || !digits.iter().all(char::is_ascii_hexdigit) {
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(char::is_ascii_hexdigit) {
         refused.push(Refusal::new(
             field,
             format!(

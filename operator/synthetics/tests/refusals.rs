@@ -182,8 +182,11 @@ const RUNTIMES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// A version, and since when it is deprecated.
+type Offer = (&'static str, Option<&'static str>);
+
 /// What AWS offers, the spec, the field, the mend.
-const OFFERS: &[(&[(&str, Option<&str>)], &str, &str, &str)] = &[
+const OFFERS: &[(&[Offer], &str, &str, &str)] = &[
     (
         &[("syn-nodejs-5.2", None)],
         "{heartbeat: {PAGE}}",
