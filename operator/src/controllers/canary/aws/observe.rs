@@ -99,8 +99,12 @@ impl Subject<'_> {
         let newer_than = self.newer_than.map_or(old, |written| written.max(old));
         let CanaryReading { canary, last_run } =
             connection.canaries.canary(self.key, &place.name, newer_than).await?;
-        let Some(canary) = canary else { return Ok((Seen::Absent, None)) };
-        let canary = tagged(&connection, canary).await?;
+        let canary = match canary {
+            Some(canary) => tagged(&connection, canary).await?,
+            // The pages of a list that changes meanwhile may miss one. What isn't there is made, or let go of: so it is
+            // asked for by its name.
+            None => connection.synthetics.canary(&place.name).await?.map(Arc::new),
+        };
         let owner = canary.as_ref().map(|canary| self.whose(&canary.tags, adopts));
         Ok(match canary.zip(owner) {
             Some((canary, owner)) => (Seen::There { canary, owner }, last_run),

@@ -39,6 +39,8 @@ const REST: Duration = Duration::from_secs(900);
 const SCRIPT: Duration = Duration::from_secs(60);
 /// After a refusal that only a change of the spec can help; what is refused may depend on things in AWS too.
 pub(super) const REFUSED: Duration = Duration::from_secs(600);
+/// How often it is looked whether what failed in AWS may be tried again.
+const FAILED: Duration = Duration::from_secs(60);
 /// When to look again at what AWS works on, and to try again what it refused.
 pub(super) const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(40) };
 
@@ -338,9 +340,14 @@ impl<O: Objects> AwsCanaries<O> {
                 rest
             }
             Some(Reason::NotOurs) => REFUSED.min(rest),
+            // Whether it is time to try again is looked at; what happens meanwhile is read at each resync.
+            Some(Reason::UpdateFailed) => FAILED,
             Some(reason) => {
                 if reason == Reason::CreationFailed && memory.creation.is_none() {
                     memory.created(desired.map(Desired::hash).unwrap_or_default());
+                }
+                if reason == Reason::CreationFailed {
+                    return FAILED;
                 }
                 memory.attempts = memory.attempts.saturating_add(1);
                 // What was read doesn't do: the next pass must read again.
