@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod embedded;
 pub mod evaluation;
 pub mod leader;
+pub mod passes;
 pub mod reconcile;
 pub mod run;
 pub mod server;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::passes::{Outcome, PassMetrics};
 
 /// What kind of failure an error is, which decides when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,16 @@ pub enum Failure<E: std::error::Error + 'static> {
     Panicked(String),
 }
 
+impl<E: std::error::Error + Classify> Failure<E> {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Reconcile(error) => Outcome::Failed(error.class()),
+            Self::TimedOut(_) => Outcome::TimedOut,
+            Self::Panicked(_) => Outcome::Panicked,
+        }
+    }
+}
+
 impl<E: std::error::Error + Classify> Classify for Failure<E> {
     fn class(&self) -> ErrorClass {
         match self {
@@ -127,15 +138,16 @@ where
     api: Api<DeserializeGuard<K>>,
     objects: Objects<K>,
     writer: Writer<DeserializeGuard<K>>,
+    metrics: PassMetrics,
 }
 
 impl<K> Loop<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    pub fn new(api: Api<DeserializeGuard<K>>) -> Self {
+    pub fn new(api: Api<DeserializeGuard<K>>, metrics: PassMetrics) -> Self {
         let (objects, writer) = reflector::store();
-        Self { api, objects, writer }
+        Self { api, objects, writer, metrics }
     }
 
     pub fn objects(&self) -> Objects<K> {
@@ -150,8 +162,12 @@ where
         limits: Limits,
         cancel: CancellationToken,
     ) {
-        let context =
-            Arc::new(Context { reconciler: Arc::clone(&reconciler), limits, attempts: Attempts::default() });
+        let context = Arc::new(Context {
+            reconciler: Arc::clone(&reconciler),
+            limits,
+            attempts: Attempts::default(),
+            metrics: self.metrics,
+        });
         let watched = watcher(self.api, watcher::Config::default().page_size(500)).default_backoff();
         // Who set which field is of no use here, and takes more room than the rest of an object.
         let watched = watched.modify(|object| object.meta_mut().managed_fields = None);
@@ -185,6 +201,7 @@ struct Context<R> {
     reconciler: Arc<R>,
     limits: Limits,
     attempts: Attempts,
+    metrics: PassMetrics,
 }
 
 /// Failed passes in a row, for each object.
@@ -213,20 +230,31 @@ async fn pass<R: Reconciler>(
     object: Arc<DeserializeGuard<R::Object>>,
     context: Arc<Context<R>>,
 ) -> Result<Action, Failure<R::Error>> {
+    let begun = Instant::now();
+    let result = guarded(&object, &context).await;
+    let outcome = result.as_ref().err().map_or(Outcome::Done, Failure::outcome);
+    context.metrics.ended(&R::Object::kind(&()), outcome, begun.elapsed());
+    let next = result?;
+    context.attempts.succeeded(&key(&object));
+    Ok(next.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// One pass under its time limit; a panic is a failure.
+async fn guarded<R: Reconciler>(
+    object: &DeserializeGuard<R::Object>,
+    context: &Context<R>,
+) -> Result<Option<Duration>, Failure<R::Error>> {
     let work = async {
         match &object.0 {
             Ok(object) => context.reconciler.reconcile(object).await,
             Err(invalid) => context.reconciler.reject(invalid).await.map(|()| None),
         }
     };
-    let guarded = AssertUnwindSafe(work).catch_unwind();
-    let next = match tokio::time::timeout(context.limits.reconcile, guarded).await {
-        Err(_) => return Err(Failure::TimedOut(context.limits.reconcile)),
-        Ok(Err(panic)) => return Err(Failure::Panicked(panic_text(&*panic))),
-        Ok(Ok(result)) => result.map_err(Failure::Reconcile)?,
-    };
-    context.attempts.succeeded(&key(&object));
-    Ok(next.map_or_else(Action::await_change, Action::requeue))
+    match tokio::time::timeout(context.limits.reconcile, AssertUnwindSafe(work).catch_unwind()).await {
+        Err(_) => Err(Failure::TimedOut(context.limits.reconcile)),
+        Ok(Err(panic)) => Err(Failure::Panicked(panic_text(&*panic))),
+        Ok(Ok(result)) => result.map_err(Failure::Reconcile),
+    }
 }
 
 fn after_failure<R: Reconciler>(

@@ -66,6 +66,7 @@ fn context() -> Arc<Context<AsNamed>> {
         reconciler: Arc::new(AsNamed),
         limits: Limits { concurrency: 1, reconcile: Duration::from_millis(50) },
         attempts: Attempts::default(),
+        metrics: PassMetrics::default(),
     })
 }
 
@@ -95,4 +96,15 @@ async fn failures_in_a_row_are_counted_for_each_object_until_one_succeeds() {
     pass(named("a"), Arc::clone(&context)).await.unwrap();
     assert_eq!(context.attempts.failed("/a"), 1);
     assert_eq!(context.attempts.failed("/b"), 2);
+}
+
+#[tokio::test]
+async fn each_pass_is_counted_by_how_it_ended() {
+    let context = context();
+    for name in ["fine", "fine", "fails", "hangs", "panics"] {
+        let _ = pass(named(name), Arc::clone(&context)).await;
+    }
+    let ended = ["done", "retry", "timed_out", "panicked", "terminal"];
+    let counts = ended.map(|outcome| context.metrics.so_far("ConfigMap", outcome));
+    assert_eq!(counts, [2, 1, 1, 1, 0]);
 }

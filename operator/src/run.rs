@@ -22,6 +22,7 @@ use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
 use crate::embedded::ProbeMetrics;
 use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
+use crate::passes::PassMetrics;
 use crate::server::{self, Readiness};
 use crate::telemetry::{self, Metrics};
 
@@ -66,6 +67,7 @@ struct Operator {
     policy: Policy,
     remotes: Remotes,
     metrics: Metrics,
+    passes: PassMetrics,
     monitor_metrics: NetworkMonitorMetrics,
     collector_metrics: collector::Metrics,
     aws_policy: anomaly_alarm::Policy,
@@ -87,6 +89,8 @@ impl Operator {
         let config = kube::Config::infer().await.context("find the API server")?;
         let client = Client::try_from(config).context("set up the API client")?;
         let metrics = Metrics::default();
+        let passes = PassMetrics::default();
+        metrics.register(|registry| passes.register(registry));
         let monitor_metrics = network_monitor::register(&metrics);
         let collector_metrics = collector::Metrics::default();
         metrics.register(|registry| collector_metrics.register(registry));
@@ -106,6 +110,7 @@ impl Operator {
             policy,
             remotes,
             metrics,
+            passes,
             monitor_metrics,
             collector_metrics,
             aws_policy,
@@ -243,6 +248,7 @@ impl Operator {
                 client: client.clone(),
                 policy: self.aws_policy.clone(),
                 leadership: leadership.clone(),
+                passes: self.passes.clone(),
                 instance: self.args.instance(),
                 metrics: self.alarm_metrics.clone(),
                 calls: self.aws_calls.clone(),
@@ -260,6 +266,7 @@ impl Operator {
                 client: client.clone(),
                 policy: self.canary_policy.clone(),
                 leadership: leadership.clone(),
+                passes: self.passes.clone(),
                 instance: self.args.instance(),
                 metrics: self.probe_metrics.clone(),
                 aws_policy: self.aws_policy.clone(),
@@ -276,6 +283,7 @@ impl Operator {
             policy: self.policy.clone(),
             fleet: fleet_seen,
             leadership: leadership.clone(),
+            passes: self.passes.clone(),
             instance: self.args.instance(),
             metrics: self.monitor_metrics.clone(),
             publisher: self.aws_policy.enabled.then(|| self.publisher(end)),

@@ -44,6 +44,7 @@ use self::world::Watched;
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::leader::Leadership;
+use crate::passes::PassMetrics;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
 
 pub use self::apply::ApplyError;
@@ -62,6 +63,7 @@ pub struct Dependencies {
     pub client: Client,
     pub policy: Policy,
     pub leadership: Leadership,
+    pub passes: PassMetrics,
     /// Name of this pod.
     pub instance: String,
     pub metrics: AlarmMetrics,
@@ -71,10 +73,10 @@ pub struct Dependencies {
 
 /// Reconciles every alarm until `cancel`.
 pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
-    let Dependencies { client, policy, leadership, instance, metrics, calls, config } = dependencies;
+    let Dependencies { client, policy, leadership, passes, instance, metrics, calls, config } = dependencies;
     let (wake, woken) = mpsc::unbounded();
     let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
-    let controller = Loop::new(Api::all(client.clone()));
+    let controller = Loop::new(Api::all(client.clone()), passes);
     let alarms = controller.objects();
     let (monitors, monitors_writer) = reflector::store();
     let (canaries, canaries_writer) = reflector::store();

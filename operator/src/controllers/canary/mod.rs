@@ -39,6 +39,7 @@ use crate::controllers::events;
 use crate::controllers::object::{Target, apply_status};
 use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
+use crate::passes::PassMetrics;
 use crate::reconcile::{Classify, ErrorClass, Limits, Loop, Reconciler};
 
 pub use self::policy::Policy;
@@ -58,6 +59,7 @@ pub struct Dependencies {
     pub client: Client,
     pub policy: Policy,
     pub leadership: Leadership,
+    pub passes: PassMetrics,
     /// Name of this pod.
     pub instance: String,
     pub metrics: ProbeMetrics,
@@ -99,7 +101,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
     let targets = dependencies.policy.targets(api_server(&dependencies.client).await);
     let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
     let engine = Engine::new(prober, dependencies.metrics.clone(), wake.clone());
-    let controller = Loop::new(Api::all(dependencies.client.clone()));
+    let controller = Loop::new(Api::all(dependencies.client.clone()), dependencies.passes.clone());
     let in_aws = in_aws(&dependencies, wake, &cancel);
     let canaries = Arc::new(Canaries { dependencies, engine, in_aws, known: Mutex::default() });
     let triggers = woken.filter_map(|key| async move {

@@ -47,6 +47,7 @@ use crate::cluster::Cluster;
 use crate::controllers::agents::Fleet;
 use crate::evaluation::Registry;
 use crate::leader::Leadership;
+use crate::passes::PassMetrics;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
 use crate::telemetry::Metrics;
 
@@ -67,6 +68,7 @@ pub struct Dependencies {
     pub policy: Policy,
     pub fleet: watch::Receiver<Fleet>,
     pub leadership: Leadership,
+    pub passes: PassMetrics,
     /// Name of this pod.
     pub instance: String,
     pub metrics: MonitorMetrics,
@@ -86,7 +88,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
         dependencies.leadership.clone(),
         dependencies.instance.clone(),
     );
-    let controller = Loop::new(api);
+    let controller = Loop::new(api, dependencies.passes.clone());
     let objects = controller.objects();
     let reconciler = Arc::new(Monitors {
         dependencies,

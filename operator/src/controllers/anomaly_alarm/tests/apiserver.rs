@@ -40,6 +40,7 @@ async fn start(
         client: client(server).await,
         policy: Policy { enabled: true, resync: "1s".to_owned(), ..Policy::default() },
         leadership: Leadership { lost: cancel.clone() },
+        passes: crate::passes::PassMetrics::default(),
         instance: "test".to_owned(),
         metrics: AlarmMetrics::default(),
         calls: CallMetrics::default(),
