@@ -74,5 +74,6 @@ deps:
 	@e2e/install-apt
 tools: build
 	$(LAB_CLI) build-tools
+# All but the benchmarks, which are built in release.
 build: deps
-	cargo build --locked --workspace --all-targets
+	cargo build --locked --workspace --lib --bins --tests
