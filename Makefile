@@ -55,7 +55,7 @@ lint: tools ## clippy, fmt, helm lint, the C program's warnings, generated files
 .PHONY: bench
 bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}
 	$(BIN)/tidewatch-demo
-	cargo bench --locked -p tidewatch --bench collector --bench canaries
+	cargo bench --locked -p tidewatch --bench collector --bench canaries --bench alarms
 	cargo build --locked --release -p tidewatch-agent -p tidewatch-kernel-tests
 	$(CARGO_TARGET_DIR)/release/agent-bench
 

@@ -153,6 +153,8 @@ where
         let context =
             Arc::new(Context { reconciler: Arc::clone(&reconciler), limits, attempts: Attempts::default() });
         let watched = watcher(self.api, watcher::Config::default().page_size(500)).default_backoff();
+        // Who set which field is of no use here, and takes more room than the rest of an object.
+        let watched = watched.modify(|object| object.meta_mut().managed_fields = None);
         let changed = trigger_self(reflector::reflector(self.writer, watched).touched_objects(), ());
         let queue = stream::select(changed, triggers.map(|object| Ok(ReconcileRequest::from(object))));
         let passes = applier(

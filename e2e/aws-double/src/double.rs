@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::calls::Call;
 use crate::clock::Clock;
 use crate::faults::Fault;
-use crate::model::{Model, ModelError};
+use crate::model::{self, ModelError};
 use crate::operations::sts::Keys;
 use crate::server::{Core, Server};
 use crate::state::{Region, World};
@@ -68,9 +68,8 @@ impl fmt::Debug for Double {
 
 impl Double {
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let models = [Model::cloudwatch()?, Model::sts()?, Model::synthetics()?, Model::logs()?];
         let core = Arc::new(Core::new(
-            models,
+            model::all()?,
             options.throttled,
             Clock::new(options.now),
             World::new(options.training),
@@ -108,6 +107,25 @@ impl Double {
 
     pub fn clear_faults(&self) {
         self.core.lock().faults.clear();
+    }
+
+    /// Until a call is held by [`crate::FaultKind::HoldBefore`] or `HoldAfter`.
+    pub async fn held(&self) {
+        self.core.held().await;
+    }
+
+    /// Lets held calls go on, and waits until they are done: one that was held before is applied, even if its caller has
+    /// gone meanwhile.
+    pub async fn let_go(&self) {
+        let ended = self.core.lock().holds.let_go();
+        for ended in ended {
+            let _ = ended.await;
+        }
+    }
+
+    /// Held calls come to nothing, unless they were applied before, and their connections are closed.
+    pub fn forget_held(&self) {
+        self.core.lock().holds.forget();
     }
 
     /// Makes an access key belong to an account.

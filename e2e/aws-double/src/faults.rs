@@ -43,6 +43,10 @@ pub enum FaultKind {
     QuotaExceeded,
     /// Reads see the write only this much later.
     Lag(SignedDuration),
+    /// The call is held before anything of it is done, until it is let go or forgotten (`Double::let_go`).
+    HoldBefore,
+    /// The call is applied, and its answer is held until it is let go or forgotten.
+    HoldAfter,
 }
 
 impl Fault {
@@ -129,7 +133,9 @@ impl FaultKind {
                 let shape = modelled(&["LimitExceededException", "LimitExceededFault"], otherwise);
                 ApiError::new(shape, "The quota for this resource has been reached.")
             }
-            Self::DropBefore | Self::DropAfter | Self::Lag(_) => return None,
+            Self::DropBefore | Self::DropAfter | Self::Lag(_) | Self::HoldBefore | Self::HoldAfter => {
+                return None;
+            }
         })
     }
 }

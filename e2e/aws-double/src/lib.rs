@@ -15,6 +15,7 @@ mod clock;
 mod double;
 mod error;
 mod faults;
+mod hold;
 mod math;
 mod model;
 mod operations;

@@ -16,6 +16,8 @@ pub(super) struct Caller {
     /// The account that is billed for the calls, as far as it is known: the role's, or nothing for our own.
     pub account: String,
     pub region: String,
+    /// The role that is assumed, if one is.
+    pub role: Option<String>,
     pub pacer: Pacer,
     pub metrics: CallMetrics,
 }
@@ -34,7 +36,8 @@ impl Caller {
                     operation,
                     &self.region,
                     ErrorKind::Throttled,
-                    format!("{} s of calls are waiting for their turn", wait.as_secs()),
+                    // Without a number: the status would be written anew each time.
+                    "more calls wait for their turn than a pass can wait for",
                 )
             });
         }
@@ -57,10 +60,8 @@ impl Caller {
                 let message = context.err().message().unwrap_or("AWS gave no reason").to_owned();
                 (kind_of(&code, status), code, message)
             }
-            SdkError::ResponseError(_) => {
-                (kind_of("", status), String::new(), text(&DisplayErrorContext(&error)))
-            }
-            _ => unanswered(&error),
+            SdkError::ResponseError(_) => (kind_of("", status), String::new(), text(&error)),
+            _ => unanswered(&error, self.role.as_deref()),
         };
         AwsError { operation, region: self.region.clone(), kind, code, message, retry_after: None }
     }
@@ -71,25 +72,26 @@ impl Caller {
 }
 
 /// No answer: there were no credentials to sign with, or nobody was reached.
-fn unanswered(error: &(dyn std::error::Error + 'static)) -> (ErrorKind, String, String) {
+fn unanswered(error: &(dyn std::error::Error + 'static), role: Option<&str>) -> (ErrorKind, String, String) {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(this) = cause {
         if this.downcast_ref::<CredentialsError>().is_some() {
-            let said = text(&DisplayErrorContext(this));
+            let said = text(this);
             // A role that may not be assumed is a right that is missing, not a credential that ran out.
             let kind = if said.contains("AccessDenied") { ErrorKind::Denied } else { ErrorKind::Credentials };
+            let said = role.map_or(said.clone(), |role| format!("role {role} can't be assumed: {said}"));
             return (kind, String::new(), said);
         }
         cause = this.source();
     }
-    (ErrorKind::Retry, String::new(), text(&DisplayErrorContext(error)))
+    (ErrorKind::Retry, String::new(), text(error))
 }
 
-/// The SDK repeats itself as a debug print after the chain of causes; people don't need that, nor more than this.
-fn text(error: &dyn std::fmt::Display) -> String {
-    let said = error.to_string();
-    let said = said.split(" (").next().unwrap_or_default();
-    said.chars().take(400).collect()
+/// The chain of causes. The SDK repeats it as a debug print; people don't need that, nor more than this.
+fn text(error: &(dyn std::error::Error + 'static)) -> String {
+    let said = DisplayErrorContext(error).to_string();
+    let again = format!(" ({error:?})");
+    said.strip_suffix(&again).unwrap_or(&said).chars().take(400).collect()
 }
 
 /// What was to be deleted and isn't there is deleted.

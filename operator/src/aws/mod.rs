@@ -51,8 +51,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The account of the role, where there is one: the quotas are each account's.
-    fn account(&self) -> &str {
+    /// The account of the role, where there is one: the quotas are each account's. Empty for our own.
+    pub(crate) fn account(&self) -> &str {
         self.role.as_deref().and_then(|role| role.split(':').nth(4)).unwrap_or_default()
     }
 }
@@ -152,6 +152,7 @@ impl Aws {
             service,
             account: scope.account().to_owned(),
             region: scope.region.clone(),
+            role: scope.role.clone(),
             pacer: self.pacer.clone(),
             metrics: self.metrics.clone(),
         };

@@ -1,4 +1,7 @@
-//! Token buckets at the rates that AWS publishes for each operation, account and Region, shared by all objects.
+//! Calls at the rates that AWS publishes for each operation, account and Region, shared by all objects.
+//!
+//! Who comes first goes first, and the next one's time is counted from when the last one went, not from when it was to
+//! go: a process that was held up doesn't send what has gathered all at once, which AWS would throttle.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,10 +9,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A queue that is longer than this is an answer by itself: come back later.
+/// A queue that is longer than this is an answer by itself: come back later. Whoever waits keeps its place meanwhile, so
+/// that this is only for a queue that no pass could outwait.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How much slower than the published rate: two clocks never agree, and the account has other users.
 const MARGIN: f64 = 1.03;
+/// Timers ring late. So much is made up for by the next call, and still no second has more calls than published.
+const LATENESS: Duration = Duration::from_millis(25);
 /// After AWS throttled us nonetheless.
 const PENALTY: Duration = Duration::from_secs(1);
 
@@ -39,11 +45,72 @@ fn rate(service: Service, operation: &str) -> f64 {
 
 type Key = (Service, String, String, &'static str);
 
-/// Who waits for which slot. Cheap to clone; all clones are one.
+/// Who waits for its turn. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Pacer {
-    next: Arc<Mutex<HashMap<Key, Instant>>>,
+    queues: Arc<Mutex<HashMap<Key, Arc<Queue>>>>,
     unpaced: bool,
+}
+
+/// One operation's callers. Tokio's mutex is fair: it is the queue.
+#[derive(Debug)]
+struct Queue {
+    turn: tokio::sync::Mutex<()>,
+    spacing: Mutex<Spacing>,
+}
+
+/// When the next call may go.
+#[derive(Debug, Clone, Copy)]
+struct Spacing {
+    interval: Duration,
+    next: Instant,
+    waiting: u32,
+}
+
+impl Spacing {
+    fn new(service: Service, operation: &str, now: Instant) -> Self {
+        Self { interval: Duration::from_secs_f64(MARGIN / rate(service, operation)), next: now, waiting: 0 }
+    }
+
+    /// One more waits; or how long the queue is, if it is too long.
+    fn join(&mut self, now: Instant) -> Result<(), Duration> {
+        let wait = self.next.saturating_duration_since(now) + self.interval * self.waiting;
+        if wait > PATIENCE {
+            return Err(wait);
+        }
+        self.waiting += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// A call goes now.
+    fn go(&mut self, now: Instant) {
+        let late = now.saturating_duration_since(self.next).min(LATENESS);
+        self.next = now.checked_sub(late).unwrap_or(now) + self.interval;
+    }
+
+    /// However many calls of the same moment were throttled, it is one penalty.
+    fn throttled(&mut self, now: Instant) {
+        self.next = self.next.max(now + PENALTY);
+    }
+}
+
+impl Queue {
+    fn spacing<R>(&self, f: impl FnOnce(&mut Spacing) -> R) -> R {
+        f(&mut self.spacing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A place in a queue; given up when dropped, so that a pass that was ended holds up nobody.
+struct Place<'a>(&'a Queue);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.spacing(Spacing::leave);
+    }
 }
 
 impl Pacer {
@@ -52,7 +119,7 @@ impl Pacer {
         Self { unpaced: true, ..Self::default() }
     }
 
-    /// Waits for a slot; or says how long the queue is, if it is too long.
+    /// Waits for its turn; or says how long the queue is, if it is too long.
     pub(super) async fn slot(
         &self,
         service: Service,
@@ -63,78 +130,137 @@ impl Pacer {
         if self.unpaced {
             return Ok(());
         }
-        let slot =
-            self.reserve((service, account.to_owned(), region.to_owned(), operation), Instant::now())?;
-        tokio::time::sleep_until(slot).await;
-        Ok(())
-    }
-
-    fn reserve(&self, key: Key, now: Instant) -> Result<Instant, Duration> {
-        let rate = rate(key.0, key.3);
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = next.entry(key).or_insert(now);
-        let slot = (*free).max(now);
-        let wait = slot.duration_since(now);
-        if wait > PATIENCE {
-            return Err(wait);
+        let queue = self.queue((service, account.to_owned(), region.to_owned(), operation));
+        queue.spacing(|spacing| spacing.join(Instant::now()))?;
+        let _place = Place(&queue);
+        let _turn = queue.turn.lock().await;
+        loop {
+            let now = Instant::now();
+            let due = queue.spacing(|spacing| spacing.next);
+            if due <= now {
+                queue.spacing(|spacing| spacing.go(now));
+                return Ok(());
+            }
+            // A penalty may be added meanwhile.
+            tokio::time::sleep_until(due).await;
         }
-        *free = slot + Duration::from_secs_f64(MARGIN / rate);
-        Ok(slot)
     }
 
     /// AWS throttled the operation: others of the account use it too.
     pub(super) fn throttled(&self, service: Service, account: &str, region: &str, operation: &'static str) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let free = next.entry((service, account.to_owned(), region.to_owned(), operation)).or_insert(now);
-        *free = (*free).max(now) + PENALTY;
+        self.queue((service, account.to_owned(), region.to_owned(), operation))
+            .spacing(|spacing| spacing.throttled(Instant::now()));
+    }
+
+    fn queue(&self, key: Key) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let (service, operation) = (key.0, key.3);
+        let queue = queues.entry(key).or_insert_with(|| {
+            let spacing = Mutex::new(Spacing::new(service, operation, Instant::now()));
+            Arc::new(Queue { turn: tokio::sync::Mutex::default(), spacing })
+        });
+        Arc::clone(queue)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn key(region: &str, operation: &'static str) -> Key {
         (Service::CloudWatch, "a".to_owned(), region.to_owned(), operation)
     }
 
-    #[test]
-    fn no_second_has_more_calls_than_published() {
-        let (pacer, now) = (Pacer::default(), Instant::now());
-        let slots: Vec<Instant> =
-            (0..30).map(|_| pacer.reserve(key("r", "PutMetricAlarm"), now).unwrap()).collect();
-        for start in &slots {
-            let within =
-                slots.iter().filter(|t| *t >= start && **t < *start + Duration::from_secs(1)).count();
-            assert!(within <= 3, "{within} calls within a second");
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// When calls go that are each noticed so much later than they might have gone.
+    fn sent(operation: &str, late: impl IntoIterator<Item = Duration>) -> Vec<Duration> {
+        let start = Instant::now();
+        let mut spacing = Spacing::new(Service::CloudWatch, operation, start);
+        late.into_iter()
+            .map(|late| {
+                let now = spacing.next + late;
+                spacing.go(now);
+                now - start
+            })
+            .collect()
+    }
+
+    fn most_in_a_second(sent: &[Duration]) -> usize {
+        let within = |start: &Duration| sent.iter().filter(|t| *t >= start && **t < *start + SECOND).count();
+        sent.iter().map(within).max().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_has_more_calls_than_published_however_late_the_timers_are(
+            late in prop::collection::vec(prop_oneof![4 => 0..5_u64, 1 => 0..3_000_u64], 1..200),
+        ) {
+            let sent = sent("PutMetricAlarm", late.into_iter().map(Duration::from_millis));
+            prop_assert!(most_in_a_second(&sent) <= 3, "{sent:?}");
         }
-        assert!(slots[29] - now < Duration::from_secs(11), "{:?}", slots[29] - now);
     }
 
     #[test]
-    fn regions_and_operations_dont_wait_for_each_other() {
-        let (pacer, now) = (Pacer::default(), Instant::now());
+    fn a_timer_that_is_a_little_late_each_time_costs_nothing() {
+        let sent = sent("PutMetricAlarm", [Duration::from_millis(5); 1000]);
+        let quota = 1000.0 / 3.0;
+        assert!(sent[999].as_secs_f64() < quota * 1.031, "{:?}", sent[999]);
+    }
+
+    #[tokio::test]
+    async fn regions_and_operations_dont_wait_for_each_other() {
+        let (pacer, begun) = (Pacer::default(), Instant::now());
         for region in ["a", "b", "c"] {
             for operation in ["PutMetricAlarm", "TagResource"] {
-                assert_eq!(pacer.reserve(key(region, operation), now), Ok(now));
+                pacer.slot(Service::CloudWatch, "a", region, operation).await.unwrap();
             }
-            let of_synthetics = (Service::Synthetics, "a".to_owned(), region.to_owned(), "TagResource");
-            assert_eq!(pacer.reserve(of_synthetics, now), Ok(now));
+            pacer.slot(Service::Synthetics, "a", region, "TagResource").await.unwrap();
         }
+        let before = pacer.queue(key("a", "PutMetricAlarm")).spacing(|spacing| spacing.next);
+        assert!(before > begun && before <= Instant::now() + Duration::from_millis(344));
+    }
+
+    #[tokio::test]
+    async fn calls_go_in_the_order_in_which_they_came_and_one_that_was_ended_holds_up_nobody() {
+        let pacer = Pacer::default();
+        let gone = Arc::new(Mutex::new(Vec::new()));
+        pacer.slot(Service::CloudWatch, "a", "r", "TagResource").await.unwrap();
+        let mut calls: Vec<_> = (0..4)
+            .map(|n| {
+                let (pacer, gone) = (pacer.clone(), Arc::clone(&gone));
+                Box::pin(async move {
+                    pacer.slot(Service::CloudWatch, "a", "r", "TagResource").await.unwrap();
+                    gone.lock().unwrap().push(n);
+                })
+            })
+            .collect();
+        for call in &mut calls {
+            let _ = futures::poll!(call.as_mut());
+        }
+        drop(calls.remove(1));
+        futures::future::join_all(calls).await;
+        assert_eq!(*gone.lock().unwrap(), [0, 2, 3]);
+        assert_eq!(pacer.queue(key("r", "TagResource")).spacing(|spacing| spacing.waiting), 0);
     }
 
     #[test]
     fn a_queue_that_is_too_long_is_an_answer() {
-        let (pacer, now) = (Pacer::default(), Instant::now());
-        let refused = (0..400).filter(|_| pacer.reserve(key("r", "PutMetricAlarm"), now).is_err()).count();
+        let now = Instant::now();
+        let mut spacing = Spacing::new(Service::CloudWatch, "PutMetricAlarm", now);
+        let refused = (0..400).filter(|_| spacing.join(now).is_err()).count();
         assert!((100..160).contains(&refused), "{refused}");
     }
 
     #[test]
-    fn after_a_throttle_the_next_call_waits() {
-        let (pacer, now) = (Pacer::default(), Instant::now());
-        pacer.throttled(Service::CloudWatch, "a", "r", "PutMetricAlarm");
-        assert!(pacer.reserve(key("r", "PutMetricAlarm"), now).unwrap() >= now + PENALTY);
+    fn after_throttles_of_one_moment_the_next_call_waits_once() {
+        let now = Instant::now();
+        let mut spacing = Spacing::new(Service::CloudWatch, "PutMetricAlarm", now);
+        for _ in 0..5 {
+            spacing.throttled(now);
+        }
+        assert_eq!(spacing.next, now + PENALTY);
     }
 }

@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::channel::mpsc::unbounded;
 use tidewatch_aws_double::{Double, Fault, FaultKind, Options};
+use tidewatch_crds::network_monitor::CloudWatchPublish;
 
 use super::*;
 use crate::aws::{CallMetrics, Tuning};
@@ -94,6 +95,41 @@ async fn what_got_no_answer_isnt_sent_again() {
             .sum()
     });
     assert_eq!(points, 20.0);
+}
+
+/// The statement of docs/iam.md allows what publishing calls, to the namespace that a monitor publishes to unless told
+/// otherwise, and nothing else.
+#[tokio::test]
+async fn the_documented_policy_is_what_publishing_calls() {
+    let bed = bed().await;
+    let namespace = serde_json::from_str::<CloudWatchPublish>("{}").unwrap().namespace;
+    bed.publisher.publish((None, namespace), data(10, 3));
+    assert_eq!(bed.done(10).await, (10, 0));
+    let called: BTreeSet<(String, String)> = bed
+        .double
+        .calls()
+        .iter()
+        .map(|call| {
+            let service = if call.service == "monitoring" { "cloudwatch" } else { &call.service };
+            let namespace = call.request["Namespace"].as_str().unwrap_or_default();
+            (format!("{service}:{}", call.operation), namespace.to_owned())
+        })
+        .collect();
+    let page = include_str!("../../../docs/iam.md");
+    let policy = page.split("<!-- publish -->").nth(1).unwrap().trim();
+    let policy = policy.trim_start_matches("```json").trim_end_matches("```");
+    let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+    let documented: BTreeSet<(String, String)> = policy["Statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|allowed| {
+            assert_eq!((&allowed["Effect"], &allowed["Resource"]), (&"Allow".into(), &"*".into()));
+            let namespace = &allowed["Condition"]["StringEquals"]["cloudwatch:namespace"];
+            (allowed["Action"].as_str().unwrap().to_owned(), namespace.as_str().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(called, documented);
 }
 
 #[test]

@@ -174,13 +174,19 @@ impl Reader {
         }
     }
 
-    /// Reads until `cancel`.
+    /// Reads until `cancel`, also in the midst of a read: a replica that no longer leads asks nothing more.
     pub async fn run(self, cancel: CancellationToken) {
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = self.serve() => {}
+        }
+    }
+
+    async fn serve(&self) {
         let resync = self.tuning.resync;
         let mut due = Instant::now() + resync;
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
                 () = self.asked.notified() => {
                     tokio::time::sleep(self.tuning.gather).await;
                     self.answer_waiting().await;

@@ -5,12 +5,23 @@
 mod load;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 pub use load::ModelError;
 use regex::Regex;
 
 /// The services that the double is.
 pub(crate) type Models = [Model; 4];
+
+/// All of them. Their patterns take long to compile: once is enough for a process that starts many doubles.
+pub(crate) fn all() -> Result<&'static Models, ModelError> {
+    static LOADED: OnceLock<Models> = OnceLock::new();
+    if let Some(models) = LOADED.get() {
+        return Ok(models);
+    }
+    let models = [Model::cloudwatch()?, Model::sts()?, Model::synthetics()?, Model::logs()?];
+    Ok(LOADED.get_or_init(|| models))
+}
 
 /// The operations and shapes of one service.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::{Answer, admin};
 use crate::auth::{self, Credential};
@@ -13,6 +14,7 @@ use crate::calls::{Call, Outcome};
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::faults::{self, Fault, FaultKind, Faults};
+use crate::hold::{Hold, Holds};
 use crate::model::Models;
 use crate::operations;
 use crate::operations::sts::{Caller, Keys};
@@ -26,9 +28,11 @@ const NO_REGION: &str = "us-east-1";
 
 /// Everything that the double is, apart from its socket.
 pub(crate) struct Core {
-    models: Models,
+    models: &'static Models,
     throttled: bool,
     inner: Mutex<Inner>,
+    /// Told when a call is held.
+    held: Notify,
 }
 
 pub(crate) struct Inner {
@@ -37,27 +41,46 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) faults: Faults,
     pub(crate) calls: Vec<Call>,
+    pub(crate) holds: Holds,
     throttle: Throttle,
     requests: u64,
 }
 
 impl Core {
-    pub(crate) fn new(models: Models, throttled: bool, clock: Clock, world: World, keys: Keys) -> Self {
+    pub(crate) fn new(
+        models: &'static Models,
+        throttled: bool,
+        clock: Clock,
+        world: World,
+        keys: Keys,
+    ) -> Self {
         let inner = Inner {
             clock,
             world,
             keys,
             faults: Faults::default(),
             calls: Vec::new(),
+            holds: Holds::default(),
             throttle: Throttle::default(),
             requests: 0,
         };
-        Self { models, throttled, inner: Mutex::new(inner) }
+        Self { models, throttled, inner: Mutex::new(inner), held: Notify::new() }
     }
 
     /// A test that panicked while it looked at the state doesn't take the double with it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until a call is held.
+    pub(crate) async fn held(&self) {
+        loop {
+            let told = self.held.notified();
+            if !self.lock().holds.is_empty() {
+                return;
+            }
+            told.await;
+        }
     }
 
     pub(crate) fn answer(&self, parts: &Parts, body: Result<Bytes, ApiError>) -> Answer {
@@ -69,7 +92,7 @@ impl Core {
             Ok(body) => (body, None),
             Err(error) => (Bytes::new(), Some(error)),
         };
-        let target = match wire::recognise(&self.models, parts, &body) {
+        let target = match wire::recognise(self.models, parts, &body) {
             Ok(target) => target,
             Err(not) => {
                 let error = unread.unwrap_or(not.error);
@@ -84,13 +107,22 @@ impl Core {
             Err(error) => return refuse(&error),
         };
         let request = unread.map_or_else(|| target.decode(parts, &body), Err);
-        match self.lock().call(&target, credential, request, self.throttled) {
+        let (ending, hold) = self.lock().call(&target, credential, request, self.throttled);
+        if hold.is_some() {
+            self.held.notify_waiters();
+        }
+        let answer = match ending {
             Ending::Output(output) => match target.encode(&output, &request_id) {
                 Ok(response) => Answer::Response(response),
                 Err(error) => refuse(&error),
             },
             Ending::Refused(error) => refuse(&error),
-            Ending::Dropped => Answer::Close,
+            Ending::Dropped | Ending::NotBegun => Answer::Close,
+        };
+        match (hold, answer) {
+            (Some(hold), Answer::Response(response)) => Answer::Held(hold, Some(response)),
+            (Some(hold), _) => Answer::Held(hold, None),
+            (None, answer) => answer,
         }
     }
 }
@@ -118,6 +150,8 @@ enum Ending {
     Output(Value),
     Refused(ApiError),
     Dropped,
+    /// Held before anything was done: it comes again.
+    NotBegun,
 }
 
 impl Inner {
@@ -136,11 +170,19 @@ impl Inner {
         credential: Credential,
         request: Result<Value, ApiError>,
         throttled: bool,
-    ) -> Ending {
+    ) -> (Ending, Option<Hold>) {
         let now = self.now();
         let caller = self.keys.caller(&credential.access_key, now);
+        let fault = if caller.expired {
+            None
+        } else {
+            self.faults.meet(&target.model.signing_name, &target.operation.name)
+        };
+        if fault == Some(FaultKind::HoldBefore) {
+            return (Ending::NotBegun, Some(self.holds.hold()));
+        }
         let logged = request.as_ref().cloned().unwrap_or_default();
-        let (ending, outcome) = self.outcome(target, &caller, &credential.region, request, throttled);
+        let (ending, outcome) = self.outcome(target, &caller, &credential.region, request, throttled, fault);
         self.calls.push(Call {
             service: target.model.signing_name.clone(),
             operation: target.operation.name.clone(),
@@ -152,7 +194,7 @@ impl Inner {
             request: logged,
             outcome,
         });
-        ending
+        (ending, (fault == Some(FaultKind::HoldAfter)).then(|| self.holds.hold()))
     }
 
     fn outcome(
@@ -162,6 +204,7 @@ impl Inner {
         region: &str,
         request: Result<Value, ApiError>,
         throttled: bool,
+        fault: Option<FaultKind>,
     ) -> (Ending, Outcome) {
         let name = &target.operation.name;
         let refused = |error: ApiError| {
@@ -172,7 +215,6 @@ impl Inner {
             return refused(faults::expired());
         }
         let service = target.model.signing_name.as_str();
-        let fault = self.faults.meet(service, name);
         if let Some(error) =
             fault.and_then(|kind| kind.refusal(target.model, target.operation, &caller.principal))
         {

@@ -17,11 +17,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::hold::Hold;
+
 /// What becomes of a request.
 pub(crate) enum Answer {
     Response(Response<Bytes>),
     /// The connection ends here.
     Close,
+    /// The call is held; then it gets this answer, or is run only then.
+    Held(Hold, Option<Response<Bytes>>),
 }
 
 /// Stops the server, and with it every connection, when dropped.
@@ -79,8 +83,21 @@ struct Closed;
 async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
     let (parts, body) = request.into_parts();
     let body = body::read(&parts, body).await;
-    match core.answer(&parts, body) {
+    match core.answer(&parts, body.clone()) {
         Answer::Response(response) => Ok(response.map(Full::new)),
         Answer::Close => Err(Closed),
+        Answer::Held(hold, then) => {
+            // In a task of its own: it goes on even if the caller, whose connection this is, has gone meanwhile.
+            let held = tokio::spawn(async move {
+                let done = hold.until_let_go().await?;
+                let answer = then.map_or_else(|| core.answer(&parts, body), Answer::Response);
+                let _ = done.send(());
+                Some(answer)
+            });
+            match held.await {
+                Ok(Some(Answer::Response(response))) => Ok(response.map(Full::new)),
+                _ => Err(Closed),
+            }
+        }
     }
 }

@@ -50,6 +50,41 @@ async fn a_dropped_connection_tells_nothing_about_what_was_applied() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_held_is_applied_when_it_is_let_go_though_its_caller_has_gone() {
+    let (double, client) = start().await;
+    for (kind, at_once) in [(FaultKind::HoldBefore, false), (FaultKind::HoldAfter, true)] {
+        let name = format!("{kind:?}");
+        let there = || double.with(ACCOUNT, REGION, |region| region.alarms.contains_key(&name));
+        double.inject(Fault::once("PutMetricAlarm", kind));
+        tokio::select! {
+            answer = cpu_alarm(&client, &name).send() => panic!("it wasn't held: {answer:?}"),
+            () = double.held() => {}
+        }
+        assert_eq!(there(), at_once, "{kind:?}");
+        double.let_go().await;
+        assert!(there(), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_held_call_answers_when_it_is_let_go_and_comes_to_nothing_when_it_is_forgotten() {
+    let (double, client) = start().await;
+    double.inject(Fault::once("PutMetricAlarm", FaultKind::HoldBefore));
+    let (answer, ()) = tokio::join!(cpu_alarm(&client, "cpu").send(), async {
+        double.held().await;
+        double.let_go().await;
+    });
+    answer.unwrap();
+    double.inject(Fault::once("PutMetricAlarm", FaultKind::HoldBefore));
+    let (answer, ()) = tokio::join!(cpu_alarm(&client, "other").send(), async {
+        double.held().await;
+        double.forget_held();
+    });
+    assert!(matches!(answer, Err(SdkError::DispatchFailure(_))), "{answer:?}");
+    assert_eq!(alarms(&double), 1);
+}
+
+#[tokio::test]
 async fn the_sdk_s_own_retries_get_through_a_throttle() {
     let (double, _) = start().await;
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));

@@ -9,7 +9,7 @@ use super::desired::spec_hash;
 use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
 use super::objects::{Objects, Target};
-use super::plan::{Action, detector_key};
+use super::plan::{Action, detector_key, tags_written, untagging};
 use crate::aws::types::{AlarmConfig, Tags};
 use crate::aws::{Aws, AwsError, Connection, Scope};
 use crate::reconcile::{Classify, ErrorClass};
@@ -132,11 +132,15 @@ impl<O: Objects> Applier<'_, O> {
             }
             Action::Tag(arn, tags) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
-                connection.cloudwatch.tag(arn, tags).await
+                connection.cloudwatch.tag(arn, tags).await?;
+                memory.wrote(arn, tags_written(tags));
+                Ok(())
             }
             Action::Untag(arn, keys) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
-                connection.cloudwatch.untag(arn, keys).await
+                connection.cloudwatch.untag(arn, keys).await?;
+                memory.wrote(&untagging(arn), keys.join(" "));
+                Ok(())
             }
         }
     }

@@ -158,12 +158,6 @@ fn supported(alarm: &AnomalyAlarm, policy: &Policy) -> Result<(), Problem> {
             "the operator isn't allowed to use AWS: ask whoever runs Tidewatch to set the chart's aws.enabled",
         ));
     }
-    if spec.metric.as_ref().is_some_and(|metric| metric.canary.is_some()) {
-        return Err(Problem::new(
-            Reason::NotSupported,
-            "this version has no Canary: for a canary that was made elsewhere write metric: {cloudWatch: {namespace: CloudWatchSynthetics, metricName: SuccessPercent, dimensions: {CanaryName: NAME}}}",
-        ));
-    }
     Ok(())
 }
 
@@ -186,7 +180,12 @@ fn scope(
         .and_then(|name| facts.monitors.get(name))
         .and_then(|monitor| monitor.publishes.as_ref())
         .and_then(|published| published.region.as_deref());
-    let Some(region) = spec.region.as_deref().or(published).or(own) else {
+    let canary = spec.metric.as_ref().and_then(|metric| metric.canary.as_ref());
+    let canarys = canary
+        .and_then(|metric| facts.canaries.get(&metric.name))
+        .and_then(|canary| canary.aws.as_ref())
+        .map(|there| there.scope.region.as_str());
+    let Some(region) = spec.region.as_deref().or(published).or(canarys).or(own) else {
         return Err(Problem::new(
             Reason::RegionUnknown,
             "no Region is known: write region: ap-northeast-1, or set the chart's aws.region",

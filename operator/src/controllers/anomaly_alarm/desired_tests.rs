@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::types::{Limit, Source, Watched};
-use crate::controllers::anomaly_alarm::facts::{ChildFact, MonitorFact, Published};
+use crate::controllers::anomaly_alarm::facts::{CanaryFact, CanaryInAws, ChildFact, MonitorFact, Published};
 
 fn alarm(spec: &Value) -> AnomalyAlarm {
     serde_json::from_value(json!({
@@ -149,12 +149,6 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
             "provider: AWS",
         ),
         (
-            json!({"metric": {"canary": {"name": "a", "metric": "Duration"}}, "condition": band}),
-            &none,
-            Reason::NotSupported,
-            "CloudWatchSynthetics",
-        ),
-        (
             json!({"metric": cpu(), "condition": band, "roleArn": "arn:aws:iam::123456789012:role/b"}),
             &none,
             Reason::RoleNotAllowed,
@@ -204,6 +198,74 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
     let off = Policy { enabled: false, ..policy() };
     let disabled = Desired::new(&alarm(&spec), &none, &off, Some("eu-west-1")).unwrap_err();
     assert_eq!(disabled.reason, Reason::AwsDisabled);
+}
+
+/// A canary `home` that is in CloudWatch, there and by that role.
+fn canary(region: &str, role: Option<&str>) -> Facts {
+    let scope = Scope { region: region.to_owned(), role: role.map(str::to_owned) };
+    let aws = Some(CanaryInAws { name: "tidewatch-shop-home-12345678".to_owned(), scope });
+    canary_fact(CanaryFact { provider: Some(Provider::Aws), aws })
+}
+
+fn canary_fact(fact: CanaryFact) -> Facts {
+    Facts { canaries: BTreeMap::from([("home".to_owned(), fact)]), ..Facts::default() }
+}
+
+#[test]
+fn a_canarys_metric_is_that_of_cloudwatch_synthetics_by_the_canarys_name_there() {
+    for (name, period, seconds) in [("SuccessPercent", None, 300), ("Duration", Some("1m"), 60)] {
+        let mut metric = json!({"canary": {"name": "home", "metric": name}});
+        if let Some(period) = period {
+            metric["canary"]["period"] = json!(period);
+        }
+        let spec = json!({"metric": metric, "condition": {"threshold": {"operator": "LessThan", "value": 90}},
+            "evaluation": {"periods": 1, "missingData": "Breaching"}});
+        let desired = desired(&spec, &canary("us-east-1", None)).unwrap();
+        assert_eq!(
+            desired.scope,
+            Scope { region: "us-east-1".to_owned(), role: None },
+            "the canary's own Region"
+        );
+        let alarm = desired.metric.unwrap();
+        assert_eq!(alarm.missing_data, "breaching");
+        let Watched::Metric { metric, statistic, period_seconds, .. } = alarm.watched else {
+            panic!("{name}")
+        };
+        assert_eq!((metric.namespace.as_str(), metric.name.as_str()), ("CloudWatchSynthetics", name));
+        assert_eq!(
+            metric.dimensions,
+            [("CanaryName".to_owned(), "tidewatch-shop-home-12345678".to_owned())].into()
+        );
+        assert_eq!((statistic.as_str(), period_seconds), ("Average", seconds));
+    }
+}
+
+#[test]
+fn a_canary_that_isnt_in_cloudwatch_or_elsewhere_is_a_reason_and_a_sentence() {
+    let other = "arn:aws:iam::210987654321:role/a";
+    let embedded = CanaryFact { provider: Some(Provider::Embedded), aws: None };
+    let unmade = CanaryFact { provider: Some(Provider::Aws), aws: None };
+    let (waiting, invalid) = (Reason::WaitingForCanary, Reason::InvalidSpec);
+    let cases = [
+        (json!({}), Facts::default(), waiting, "there is no Canary home in namespace shop: create it"),
+        (json!({}), canary_fact(embedded), waiting, "write provider: AWS"),
+        (json!({}), canary_fact(unmade), waiting, "isn't in CloudWatch yet"),
+        (json!({}), canary_fact(CanaryFact::default()), waiting, "isn't in CloudWatch yet"),
+        (json!({"region": "eu-west-1"}), canary("us-east-1", None), invalid, "write region: us-east-1"),
+        (json!({"roleArn": ROLE}), canary("eu-west-1", None), invalid, "write the same roleArn in both"),
+        (json!({}), canary("eu-west-1", Some(ROLE)), invalid, "write the same roleArn in both"),
+        (json!({"roleArn": ROLE}), canary("eu-west-1", Some(other)), invalid, other),
+    ];
+    for (more, facts, reason, says) in cases {
+        let mut spec = json!({"metric": {"canary": {"name": "home", "metric": "SuccessPercent"}}, "condition": {"band": {}}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (found, message) = refused(&spec, &facts);
+        assert_eq!(found, reason, "{more}: {message}");
+        assert!(message.contains(says), "{message}");
+    }
+    // Another role of the same account sees the same metrics.
+    let spec = json!({"metric": {"canary": {"name": "home", "metric": "Duration"}}, "condition": {"band": {}}, "roleArn": ROLE});
+    assert!(desired(&spec, &canary("eu-west-1", Some("arn:aws:iam::123456789012:role/b"))).is_ok());
 }
 
 #[test]

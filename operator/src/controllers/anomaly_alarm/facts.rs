@@ -1,9 +1,9 @@
-//! What an alarm depends on besides itself: NetworkMonitors, other AnomalyAlarms. Plain, so that what follows is pure.
+//! What an alarm depends on besides itself: NetworkMonitors, Canaries, other AnomalyAlarms. Plain, so that what follows is pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewatch_crds::anomaly_alarm::{AnomalyAlarmSpec, Resource, ResourceKind};
-use tidewatch_crds::{AnomalyAlarm, parse_duration};
+use tidewatch_crds::{AnomalyAlarm, Provider, parse_duration};
 
 use crate::aws::Scope;
 use crate::aws::types::{DetectorConfig, DetectorId};
@@ -13,6 +13,8 @@ use crate::aws::types::{DetectorConfig, DetectorId};
 pub(super) struct Facts {
     /// NetworkMonitors that the object names and that exist.
     pub monitors: BTreeMap<String, MonitorFact>,
+    /// Canaries that the object names and that exist.
+    pub canaries: BTreeMap<String, CanaryFact>,
     /// AnomalyAlarms that the object names and that exist.
     pub alarms: BTreeMap<String, ChildFact>,
 }
@@ -30,6 +32,22 @@ pub(super) struct Published {
     pub namespace: String,
     /// None: the operator's own Region.
     pub region: Option<String>,
+}
+
+/// A Canary, as far as alarms care.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct CanaryFact {
+    /// None: it doesn't say, and the operator hasn't decided yet.
+    pub provider: Option<Provider>,
+    /// The canary of CloudWatch Synthetics, once it is there and the object's own.
+    pub aws: Option<CanaryInAws>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CanaryInAws {
+    /// Value of the dimension CanaryName.
+    pub name: String,
+    pub scope: Scope,
 }
 
 /// An AnomalyAlarm that another combines.

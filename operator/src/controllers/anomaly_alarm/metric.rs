@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use tidewatch_crds::anomaly_alarm::{
-    CloudWatchMetric, ExpressionMetric, NetworkMonitorMetric, NetworkMonitorMetricName,
+    CanaryMetric, CanaryMetricName, CloudWatchMetric, ExpressionMetric, NetworkMonitorMetric,
+    NetworkMonitorMetricName,
 };
 use tidewatch_crds::parse_duration;
 
@@ -121,6 +122,24 @@ pub(super) fn network(
         },
         statistic,
         period_seconds: seconds(&network.period)?,
+    })
+}
+
+/// The metric that CloudWatch Synthetics keeps for the canary that is called `canary` there.
+pub(super) fn canary(metric: &CanaryMetric, canary: &str) -> Result<Series, Problem> {
+    let name = match metric.metric {
+        CanaryMetricName::SuccessPercent => "SuccessPercent",
+        CanaryMetricName::Duration => "Duration",
+    };
+    Ok(Series::One {
+        metric: Metric {
+            namespace: "CloudWatchSynthetics".to_owned(),
+            name: name.to_owned(),
+            dimensions: [("CanaryName".to_owned(), canary.to_owned())].into(),
+        },
+        // What its page of metrics shows (CloudWatch_Synthetics_Canaries_metrics).
+        statistic: "Average".to_owned(),
+        period_seconds: seconds(&metric.period)?,
     })
 }
 

@@ -21,6 +21,7 @@ mod reason;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watches;
 mod world;
 
 use std::sync::{Arc, Mutex};
@@ -31,10 +32,9 @@ use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Api, Client};
-use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, NetworkMonitor};
+use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
 use tokio_util::sync::CancellationToken;
 
 use self::objects::{KubeObjects, Objects as _, Target};
@@ -50,7 +50,7 @@ pub use self::apply::ApplyError;
 pub use self::metrics::AlarmMetrics;
 pub(super) use self::names::short_hash;
 pub use self::policy::Policy;
-pub(super) use self::status::error_of;
+pub(super) use self::status::last_error;
 
 /// As many passes at a time as share a batch well; most of them wait for their turn at AWS.
 const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(150) };
@@ -76,9 +76,11 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
     let controller = Loop::new(Api::all(client.clone()));
     let alarms = controller.objects();
-    let (monitors, monitors_writer) = reflector::store::<DeserializeGuard<NetworkMonitor>>();
-    let watching = watch_monitors(client.clone(), monitors_writer, alarms.clone(), wake.clone());
-    let world = Watched { alarms: alarms.clone(), monitors };
+    let (monitors, monitors_writer) = reflector::store();
+    let (canaries, canaries_writer) = reflector::store();
+    let watching = watches::monitors(client.clone(), monitors_writer, alarms.clone(), wake.clone());
+    let watching_canaries = watches::canaries(client.clone(), canaries_writer, alarms.clone(), wake.clone());
+    let world = Watched { alarms: alarms.clone(), monitors, canaries };
     let reconciler = Arc::new(Alarms {
         objects: KubeObjects { client, instance },
         world,
@@ -94,6 +96,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     tokio::select! {
         () = controller.run(reconciler, triggers, LIMITS, cancel) => {}
         () = watching => {}
+        () = watching_canaries => {}
     }
 }
 
@@ -110,33 +113,6 @@ fn concerned(key: &str, alarms: &Objects<AnomalyAlarm>) -> Vec<AlarmRef> {
         }
     }
     concerned
-}
-
-/// Wakes the alarms on a monitor when the monitor changes.
-async fn watch_monitors(
-    client: Client,
-    writer: reflector::store::Writer<DeserializeGuard<NetworkMonitor>>,
-    alarms: Store<DeserializeGuard<AnomalyAlarm>>,
-    wake: mpsc::UnboundedSender<String>,
-) {
-    let api: Api<DeserializeGuard<NetworkMonitor>> = Api::all(client);
-    let watched = watcher(api, watcher::Config::default().page_size(500)).default_backoff();
-    let mut touched = std::pin::pin!(reflector::reflector(writer, watched).touched_objects());
-    while let Some(monitor) = touched.next().await {
-        let Ok(monitor) = monitor else { continue };
-        let Ok(monitor) = &monitor.0 else { continue };
-        let (namespace, name) = (&monitor.metadata.namespace, &monitor.metadata.name);
-        for alarm in alarms.state() {
-            let Ok(alarm) = &alarm.0 else { continue };
-            let spec = &alarm.spec;
-            let metric = spec.metric.as_ref().and_then(|metric| metric.network_monitor.as_ref());
-            let when = spec.when.as_ref().map(|when| &when.network_health.monitor);
-            let names = [metric.map(|metric| &metric.name), when];
-            if alarm.metadata.namespace == *namespace && names.contains(&name.as_ref()) {
-                let _ = wake.unbounded_send(world::key(alarm));
-            }
-        }
-    }
 }
 
 impl Reconciler for Alarms<KubeObjects, Watched> {

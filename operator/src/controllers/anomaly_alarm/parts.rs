@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidewatch_crds::AnomalyAlarm;
 use tidewatch_crds::anomaly_alarm::{Breach, MissingData, NetworkHealthIs, Operator};
+use tidewatch_crds::{AnomalyAlarm, Provider};
 
-use super::facts::{Facts, Published, looks_back};
+use super::facts::{CanaryInAws, Facts, Published, looks_back};
 use super::metric::{self, Series};
 use super::names::Names;
 use super::policy::Policy;
@@ -93,9 +93,12 @@ impl Parts<'_> {
             let published = self.published(&network.name)?;
             return metric::network(network, &published, &self.policy.cluster_name, self.namespace());
         }
+        if let Some(canary) = &metric.canary {
+            return metric::canary(canary, &self.canary(&canary.name)?.name);
+        }
         Err(Problem::new(
             Reason::InvalidSpec,
-            "spec.metric: write exactly one of cloudWatch, expression or networkMonitor",
+            "spec.metric: write exactly one of cloudWatch, expression, networkMonitor or canary",
         ))
     }
 
@@ -124,6 +127,53 @@ impl Parts<'_> {
             ));
         }
         Ok(published)
+    }
+
+    /// The canary in CloudWatch; it must be in this alarm's account and Region.
+    fn canary(&self, canary: &str) -> Result<&CanaryInAws, Problem> {
+        let waiting = |message: String| Problem::new(Reason::WaitingForCanary, message);
+        let namespace = self.namespace();
+        let fact = self.facts.canaries.get(canary).ok_or_else(|| {
+            waiting(format!(
+                "there is no Canary {canary} in namespace {namespace}: create it with provider: AWS"
+            ))
+        })?;
+        if fact.provider == Some(Provider::Embedded) {
+            return Err(waiting(format!(
+                "Canary {canary} runs in the cluster, and its results aren't in CloudWatch: write provider: AWS (and aws) in the Canary"
+            )));
+        }
+        let there = fact.aws.as_ref().ok_or_else(|| {
+            waiting(format!(
+                "Canary {canary} isn't in CloudWatch yet: its own condition Ready says what it waits for"
+            ))
+        })?;
+        if there.scope.region != self.scope.region {
+            return Err(Problem::new(
+                Reason::InvalidSpec,
+                format!(
+                    "Canary {canary} is in {} and the alarm in {}: write region: {} in the alarm, or leave it out",
+                    there.scope.region, self.scope.region, there.scope.region
+                ),
+            ));
+        }
+        if there.scope.account() != self.scope.account() {
+            let by = |scope: &Scope| {
+                scope
+                    .role
+                    .as_ref()
+                    .map_or("the operator's own identity".to_owned(), |role| format!("role {role}"))
+            };
+            return Err(Problem::new(
+                Reason::InvalidSpec,
+                format!(
+                    "Canary {canary} was made by {} and the alarm would be by {}, which may be another account: write the same roleArn in both",
+                    by(&there.scope),
+                    by(self.scope)
+                ),
+            ));
+        }
+        Ok(there)
     }
 
     /// The alarm on the network's health. It stays in ALARM for as long as the metric's alarm may still be about the

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
-use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER, LastError};
+use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ use super::observe::{Observed, Subject};
 use super::plan::{Plan, plan};
 use super::policy::Policy;
 use super::reason::{Problem, Reason};
-use super::status::{ConditionType, Outcome, error_of, events, fold, problem_of};
+use super::status::{ConditionType, Outcome, events, fold, last_error, problem_of};
 use super::world::{World, facts, key, sharers};
 use crate::aws::{Aws, AwsError};
 use crate::backoff::{Backoff, jitter};
@@ -107,7 +107,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 let problem = problem_of(&error);
                 let resources = status.resources.clone();
                 let mut outcome = self.outcome(alarm, Some(&desired), None, resources, Some(problem));
-                outcome.error = Some(self.last_error(&before, &error, delay));
+                outcome.error = Some(last_error(before.last_error.as_ref(), &error, outcome.now, delay));
                 self.write(&mut target, &status, &fold(&status, &outcome)).await?;
                 Ok(Some(delay))
             }
@@ -190,7 +190,8 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 memory.last_write = Some(tokio::time::Instant::now());
                 let resources = if resources.is_empty() { status.resources.clone() } else { resources };
                 let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
-                outcome.error = error.map(|error| self.last_error(&status, &error, delay));
+                let last = status.last_error.as_ref();
+                outcome.error = error.map(|error| last_error(last, &error, outcome.now, delay));
                 self.write(&mut target, &status, &fold(&status, &outcome)).await?;
                 return Ok(Some(delay));
             }
@@ -287,18 +288,6 @@ impl<O: Objects, W: World> Alarms<O, W> {
             class => class,
         };
         BACKOFF.delay(class, memory.attempts, jitter()).unwrap_or(REFUSED)
-    }
-
-    /// The error as the status has it; the same error again keeps its time.
-    fn last_error(&self, before: &AnomalyAlarmStatus, error: &AwsError, delay: Duration) -> LastError {
-        let mut last = error_of(error, Timestamp::now(), Some(delay));
-        if let Some(first) = &before.last_error
-            && first.operation == last.operation
-            && first.message == last.message
-        {
-            last.at = first.at;
-        }
-        last
     }
 
     fn outcome<'a>(

@@ -212,7 +212,14 @@ impl Plan {
                     put(&mut self.waiting);
                 }
                 if let Some(there) = there {
-                    works.extend(retag(&alarm.arn, there, &tags, &status.tag_keys));
+                    let seen = |action: &Action| !just_tagged(action, memory);
+                    let (due, written): (Vec<_>, Vec<_>) =
+                        retag(&alarm.arn, there, &tags, &status.tag_keys).into_iter().partition(seen);
+                    works.extend(due);
+                    if !written.is_empty() {
+                        self.waiting =
+                            Some(format!("the tags of alarm {name} were written and aren't seen yet"));
+                    }
                 }
             }
         }
@@ -267,6 +274,24 @@ fn retag(arn: &str, there: &Tags, wanted: &Tags, set_before: &[String]) -> Vec<A
         actions.push(Action::Untag(arn.to_owned(), surplus));
     }
     actions
+}
+
+/// What is remembered of tags that were written, by the alarm's ARN.
+pub(super) fn tags_written(tags: &Tags) -> String {
+    format!("{tags:?}")
+}
+
+/// What the removal of an alarm's tags is remembered by.
+pub(super) fn untagging(arn: &str) -> String {
+    format!("tags away from {arn}")
+}
+
+fn just_tagged(action: &Action, memory: &Memory) -> bool {
+    match action {
+        Action::Tag(arn, tags) => memory.just_wrote(arn, &tags_written(tags)),
+        Action::Untag(arn, keys) => memory.just_wrote(&untagging(arn), &keys.join(" ")),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
-use tidewatch_crds::{AnomalyAlarm, NetworkMonitor};
+use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
 use super::desired::detector_config;
-use super::facts::{ChildFact, Facts, MonitorFact, Published, Sharer, child, detector_of, scope_of};
+use super::facts::{
+    CanaryFact, CanaryInAws, ChildFact, Facts, MonitorFact, Published, Sharer, child, detector_of, scope_of,
+};
+use crate::aws::Scope;
 use crate::reconcile::Objects;
 
 /// The cluster, as far as alarms depend on it.
 pub(super) trait World: Send + Sync + 'static {
     fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact>;
+    fn canary(&self, namespace: &str, name: &str) -> Option<CanaryFact>;
     fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact>;
     /// The other alarms whose status records one of these detectors.
     fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm>;
@@ -22,12 +26,18 @@ pub(super) trait World: Send + Sync + 'static {
 pub(super) struct Watched {
     pub alarms: Objects<AnomalyAlarm>,
     pub monitors: Store<DeserializeGuard<NetworkMonitor>>,
+    pub canaries: Store<DeserializeGuard<Canary>>,
 }
 
 impl World for Watched {
     fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact> {
         let monitor = self.monitors.get(&ObjectRef::new(name).within(namespace))?;
         monitor.0.as_ref().ok().map(monitor_fact)
+    }
+
+    fn canary(&self, namespace: &str, name: &str) -> Option<CanaryFact> {
+        let canary = self.canaries.get(&ObjectRef::new(name).within(namespace))?;
+        canary.0.as_ref().ok().map(canary_fact)
     }
 
     fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact> {
@@ -64,6 +74,20 @@ pub(super) fn monitor_fact(monitor: &NetworkMonitor) -> MonitorFact {
     }
 }
 
+pub(super) fn canary_fact(canary: &Canary) -> CanaryFact {
+    let status = canary.status.as_ref();
+    let there = status.and_then(|status| status.aws.as_ref());
+    // Its name is written before it is made; it has an id once it is there.
+    let there = there.filter(|there| there.id.is_some() && !there.foreign);
+    CanaryFact {
+        provider: canary.spec.provider.or(status.and_then(|status| status.provider)),
+        aws: there.map(|there| CanaryInAws {
+            name: there.name.clone(),
+            scope: Scope { region: there.region.clone(), role: there.role_arn.clone() },
+        }),
+    }
+}
+
 /// What `alarm` depends on.
 pub(super) fn facts(alarm: &AnomalyAlarm, world: &impl World) -> Facts {
     let namespace = alarm.metadata.namespace.as_deref().unwrap_or_default();
@@ -71,9 +95,14 @@ pub(super) fn facts(alarm: &AnomalyAlarm, world: &impl World) -> Facts {
     let metric = spec.metric.as_ref().and_then(|metric| metric.network_monitor.as_ref());
     let when = spec.when.as_ref().map(|when| &when.network_health.monitor);
     let monitors = metric.map(|metric| &metric.name).into_iter().chain(when);
+    let canary = spec.metric.as_ref().and_then(|metric| metric.canary.as_ref()).map(|metric| &metric.name);
     let alarms = spec.alarms.iter().flat_map(|alarms| &alarms.any_of);
     Facts {
         monitors: monitors.filter_map(|name| Some((name.clone(), world.monitor(namespace, name)?))).collect(),
+        canaries: canary
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), world.canary(namespace, name)?)))
+            .collect(),
         alarms: alarms.filter_map(|name| Some((name.clone(), world.alarm(namespace, name)?))).collect(),
     }
 }

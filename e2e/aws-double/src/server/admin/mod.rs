@@ -6,6 +6,7 @@
 //! | `DELETE calls` | empties it |
 //! | `POST inject` | a fault: `{"operation": "PutMetricAlarm", "times": 2, "kind": "Throttle"}` |
 //! | `DELETE faults` | forgets those that wait |
+//! | `POST let-go` | calls that a fault holds go on |
 //! | `POST advance` | moves the clock: `{"by": "PT3H"}` |
 //! | `GET state` | alarms, detectors, mute rules and canaries of every account and Region |
 //! | `POST alarm-state` | `{"account", "region", "alarm", "state", "reason", "reasonData"}` |
@@ -70,6 +71,10 @@ pub(super) fn answer(
         }),
         ("DELETE", "faults") => {
             inner.faults.clear();
+            Ok(Value::Null)
+        }
+        ("POST", "let-go") => {
+            inner.holds.let_go();
             Ok(Value::Null)
         }
         ("POST", "advance") => parse::<Advance>(&body).map(|advance| {

@@ -1,141 +1,31 @@
 //! A controller between a cluster in memory and the AWS double, and what tests do with it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use aws_smithy_async::time::TimeSource;
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 use tidewatch_aws_double::{Double, Options, Region};
-use tidewatch_crds::anomaly_alarm::FINALIZER;
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, CallMetrics, Tuning};
-use crate::controllers::anomaly_alarm::facts::{ChildFact, MonitorFact, Published, child};
+use super::cluster::{Cluster, Effect, Fate};
+use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
+use crate::controllers::anomaly_alarm::facts::{MonitorFact, Published};
 use crate::controllers::anomaly_alarm::metrics::AlarmMetrics;
-use crate::controllers::anomaly_alarm::objects::{Objects, Target};
 use crate::controllers::anomaly_alarm::pass::Alarms;
 use crate::controllers::anomaly_alarm::policy::Policy;
-use crate::controllers::anomaly_alarm::world::{World, records};
-use crate::controllers::events::Happened;
 
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "eu-west-1";
+/// The operator's own access key.
+pub(super) const KEY: &str = "AKIDEXAMPLE";
 pub(super) const ROLE: &str = "arn:aws:iam::210987654321:role/alarms";
-
-/// When a write of the cluster fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Before,
-    After,
-}
-
-#[derive(Default)]
-struct Inner {
-    alarms: BTreeMap<String, AnomalyAlarm>,
-    monitors: BTreeMap<String, MonitorFact>,
-    events: Vec<(String, String)>,
-    version: u64,
-    writes: usize,
-    /// The n-th write from now fails.
-    fail: Option<(usize, Effect)>,
-}
-
-/// The API server, as far as the controller sees it.
-#[derive(Clone, Default)]
-pub(super) struct Cluster(Arc<Mutex<Inner>>);
-
-impl Cluster {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap()
-    }
-
-    /// One write: refused for an old version, and failing when it is told to.
-    fn write(&self, target: &mut Target, change: impl FnOnce(&mut AnomalyAlarm)) -> Result<(), kube::Error> {
-        let mut inner = self.lock();
-        let key = format!("{}/{}", target.namespace, target.name);
-        inner.writes += 1;
-        let fails = match &mut inner.fail {
-            Some((0, effect)) => Some(*effect),
-            Some((left, _)) => {
-                *left -= 1;
-                None
-            }
-            None => None,
-        };
-        if fails.is_some() {
-            inner.fail = None;
-        }
-        if fails == Some(Effect::Before) {
-            return Err(api_error(500));
-        }
-        inner.version += 1;
-        let version = inner.version.to_string();
-        let Some(alarm) = inner.alarms.get_mut(&key) else { return Err(api_error(404)) };
-        if target.resource_version.is_some() && alarm.metadata.resource_version != target.resource_version {
-            return Err(api_error(409));
-        }
-        change(alarm);
-        alarm.metadata.resource_version = Some(version.clone());
-        let let_go = alarm.metadata.deletion_timestamp.is_some()
-            && alarm.metadata.finalizers.as_ref().is_none_or(Vec::is_empty);
-        if let_go {
-            inner.alarms.remove(&key);
-        }
-        if fails == Some(Effect::After) {
-            return Err(api_error(504));
-        }
-        target.resource_version = Some(version);
-        Ok(())
-    }
-}
-
-fn api_error(code: u16) -> kube::Error {
-    kube::Error::Api(Box::new(kube::core::Status { code, ..kube::core::Status::default() }))
-}
-
-impl Objects for Cluster {
-    async fn set_finalizer(&self, target: &mut Target, wanted: bool) -> Result<(), kube::Error> {
-        let finalizers = if wanted { vec![FINALIZER.to_owned()] } else { Vec::new() };
-        target.finalizers.clone_from(&finalizers);
-        self.write(target, |alarm| alarm.metadata.finalizers = Some(finalizers))
-    }
-
-    async fn write_status(
-        &self,
-        target: &mut Target,
-        status: &AnomalyAlarmStatus,
-    ) -> Result<(), kube::Error> {
-        // As it would come back from the API server.
-        let status: AnomalyAlarmStatus =
-            serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
-        self.write(target, |alarm| alarm.status = Some(status))
-    }
-
-    async fn tell(&self, target: &Target, happened: &Happened) {
-        self.lock().events.push((target.name.clone(), format!("{}: {}", happened.reason, happened.note)));
-    }
-}
-
-impl World for Cluster {
-    fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact> {
-        self.lock().monitors.get(&format!("{namespace}/{name}")).cloned()
-    }
-
-    fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact> {
-        self.lock().alarms.get(&format!("{namespace}/{name}")).map(child)
-    }
-
-    fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm> {
-        let inner = self.lock();
-        let others = inner.alarms.values().filter(|alarm| alarm.metadata.uid != except.metadata.uid);
-        others.filter(|alarm| records(alarm, detectors)).cloned().collect()
-    }
-}
 
 pub(super) struct Bed {
     pub double: Double,
@@ -176,6 +66,7 @@ impl Bed {
     /// Another process takes over: what was only in memory is gone.
     pub(super) async fn restart(&mut self) {
         self.running.cancel();
+        self.cluster.lock().hanging = false;
         self.running = CancellationToken::new();
         (self.controller, self.woken) =
             controller(&self.double, &self.cluster, &self.policy, self.tuning, &self.running).await;
@@ -251,13 +142,31 @@ impl Bed {
         self.cluster.lock().writes
     }
 
-    pub(super) fn fail_kube_write(&self, skip: usize, effect: Effect) {
-        self.cluster.lock().fail = Some((skip, effect));
+    /// Decides what becomes of the write after so many others.
+    pub(super) fn fate_of_kube_write(&self, skip: usize, effect: Effect, fate: Fate) {
+        self.cluster.lock().fate = Some((skip, effect, fate));
     }
 
-    /// Whether the injected failure of the cluster came to pass.
-    pub(super) fn kube_failed(&self) -> bool {
-        self.cluster.lock().fail.is_none()
+    /// Whether what was decided of a write came to pass.
+    pub(super) fn fate_met(&self) -> bool {
+        self.cluster.lock().fate.is_none()
+    }
+
+    /// Until a call to AWS is held, or a write of the cluster hangs.
+    pub(super) async fn stands_still(&self) {
+        tokio::select! {
+            () = self.double.held() => {}
+            () = self.cluster.hangs.notified() => {}
+        }
+    }
+
+    /// A Canary with this status, as its own controller would leave it.
+    pub(super) fn set_canary(&self, name: &str, spec: &Value, status: &Value) {
+        let canary = json!({
+            "apiVersion": "tidewatch.dev/v1alpha1", "kind": "Canary",
+            "metadata": {"namespace": "shop", "name": name}, "spec": spec, "status": status,
+        });
+        self.cluster.lock().canaries.insert(format!("shop/{name}"), serde_json::from_value(canary).unwrap());
     }
 
     /// One pass over one object; whether it went through.
@@ -351,6 +260,11 @@ impl Bed {
         self.called.iter().cloned().chain(now).collect()
     }
 
+    /// How the SDK reaches the double.
+    pub(super) async fn sdk_config(&self) -> SdkConfig {
+        sdk_config(&self.double).await
+    }
+
     /// Objects that were woken since this was last asked.
     pub(super) fn woken(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.woken.try_recv().ok()).collect()
@@ -362,6 +276,27 @@ impl Bed {
     }
 }
 
+/// The SDK's clock is the double's, so that both agree on when credentials expire.
+#[derive(Debug)]
+struct DoublesClock(Double);
+
+impl TimeSource for DoublesClock {
+    fn now(&self) -> SystemTime {
+        self.0.now().into()
+    }
+}
+
+async fn sdk_config(double: &Double) -> SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .endpoint_url(double.url())
+        .region(aws_config::Region::new(REGION))
+        .credentials_provider(Credentials::new(KEY, "secret", None, None, "test"))
+        .time_source(DoublesClock(double.clone()))
+        .retry_config(aws_sdk_cloudwatch::config::retry::RetryConfig::disabled())
+        .load()
+        .await
+}
+
 async fn controller(
     double: &Double,
     cluster: &Cluster,
@@ -369,13 +304,7 @@ async fn controller(
     tuning: Tuning,
     running: &CancellationToken,
 ) -> (Alarms<Cluster, Cluster>, mpsc::UnboundedReceiver<String>) {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(double.url())
-        .region(aws_config::Region::new(REGION))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-        .retry_config(aws_sdk_cloudwatch::config::retry::RetryConfig::disabled())
-        .load()
-        .await;
+    let config = sdk_config(double).await;
     let (wake, woken) = mpsc::unbounded();
     let aws = Aws::new(config, CallMetrics::default(), tuning, wake.clone(), running.clone());
     let controller = Alarms {

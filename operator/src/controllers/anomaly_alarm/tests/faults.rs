@@ -1,71 +1,28 @@
-//! Each call fails once in each way, and the process ends around each write: the end is the same.
+//! Each call fails once in each way, and each write to the cluster: the end is the same.
 
-use std::collections::BTreeMap;
-
-use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 use tidewatch_aws_double::{Fault, FaultKind};
 
-use super::bed::{Bed, Effect, cpu, everything};
+use super::bed::{Bed, cpu};
+use super::cluster::{Effect, Fate};
+use super::scenario::{Faultless, Passes, Way, scenario};
 
-/// What a scenario leaves behind, at its two points of rest.
-type End = (BTreeMap<String, String>, BTreeMap<String, String>);
+/// A process that fails is replaced by another, again and again.
+struct Restarts;
 
-fn changed() -> Value {
-    let mut spec = everything();
-    spec["metric"]["cloudWatch"]["statistic"] = json!("p99");
-    spec["when"] = Value::Null;
-    spec["tags"] = json!({"cost": "1"});
-    spec
-}
-
-/// Creates, changes and deletes, beside an object that shares a detector and stays.
-async fn scenario(bed: &mut Bed, restarting: bool) -> End {
-    bed.apply("other", &json!({"metric": cpu(), "condition": {"band": {"breach": "Above"}}}));
-    bed.apply("cpu", &everything());
-    rest(bed, restarting).await;
-    bed.apply("cpu", &changed());
-    rest(bed, restarting).await;
-    let middle = bed.there();
-    bed.delete("cpu");
-    rest(bed, restarting).await;
-    assert!(bed.get("cpu").is_none());
-    // Whatever happened, nothing more is written once all is at rest.
-    bed.keep_calls();
-    let kube_writes = bed.kube_writes();
-    for _ in 0..3 {
-        bed.sweep().await;
-    }
-    assert_eq!(bed.writes(), [""; 0]);
-    assert_eq!(bed.kube_writes(), kube_writes);
-    (middle, bed.there())
-}
-
-/// Until all is at rest. A process that fails is replaced by another.
-async fn rest(bed: &mut Bed, restarting: bool) {
-    if restarting {
+impl Way for Restarts {
+    async fn rest(&self, bed: &mut Bed) {
         for _ in 0..3 {
             bed.sweep().await;
             bed.restart().await;
         }
+        bed.settle().await;
     }
-    bed.settle().await;
-}
-
-async fn without_faults() -> (End, BTreeMap<String, usize>, usize) {
-    let mut bed = Bed::start().await;
-    let mut calls = BTreeMap::new();
-    let end = scenario(&mut bed, false).await;
-    for call in bed.all_calls() {
-        *calls.entry(call).or_insert(0) += 1;
-    }
-    (end, calls, bed.kube_writes())
 }
 
 #[tokio::test]
 async fn every_call_may_fail_once_in_every_way() {
-    let (end, calls, _) = without_faults().await;
-    assert_eq!(end.1.len(), 2, "the other object's alarm and detector: {:?}", end.1);
+    let faultless = Faultless::run(&Passes).await;
     let kinds = [
         FaultKind::Throttle,
         FaultKind::ServerError,
@@ -77,57 +34,35 @@ async fn every_call_may_fail_once_in_every_way() {
         FaultKind::QuotaExceeded,
     ];
     let mut plans = 0;
-    for (operation, count) in &calls {
-        // The first calls of an operation and the last differ; those between are like one of them.
-        let skips: Vec<usize> = if *count <= 3 { (0..*count).collect() } else { vec![0, 1, count - 1] };
-        for skip in skips {
-            for kind in kinds {
-                let mut bed = Bed::start().await;
-                let skip = u32::try_from(skip).unwrap();
-                bed.double.inject(Fault { operation: Some(operation.clone()), skip, times: 1, kind });
-                let restarting = matches!(kind, FaultKind::DropBefore | FaultKind::DropAfter);
-                let found = scenario(&mut bed, restarting).await;
-                assert_eq!(found, end, "{operation} fails as {kind:?} after {skip}");
-                plans += 1;
-            }
+    for (operation, skip) in Faultless::each(&faultless.calls) {
+        for kind in kinds {
+            let mut bed = Bed::start().await;
+            bed.double.inject(Fault { operation: Some(operation.clone()), skip, times: 1, kind });
+            let restarting = matches!(kind, FaultKind::DropBefore | FaultKind::DropAfter);
+            let end = if restarting {
+                scenario(&mut bed, &Restarts).await
+            } else {
+                scenario(&mut bed, &Passes).await
+            };
+            assert_eq!(end, faultless.end, "{operation} fails as {kind:?} after {skip}");
+            plans += 1;
         }
     }
-    assert!(plans >= 96, "{plans} plans over {calls:?}");
+    assert!(plans >= 96, "{plans} plans over {:?}", faultless.calls);
 }
 
 #[tokio::test]
-async fn the_process_may_end_before_and_after_each_write_to_the_cluster() {
-    let (end, _, writes) = without_faults().await;
-    for skip in 0..writes {
+async fn every_write_to_the_cluster_may_fail_before_and_after_its_effect() {
+    let faultless = Faultless::run(&Passes).await;
+    for skip in 0..faultless.kube_writes {
         for effect in [Effect::Before, Effect::After] {
             let mut bed = Bed::start().await;
-            bed.fail_kube_write(skip, effect);
-            let found = scenario(&mut bed, true).await;
-            assert_eq!(found, end, "write {skip} of {writes} fails {effect:?} its effect");
-            assert!(bed.kube_failed(), "write {skip} of {writes} wasn't made");
+            bed.fate_of_kube_write(skip, effect, Fate::Fails);
+            let end = scenario(&mut bed, &Passes).await;
+            assert_eq!(end, faultless.end, "write {skip} fails {effect:?} its effect");
+            assert!(bed.fate_met(), "write {skip} wasn't made");
         }
     }
-}
-
-#[tokio::test]
-async fn reads_that_lag_behind_lead_to_no_second_write() {
-    let bed = Bed::start().await;
-    bed.double.inject(Fault {
-        operation: Some("PutMetricAlarm".to_owned()),
-        skip: 0,
-        times: 1,
-        kind: FaultKind::Lag(SignedDuration::from_secs(3600)),
-    });
-    bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {}}}));
-    for _ in 0..5 {
-        bed.sweep().await;
-    }
-    assert_eq!(bed.ready("cpu").1, "Settling", "{:?}", bed.ready("cpu"));
-    assert_eq!(bed.writes(), ["PutAnomalyDetector", "PutMetricAlarm"]);
-    bed.double.advance(SignedDuration::from_secs(3601));
-    bed.settle().await;
-    assert_eq!(bed.ready("cpu").1, "InPlace");
-    assert_eq!(bed.writes(), ["PutAnomalyDetector", "PutMetricAlarm"]);
 }
 
 #[tokio::test]

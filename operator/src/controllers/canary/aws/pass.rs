@@ -368,17 +368,10 @@ impl<O: Objects> AwsCanaries<O> {
         BACKOFF.delay(class, memory.attempts, jitter()).unwrap_or(REFUSED)
     }
 
-    /// The error as the status has it; the same error again keeps its time.
+    /// The error as the status has it.
     pub(super) fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
-        let mut last = anomaly_alarm::error_of(error, (self.clock)(), Some(delay));
         let first = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
-        if let Some(first) = first
-            && first.operation == last.operation
-            && first.message == last.message
-        {
-            last.at = first.at;
-        }
-        last
+        anomaly_alarm::last_error(first, error, (self.clock)(), delay)
     }
 
     pub(super) fn outcome<'o>(
