@@ -134,12 +134,18 @@ impl CanaryReader {
         self.lock().canaries.retain(|name, entry| entry.object != object || keep.contains(name));
     }
 
-    /// Reads until `cancel`.
+    /// Reads until `cancel`, also in the midst of a read: a replica that no longer leads asks nothing more.
     pub async fn run(self, cancel: CancellationToken) {
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = self.read_on() => {}
+        }
+    }
+
+    async fn read_on(&self) {
         let mut due = Instant::now() + self.tuning.resync;
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
                 () = self.asked.notified() => {
                     tokio::time::sleep(self.tuning.gather).await;
                     self.answer_waiting().await;

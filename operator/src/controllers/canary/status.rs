@@ -115,10 +115,6 @@ fn state_of(status: &CanaryStatus) -> CanaryStatus {
     };
     if let Some(aws) = &mut state.aws {
         aws.failure_artifacts = None;
-        // In an outage every try puts the next one off.
-        if let Some(error) = &mut aws.last_error {
-            error.next_try = None;
-        }
     }
     for condition in state.conditions.iter_mut().filter(|condition| is_passing(condition)) {
         condition.message.clear();

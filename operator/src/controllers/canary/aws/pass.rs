@@ -368,7 +368,7 @@ impl<O: Objects> AwsCanaries<O> {
         BACKOFF.delay(class, memory.attempts, jitter()).unwrap_or(REFUSED)
     }
 
-    /// The error as the status has it; the same error again keeps its time.
+    /// The error as the status has it.
     pub(super) fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
         let standing = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
         anomaly_alarm::last_error(standing, error, (self.clock)(), delay)
