@@ -212,7 +212,7 @@ pub struct LastError {
     /// When it happened.
     #[schemars(schema_with = "date_time")]
     pub at: Timestamp,
-    /// When it is tried again, or by when at the latest if the same was refused before; absent if only a change helps.
+    /// When it is tried again at the latest; absent if only a change helps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub next_try: Option<Timestamp>,

@@ -212,9 +212,9 @@ impl Plan {
                     put(&mut self.waiting);
                 }
                 if let Some(there) = there {
-                    let seen = |action: &Action| !just_tagged(action, memory);
+                    let is_due = |action: &Action| !just_tagged(action, memory);
                     let (due, written): (Vec<_>, Vec<_>) =
-                        retag(&alarm.arn, there, &tags, &status.tag_keys).into_iter().partition(seen);
+                        retag(&alarm.arn, there, &tags, &status.tag_keys).into_iter().partition(is_due);
                     works.extend(due);
                     if !written.is_empty() {
                         self.waiting =
