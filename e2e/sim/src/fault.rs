@@ -46,6 +46,10 @@ impl FaultKind {
         Self::SlowOnset,
     ];
 
+    /// Those that are a workload's or a remote's own, so that no infrastructure is to be blamed for them.
+    pub const NOT_INFRASTRUCTURE: [Self; 5] =
+        [Self::Blocked, Self::Refused, Self::Overloaded, Self::SickPod, Self::LossyRemote];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",

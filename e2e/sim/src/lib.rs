@@ -2,9 +2,11 @@
 //! and the scoring that sets ours beside them. `docs/nhi-bench.md` says what is drawn and how it is scored.
 
 pub mod build;
+pub mod calibrate;
 pub mod cluster;
 pub mod endurance;
 pub mod fault;
+pub mod innocent;
 mod mess;
 pub mod methods;
 pub mod mode;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::fault::FaultKind;
+use crate::innocent::Innocence;
 use crate::methods::MethodName;
 use crate::mode::Mode;
 use crate::score::{Outcome, Score, Times, reliability, score};
@@ -20,13 +21,14 @@ pub fn methods(mode: Mode, results: &[(MethodName, Vec<Outcome>)]) -> String {
     let _ = writeln!(out, "{} ({trials} trials)", mode.name());
     let _ = writeln!(
         out,
-        "{:<14} {:>9} {:>7} {:>8} {:>17} {:>10}  {:>16} {:>16}",
+        "{:<14} {:>9} {:>7} {:>8} {:>17} {:>10} {:>6}  {:>16} {:>16}",
         "method",
         "precision",
         "recall",
         "verdict",
         "healthy alarming",
         "slandered",
+        "after",
         "detect 50/95%",
         "recover 50/95%"
     );
@@ -34,13 +36,14 @@ pub fn methods(mode: Mode, results: &[(MethodName, Vec<Outcome>)]) -> String {
         let s = score(outcomes.iter());
         let _ = writeln!(
             out,
-            "{:<14} {:>9.3} {:>7.3} {:>8.3} {:>17.4} {:>10}  {:>16} {:>16}",
+            "{:<14} {:>9.3} {:>7.3} {:>8.3} {:>17.4} {:>10} {:>6}  {:>16} {:>16}",
             name.name(),
             s.precision,
             s.recall,
             s.verdict,
             s.healthy_alarming,
             s.slandered,
+            s.afterwards,
             times(&s.detect),
             times(&s.recover)
         );
@@ -107,7 +110,7 @@ pub fn misses(name: MethodName, outcomes: &[Outcome]) -> String {
             if outcome.verdict_is_right() { "right" } else { "WRONG" },
             outcome.quiet_alarming,
             outcome.quiet,
-            outcome.slandered,
+            outcome.slanders.len(),
             outcome.detected_after,
             outcome.recovered_after,
             outcome.insufficient,
@@ -117,6 +120,7 @@ pub fn misses(name: MethodName, outcomes: &[Outcome]) -> String {
             .iter()
             .map(|b| ("end", b))
             .chain(outcome.quiet_blamed.iter().take(4).map(|b| ("quiet", b)))
+            .chain(outcome.afterwards.iter().map(|b| ("after", b)))
         {
             let guilty = if when == "end" && outcome.is_culprit(&blamed.component) { "+" } else { "-" };
             let confidence = blamed.confidence.map_or(String::new(), |c| format!("{c:.3} "));
@@ -144,6 +148,54 @@ pub fn bench_line(mode: Mode, name: MethodName, outcomes: &[Outcome]) -> String 
         "recover_seconds_median": s.recover.median,
         "recover_seconds_p95": s.recover.p95,
         "workload_faults_blamed_on_infrastructure": s.slandered,
+        "others_named_afterwards": s.afterwards,
+    });
+    format!("BENCH {line}")
+}
+
+/// In how many trials of a workload's or remote's fault the infrastructure was blamed; each of them with the evidence.
+pub fn innocence(mode: Mode, found: &Innocence) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{}: infrastructure blamed in {} of {} trials of a workload's or a remote's fault (with 95% confidence at most \
+         {:.5} of them), and in {} of {} quiet windows before; precision {:.3}, recall {:.3}",
+        mode.name(),
+        found.blamed.len(),
+        found.trials,
+        found.at_most(),
+        found.quiet_blamed,
+        found.quiet,
+        found.score.precision,
+        found.score.recall,
+    );
+    for outcome in &found.blamed {
+        let truth: Vec<String> = outcome.culprits.iter().map(|c| c.component.to_string()).collect();
+        let _ =
+            writeln!(out, "    seed {} {}: truth {}", outcome.seed, outcome.kind.name(), truth.join(", "));
+        for slander in &outcome.slanders {
+            let blamed = &slander.blamed;
+            let confidence = blamed.confidence.unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "        window {}: {} {confidence:.3} {}",
+                slander.window, blamed.component, blamed.note
+            );
+        }
+    }
+    out
+}
+
+pub fn innocence_line(mode: Mode, found: &Innocence) -> String {
+    let line = serde_json::json!({
+        "bench": "nhi-innocent",
+        "mode": mode.name(),
+        "workload_blamed_on_network": format!("{}/{}", found.blamed.len(), found.trials),
+        "blamed": found.blamed.len(),
+        "trials": found.trials,
+        "at_most_95": (found.at_most() * 1e6).round() / 1e6,
+        "quiet_windows": found.quiet,
+        "quiet_windows_blaming_infrastructure": found.quiet_blamed,
     });
     format!("BENCH {line}")
 }

@@ -7,9 +7,9 @@ use tidewatch_health::Class;
 use tidewatch_records::FlowWindow;
 
 use crate::fault::FaultKind;
-use crate::methods::{Atlas, Finding, Method, MethodName, Observed};
+use crate::methods::{Atlas, Blamed, Finding, Method, MethodName, Observed};
 use crate::mode::{HISTORY_WINDOWS, Mode, QUIET_WINDOWS, WINDOW_SECONDS};
-use crate::score::{Outcome, means};
+use crate::score::{Outcome, Slander, means};
 use crate::trial::Trial;
 use crate::truth::{Phase, Truth};
 
@@ -57,8 +57,9 @@ pub fn in_parallel<T: Send>(jobs: usize, threads: usize, job: impl Fn(usize) -> 
 }
 
 /// Follows one method through one trial.
-struct Follower {
-    method: Box<dyn Method>,
+#[derive(Debug, Clone)]
+pub(crate) struct Follower<M> {
+    method: M,
     outcome: Outcome,
     fault_windows: u32,
     recovery_windows: u32,
@@ -66,8 +67,8 @@ struct Follower {
     blamed_until: u32,
 }
 
-impl Follower {
-    fn new(name: MethodName, seed: u64, kind: FaultKind) -> Self {
+impl<M: Method> Follower<M> {
+    pub(crate) fn new(method: M, seed: u64, kind: FaultKind) -> Self {
         let outcome = Outcome {
             seed,
             kind,
@@ -77,12 +78,22 @@ impl Follower {
             quiet_alarming: 0,
             quiet_blamed: Vec::new(),
             quiet_infrastructure: 0,
-            slandered: 0,
+            slanders: Vec::new(),
+            afterwards: Vec::new(),
             detected_after: None,
             recovered_after: None,
             insufficient: 0,
         };
-        Self { method: name.make(), outcome, fault_windows: 0, recovery_windows: 0, blamed_until: 0 }
+        Self { method, outcome, fault_windows: 0, recovery_windows: 0, blamed_until: 0 }
+    }
+
+    /// From here on the trial is one of this kind.
+    pub(crate) fn branch(&self, kind: FaultKind) -> Self
+    where
+        M: Clone,
+    {
+        let outcome = Outcome { kind, ..self.outcome.clone() };
+        Self { outcome, ..self.clone() }
     }
 
     fn quiet(&mut self, finding: Finding) {
@@ -99,22 +110,37 @@ impl Follower {
         if named && self.outcome.detected_after.is_none() {
             self.outcome.detected_after = Some(self.fault_windows * WINDOW_SECONDS);
         }
-        let innocent = self.outcome.culprits.iter().all(|culprit| culprit.class != Class::Infrastructure);
-        if innocent && finding.blamed.iter().any(|b| b.component.class() == Class::Infrastructure) {
-            self.outcome.slandered += 1;
-        }
+        self.slander(&finding);
         self.outcome.last = finding.blamed;
     }
 
     fn during_recovery(&mut self, finding: &Finding) {
         self.recovery_windows += 1;
+        self.slander(finding);
+        let known = |b: &Blamed| {
+            self.outcome.is_culprit(&b.component)
+                || self.outcome.last.iter().any(|before| before.component == b.component)
+        };
+        let news: Vec<Blamed> = finding.blamed.iter().filter(|b| !known(b)).cloned().collect();
+        self.outcome.afterwards.extend(news);
         let culprits = &self.outcome.culprits;
         if finding.blamed.iter().any(|b| culprits.iter().any(|c| means(&b.component, &c.component))) {
             self.blamed_until = self.recovery_windows;
         }
     }
 
-    fn window(&mut self, index: usize, truth: &Truth, trial: &Trial, observed: &Observed<'_>) {
+    /// What infrastructure is blamed for though none is at fault, in this window or in those before.
+    fn slander(&mut self, finding: &Finding) {
+        let culprits = &self.outcome.culprits;
+        if culprits.is_empty() || culprits.iter().any(|culprit| culprit.class == Class::Infrastructure) {
+            return;
+        }
+        let window = (self.fault_windows + self.recovery_windows).saturating_sub(1);
+        let infrastructure = finding.blamed.iter().filter(|b| b.component.class() == Class::Infrastructure);
+        self.outcome.slanders.extend(infrastructure.map(|blamed| Slander { window, blamed: blamed.clone() }));
+    }
+
+    pub(crate) fn window(&mut self, index: usize, truth: &Truth, trial: &Trial, observed: &Observed<'_>) {
         if index + QUIET_WINDOWS < HISTORY_WINDOWS {
             self.method.observe_history(observed);
             return;
@@ -137,7 +163,7 @@ impl Follower {
         }
     }
 
-    fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
         if self.blamed_until < self.recovery_windows {
             self.outcome.recovered_after = Some((self.blamed_until + 1) * WINDOW_SECONDS);
         }
@@ -151,7 +177,8 @@ impl Follower {
 
 /// One trial, judged by each of `methods`.
 pub fn run_trial(mut trial: Trial, seed: u64, kind: FaultKind, methods: &[MethodName]) -> Vec<Outcome> {
-    let mut followers: Vec<Follower> = methods.iter().map(|name| Follower::new(*name, seed, kind)).collect();
+    let mut followers: Vec<Follower<Box<dyn Method>>> =
+        methods.iter().map(|name| Follower::new(name.make(), seed, kind)).collect();
     let paths = methods.iter().any(|name| !name.is_ours());
     let mut atlas = Atlas::default();
     let mut records: Vec<FlowWindow> = Vec::new();

@@ -25,13 +25,23 @@ pub struct Outcome {
     pub quiet_blamed: Vec<Blamed>,
     /// Of the quiet windows, those in which infrastructure was blamed.
     pub quiet_infrastructure: usize,
-    /// Windows in which infrastructure was blamed while only workloads (or a remote) were at fault.
-    pub slandered: usize,
+    /// Infrastructure blamed from the onset on, though only a workload (or a remote) was at fault.
+    pub slanders: Vec<Slander>,
+    /// Named after the fault's end, though neither at fault nor named in its last window.
+    pub afterwards: Vec<Blamed>,
     /// Seconds from the onset to the end of the first window that blamed a culprit.
     pub detected_after: Option<u32>,
     /// Seconds from the fault's end to the end of the first window from which no culprit was blamed any more.
     pub recovered_after: Option<u32>,
     pub insufficient: usize,
+}
+
+/// Infrastructure blamed for what isn't its fault, in one window.
+#[derive(Debug, Clone)]
+pub struct Slander {
+    /// Windows since the onset: 0 is the first of the fault.
+    pub window: u32,
+    pub blamed: Blamed,
 }
 
 /// Whether blaming `component` means `culprit`. An internet address is also named by a range that holds it.
@@ -72,7 +82,8 @@ impl Outcome {
         self.wrong() > 0
             || self.found() < self.culprits.len()
             || self.quiet_alarming > 0
-            || self.slandered > 0
+            || !self.slanders.is_empty()
+            || !self.afterwards.is_empty()
     }
 }
 
@@ -89,6 +100,8 @@ pub struct Score {
     pub quiet: usize,
     /// Trials in which infrastructure was blamed for what wasn't its fault.
     pub slandered: usize,
+    /// Trials after whose fault something else was named.
+    pub afterwards: usize,
     pub detect: Times,
     pub recover: Times,
 }
@@ -132,7 +145,8 @@ pub fn score<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Score {
         verdict: share(faulty.iter().filter(|outcome| outcome.verdict_is_right()).count(), faulty.len()),
         healthy_alarming: if quiet == 0 { 0.0 } else { sum(|o| o.quiet_alarming) as f64 / quiet as f64 },
         quiet,
-        slandered: outcomes.iter().filter(|outcome| outcome.slandered > 0).count(),
+        slandered: outcomes.iter().filter(|outcome| !outcome.slanders.is_empty()).count(),
+        afterwards: outcomes.iter().filter(|outcome| !outcome.afterwards.is_empty()).count(),
         detect: Times::of(faulty.iter().map(|outcome| outcome.detected_after)),
         recover: Times::of(recovering.map(|outcome| outcome.recovered_after)),
     }
@@ -150,31 +164,50 @@ pub struct Bin {
 
 const EDGES: [f64; 8] = [0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.000_001];
 
-/// How often components named with a given confidence were at fault: those of each trial's last fault window, and the
-/// false ones of quiet windows. A component counts once a trial, however many windows it is named in, with the highest
-/// confidence that was stated.
-pub fn reliability<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Bin> {
-    let mut stated: Vec<(f64, bool)> = Vec::new();
+/// A component that was named, with how sure the method was, and whether it was at fault.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statement {
+    pub class: Class,
+    pub confidence: f64,
+    pub log_odds: f64,
+    pub right: bool,
+}
+
+/// Components named in each trial's last fault window, and falsely in quiet windows. A component counts once a trial,
+/// however many windows it is named in, with the highest confidence that was stated.
+pub fn statements<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Statement> {
+    let mut statements = Vec::new();
     for outcome in outcomes {
-        let right = outcome.last.iter().map(|blamed| (blamed, outcome.is_culprit(&blamed.component)));
-        let all = right.chain(outcome.quiet_blamed.iter().map(|blamed| (blamed, false)));
-        let mut once: BTreeMap<(&ComponentId, bool), f64> = BTreeMap::new();
+        let last = outcome.last.iter().map(|blamed| (blamed, outcome.is_culprit(&blamed.component)));
+        let all = last.chain(outcome.quiet_blamed.iter().map(|blamed| (blamed, false)));
+        let mut once: BTreeMap<(&ComponentId, bool), Statement> = BTreeMap::new();
         for (blamed, right) in all {
             let Some(confidence) = blamed.confidence else { continue };
-            let most = once.entry((&blamed.component, right)).or_default();
-            *most = most.max(confidence);
+            let log_odds = blamed.log_odds.unwrap_or_default();
+            let stated = Statement { class: blamed.component.class(), confidence, log_odds, right };
+            let most = once.entry((&blamed.component, right)).or_insert(stated);
+            if stated.log_odds > most.log_odds {
+                *most = stated;
+            }
         }
-        stated.extend(once.into_iter().map(|((_, right), confidence)| (confidence, right)));
+        statements.extend(once.into_values());
     }
+    statements
+}
+
+/// How often components named with a given confidence were at fault.
+pub fn reliability<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Bin> {
+    let stated = statements(outcomes);
     let bins = EDGES.iter().zip(EDGES.iter().skip(1));
     bins.map(|(from, to)| {
-        let within: Vec<&(f64, bool)> = stated.iter().filter(|(c, _)| c >= from && c < to).collect();
+        let within: Vec<&Statement> =
+            stated.iter().filter(|s| s.confidence >= *from && s.confidence < *to).collect();
         let all = within.len();
         Bin {
             from: *from,
             to: to.min(1.0),
-            stated: within.iter().map(|(c, _)| c).sum::<f64>() / all.max(1) as f64,
-            right: within.iter().filter(|(_, right)| *right).count(),
+            stated: within.iter().map(|s| s.confidence).sum::<f64>() / all.max(1) as f64,
+            right: within.iter().filter(|s| s.right).count(),
             all,
         }
     })
@@ -188,7 +221,7 @@ mod tests {
     use super::*;
 
     fn blamed(component: ComponentId, confidence: f64) -> Blamed {
-        Blamed { component, confidence: Some(confidence), cause: None, note: String::new() }
+        Blamed { component, confidence: Some(confidence), log_odds: None, cause: None, note: String::new() }
     }
 
     fn node(name: &str) -> ComponentId {
@@ -208,7 +241,8 @@ mod tests {
             quiet_alarming: 0,
             quiet_blamed: Vec::new(),
             quiet_infrastructure: 0,
-            slandered: 0,
+            slanders: Vec::new(),
+            afterwards: Vec::new(),
             detected_after: None,
             recovered_after: None,
             insufficient: 0,

@@ -17,7 +17,7 @@ use crate::truth::{Culprit, Phase, Truth};
 const FIRST_WINDOW: i64 = 1_795_348_800;
 
 /// A simulated cluster that is stepped window by window.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trial {
     mode: Mode,
     seed: u64,
@@ -72,6 +72,16 @@ impl Trial {
     /// A trial whose fault loses exactly this share of packets.
     pub fn with_loss(mode: Mode, seed: u64, kind: FaultKind, loss: f64) -> Self {
         Self { loss: Some(loss), ..Self::with_kind(mode, seed, kind) }
+    }
+
+    /// The same cluster with the same past, but another future: from here on, another fault and other mess.
+    #[must_use]
+    pub fn branch(&self, kind: FaultKind, number: u64) -> Self {
+        let mut dice = self.dice.clone();
+        for _ in 0..=number {
+            dice = dice.split();
+        }
+        Self { kind, dice, ..self.clone() }
     }
 
     pub fn cluster(&self) -> &Cluster {

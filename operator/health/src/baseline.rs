@@ -19,6 +19,15 @@ pub(crate) const MAX_SERIES: usize = 100_000;
 /// After this long a past observation counts 1/e: ratios swing by the hour.
 const MEMORY_SECONDS: f64 = 1_500.0;
 
+/// No gap fades what was learned before it by more than this: while a service is at fault it isn't learned from, and what
+/// it was used to must be known when the fault is over, however long it took.
+const MOST_FADING_SECONDS: f64 = MEMORY_SECONDS;
+
+/// What is left of past observations after a gap of so many seconds.
+fn kept(seconds: i64) -> f64 {
+    (-(seconds.max(0) as f64).min(MOST_FADING_SECONDS) / MEMORY_SECONDS).exp()
+}
+
 /// Before anything is learned: a ratio that healthy networks stay below, worth this many segments of history.
 const PRIOR_RATIO: f64 = 5e-4;
 const PRIOR_SEGMENTS: f64 = 4_000.0;
@@ -118,8 +127,8 @@ pub(crate) struct Expected {
 }
 
 impl Series {
-    fn decay(&mut self, seconds: f64) {
-        let keep = (-seconds.max(0.0) / MEMORY_SECONDS).exp();
+    fn decay(&mut self, seconds: i64) {
+        let keep = kept(seconds);
         for value in [
             &mut self.segments,
             &mut self.retransmissions,
@@ -225,7 +234,7 @@ impl Baselines {
                 let mut series =
                     self.series.get(&key).copied().unwrap_or(Series { seen: now, ..Series::default() });
                 let expected = series.expected();
-                series.decay((now - series.seen) as f64);
+                series.decay(now.saturating_sub(series.seen));
                 series.windows = series.windows.saturating_add(1).min(KNOWN_WINDOWS);
                 series.seen = now;
                 current = Some((key, expected, series));
@@ -246,7 +255,7 @@ impl Baselines {
         let Some(rtt_us) = cell.round_trips.p50_us().filter(|rtt| *rtt > 0.0) else { return };
         let path = self.paths.entry(PathKey::of(&cell.flow)).or_default();
         if path.seen != now && path.seen != 0 {
-            path.weight *= (-((now - path.seen).max(0) as f64) / MEMORY_SECONDS).exp();
+            path.weight *= kept(now.saturating_sub(path.seen));
         }
         path.seen = now;
         path.learn(rtt_us.ln());

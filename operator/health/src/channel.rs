@@ -91,6 +91,10 @@ impl<'a> Losses<'a> {
         Self { cells, expected, nulls, everywhere, silent }
     }
 
+    pub(crate) fn everywhere(&self) -> f64 {
+        self.everywhere
+    }
+
     pub(crate) fn silent(self) -> Vec<bool> {
         self.silent
     }

@@ -17,8 +17,8 @@ use crate::power;
 use crate::reason;
 use crate::reduce::{Cell, reduce};
 use crate::space::{Component, Space};
-use crate::track::{Rule, Track, Tracks};
-use crate::verdict::{Attribution, Class, ComponentFault, Coverage, HealthIndicator, Verdict};
+use crate::track::{Passing, Rule, Track, Tracks};
+use crate::verdict::{Attribution, Class, ComponentFault, ComponentId, Coverage, HealthIndicator, Verdict};
 
 /// The records of one evaluation window, whichever agents' windows they came in, in any order.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,12 @@ impl Engine {
         Self { config, names, baselines, tracks, last: memory.as_of() }
     }
 
+    /// What the confidence in each component at fault is made from: the log-odds of its last window that showed. For
+    /// fitting the one to the other.
+    pub fn log_odds(&self) -> impl Iterator<Item = (ComponentId, f64)> + '_ {
+        self.tracks.active().map(|track| (track.component.id(&self.names), track.score))
+    }
+
     /// The verdict on `window`, given all the windows before it.
     pub fn evaluate(&mut self, window: &Window<'_>) -> Verdict {
         if self.names.len() > MOST_NAMES {
@@ -80,7 +86,7 @@ impl Engine {
         }
         let gap = STALE.max(SignedDuration::from_secs(STALE_WINDOWS * i64::from(window.seconds)));
         if self.last.is_some_and(|last| window.start.duration_since(last) > gap) {
-            self.tracks = Tracks::default();
+            self.tracks.forget();
         }
         self.last = Some(window.start);
         let cells = reduce(window.flows, &mut self.names);
@@ -89,9 +95,14 @@ impl Engine {
         let expected = self.expected(&cells);
         let findings = self.find(&cells, &space, &expected);
         let seen: HashSet<Component> = space.components.iter().copied().collect();
-        self.tracks.step(window.start, &findings, Rule::of(self.config.sensitivity), |component| {
-            seen.contains(&component)
-        });
+        let passing = Passing {
+            start: window.start,
+            seconds: window.seconds,
+            findings: &findings,
+            paths: seen.iter().filter(|component| component.class() == Class::Infrastructure).count(),
+        };
+        let rule = Rule::of(self.config.sensitivity);
+        self.tracks.step(passing, rule, |component| seen.contains(&component));
         self.learn(window, &cells, &space, &findings);
         let enough = enough(&cells, &expected);
         self.verdict(window, cells.len(), enough)
@@ -115,11 +126,11 @@ impl Engine {
     /// Refusals first, since they leave no doubt; then loss and silence; then delay, where nothing else was found.
     fn find(&self, cells: &[&Cell], space: &Space, expected: &[Expected]) -> Vec<Finding> {
         let thresholds = thresholds(self.config.sensitivity);
-        let context = Context { cells, expected, baselines: &self.baselines };
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, space, &mut refusals, &thresholds);
         let mut losses = Losses::new(cells, expected, refusals.silent());
         let lost = localise(cells, space, &mut losses, &thresholds);
+        let everywhere = losses.everywhere();
         let mut silent = losses.silent();
         for (cell, _) in lost.iter().flat_map(|found| &found.cells) {
             if let Some(silent) = silent.get_mut(*cell) {
@@ -128,6 +139,15 @@ impl Engine {
         }
         let mut delays = Delays::new(cells, &self.baselines, &silent);
         let delayed = localise(cells, space, &mut delays, &thresholds);
+        let mut others = vec![false; cells.len()];
+        let by_others = refused.iter().chain(&lost).filter(|f| f.component.class() != Class::Infrastructure);
+        for (cell, _) in by_others.flat_map(|found| &found.cells) {
+            if let Some(others) = others.get_mut(*cell) {
+                *others = true;
+            }
+        }
+        let baselines = &self.baselines;
+        let context = Context { cells, expected, baselines, everywhere, others: &others };
         let mut findings: Vec<Finding> = Vec::new();
         for (by, found) in [(By::Refusal, refused), (By::Loss, lost), (By::Delay, delayed)] {
             for found in &found {
@@ -144,7 +164,8 @@ impl Engine {
         findings
     }
 
-    /// Learns from what crosses nothing that is at fault or suspected.
+    /// Learns from what crosses nothing that is at fault or suspected, unless it has been so for so long that it is how
+    /// things are.
     fn learn(&mut self, window: &Window<'_>, cells: &[&Cell], space: &Space, findings: &[Finding]) {
         let mut tainted = vec![false; cells.len()];
         let mut taint = |cell: usize| {
@@ -152,8 +173,11 @@ impl Engine {
                 *tainted = true;
             }
         };
-        findings.iter().flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
-        let suspects: HashSet<Component> = self.tracks.iter().map(|track| track.component).collect();
+        let rule = Rule::of(self.config.sensitivity);
+        let settled: HashSet<Component> = self.tracks.settled(window.start).collect();
+        let at_fault = findings.iter().filter(|finding| !settled.contains(&finding.component));
+        at_fault.flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
+        let suspects: HashSet<Component> = self.tracks.frozen(window.start, rule).collect();
         if !suspects.is_empty() {
             let guilty =
                 |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
@@ -211,7 +235,8 @@ fn fault(track: &Track, names: &Names) -> ComponentFault {
         cause: track.cause,
         since: track.since,
         // Two that can't be told apart share what is certain.
-        confidence: confidence(track.score) / if track.rival.is_some() { 2.0 } else { 1.0 },
+        confidence: confidence(track.component.class(), track.score)
+            / if track.rival.is_some() { 2.0 } else { 1.0 },
         evidence: track.evidence,
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Finding {
     pub(crate) component: Component,
     pub(crate) cause: Cause,
     pub(crate) score: f64,
+    /// Share of segments that it loses itself; infinite where it isn't loss that is found.
+    pub(crate) harm: f64,
+    /// Log-odds for that much against what a common blip loses.
+    pub(crate) surely_more: f64,
     pub(crate) evidence: Evidence,
     pub(crate) rival: Option<Component>,
     /// Cells that must not teach the baselines.
@@ -41,18 +45,50 @@ pub(crate) struct Context<'a> {
     pub(crate) cells: &'a [&'a Cell],
     pub(crate) expected: &'a [Expected],
     pub(crate) baselines: &'a Baselines,
+    /// Loss that the whole cluster suffers.
+    pub(crate) everywhere: f64,
+    /// Cells that a workload or a remote at fault has to answer for.
+    pub(crate) others: &'a [bool],
 }
 
 impl Finding {
     pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
         let sums = Sums::of(found, by, context);
+        let cause = cause(found, by, &sums);
+        let (harm, surely_more) = if cause == Cause::PacketLoss {
+            (harm(found, context), found.score - found.common_score)
+        } else {
+            (f64::INFINITY, f64::INFINITY)
+        };
         Self {
             component: found.component,
-            cause: cause(found, by, &sums),
+            cause,
             score: found.score,
+            harm,
+            surely_more,
             evidence: sums.evidence(),
             rival: found.rival,
             cells: found.cells.iter().map(|(cell, _)| *cell).collect(),
+        }
+    }
+}
+
+/// Share of connection requests that fail, above which no state of affairs is anybody's usual one.
+const NEVER_USUAL: f64 = 0.05;
+
+impl Finding {
+    /// How bad it is, where that could be how things are from now on: what is known from its own past alone, a
+    /// workload's or a remote's retransmissions and anyone's round-trip time. A path that loses packets isn't: that the
+    /// same services' flows elsewhere do better goes on saying so. Nor is it usual that nobody answers.
+    pub(crate) fn level(&self) -> Option<f64> {
+        let evidence = &self.evidence;
+        let failed = evidence.attempts_failed as f64 > NEVER_USUAL * evidence.attempts as f64;
+        match (self.cause, self.component.class()) {
+            (Cause::Latency, _) => Some(evidence.rtt_p50_us? as f64),
+            (Cause::PacketLoss | Cause::Overload, Class::Workload | Class::External) if !failed => {
+                Some(evidence.retransmission_ratio)
+            }
+            _ => None,
         }
     }
 }
@@ -72,6 +108,27 @@ impl Finding {
             && self.cause == zone.cause
             && self.evidence.retransmission_ratio < WORSE_THAN_ZONE * zone.evidence.retransmission_ratio
     }
+}
+
+impl Context<'_> {
+    fn is_others(&self, cell: usize) -> bool {
+        self.others.get(cell).copied().unwrap_or(false)
+    }
+}
+
+/// What is lost at the component beyond what is usual, on the flows that nobody else has to answer for.
+fn harm(found: &Found, context: &Context<'_>) -> f64 {
+    let own = found.cells.iter().filter(|(cell, _)| !context.is_others(*cell));
+    let (mut sent, mut lost) = (0.0, 0.0);
+    for (number, _) in own {
+        let (Some(cell), Some(expected)) = (context.cells.get(*number), context.expected.get(*number)) else {
+            continue;
+        };
+        let segments = cell.data.segments as f64;
+        sent += segments;
+        lost += cell.data.retransmissions as f64 - segments * (expected.ratio + context.everywhere);
+    }
+    if sent > 0.0 { (lost / sent).max(0.0) } else { 0.0 }
 }
 
 fn cause(found: &Found, by: By, sums: &Sums) -> Cause {
@@ -129,7 +186,12 @@ impl Sums {
             sums.add(cell, expected, context.baselines);
             if *hurt && shows(cell, expected, by) {
                 sums.flows_affected += 1;
-                sums.affected.add(cell.handshakes);
+                // That a service on it is cut off doesn't cut off a node.
+                let is_others =
+                    found.component.class() == Class::Infrastructure && context.is_others(*number);
+                if !is_others {
+                    sums.affected.add(cell.handshakes);
+                }
                 sums.services_affected.insert(cell.flow.subject);
             }
         }

@@ -38,6 +38,9 @@ pub(crate) fn support(ratios: &Ratios) -> Support<f32> {
 pub(crate) struct Column(usize);
 
 impl Column {
+    /// Harm as large as that of common blips, 0.4%, to all flows.
+    pub(crate) const COMMON: Self = Self(2 * SHARES.len());
+
     /// All columns that a component of this class can be suspected of.
     pub(crate) fn of(class: Class) -> impl Iterator<Item = Self> {
         (0..COLUMNS).map(Self).filter(move |column| column.allowed(class))
@@ -96,5 +99,17 @@ impl Ways {
             Self::Both => true,
             Self::One(only) => only == *way,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blip::COMMON;
+
+    #[test]
+    fn the_common_harm_is_that_of_blips() {
+        assert!((Column::COMMON.amount() - COMMON).abs() < 1e-9);
+        assert!(!Column::COMMON.is_partial() && !Column::COMMON.is_handshake());
     }
 }

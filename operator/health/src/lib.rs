@@ -1,6 +1,7 @@
 //! Pure inference: flow-window records in, a verdict out. No I/O, no async, no clock.
 
 mod baseline;
+mod blip;
 mod breadth;
 mod channel;
 mod common;
@@ -19,6 +20,7 @@ mod project;
 mod reason;
 mod reduce;
 mod space;
+mod steady;
 mod track;
 mod verdict;
 

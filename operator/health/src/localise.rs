@@ -48,10 +48,14 @@ pub(crate) struct Found {
     pub(crate) column: Column,
     /// Log-odds against no fault, the choice among many components paid for.
     pub(crate) score: f64,
+    /// The score that a harm of [`Column::COMMON`] would have: what the evidence says for more than that is the difference.
+    pub(crate) common_score: f64,
     /// A component of another class that explains the same cells as well.
     pub(crate) rival: Option<Component>,
     /// Cells that cross the component in its guilty ways, and whether each is more likely hurt than not.
     pub(crate) cells: Vec<(usize, bool)>,
+    /// What each of them adds to the two scores.
+    says: Vec<(f32, f32)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +77,8 @@ pub(crate) fn localise(
     let mut supports: Vec<Support<f32>> =
         (0..cells.len()).map(|cell| support(&channel.ratios(cell))).collect();
     let mut found = Vec::new();
+    // Cells that a workload or a remote turned out to answer for.
+    let mut answered = vec![false; cells.len()];
     while found.len() < MOST_FOUND {
         let halves = sum(space, &supports);
         let candidates = candidates(space, &halves, channel, thresholds);
@@ -89,10 +95,38 @@ pub(crate) fn localise(
             next.rival = Some(rival.component);
             found.push(Found { rival: Some(best.component), ..settle(&rival, space, &supports) });
         }
-        allow_for(&next, space, best.number, channel, &mut supports);
+        let changed = allow_for(&next, space, best.number, channel, &mut supports);
+        if best.component.class() != Class::Infrastructure {
+            for cell in changed {
+                if let Some(answered) = answered.get_mut(cell) {
+                    *answered = true;
+                }
+            }
+        }
         found.push(next);
     }
+    found.iter_mut().for_each(|found| found.leave_to_others(&answered));
+    found.retain(|found| !is_path_alone(found) || found.score >= thresholds.infrastructure);
     found
+}
+
+fn is_path_alone(found: &Found) -> bool {
+    found.component.class() == Class::Infrastructure && found.rival.is_none()
+}
+
+impl Found {
+    /// A path that was found first may have been found by what a workload, found later, does to flows that cross it.
+    fn leave_to_others(&mut self, answered: &[bool]) {
+        if !is_path_alone(self) {
+            return;
+        }
+        for ((cell, _), (says, common)) in self.cells.iter().zip(&self.says) {
+            if answered.get(*cell) == Some(&true) {
+                self.score -= f64::from(*says);
+                self.common_score -= f64::from(*common);
+            }
+        }
+    }
 }
 
 fn sum(space: &Space, supports: &[Support<f32>]) -> Vec<Support<f64>> {
@@ -254,30 +288,36 @@ fn settle(candidate: &Candidate, space: &Space, supports: &[Support<f32>]) -> Fo
     // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above
     // ln(2 (1 − share)).
     let hurt_above = (2.0 * (1.0 - candidate.column.share())).ln() as f32;
-    let cells = members(candidate.number, candidate.ways, space)
-        .map(|cell| {
-            let value = supports.get(cell).and_then(|support| support.get(candidate.column.index()));
-            (cell, value.is_some_and(|value| *value > hurt_above))
-        })
-        .collect();
+    let (mut cells, mut says) = (Vec::new(), Vec::new());
+    let (mut sum, mut common_sum) = (0.0, 0.0);
+    for cell in members(candidate.number, candidate.ways, space) {
+        let of = |column: Column| supports.get(cell).and_then(|s| s.get(column.index())).copied();
+        let (value, common) = (of(candidate.column).unwrap_or(0.0), of(Column::COMMON).unwrap_or(0.0));
+        cells.push((cell, value > hurt_above));
+        says.push((value, common));
+        sum += f64::from(value);
+        common_sum += f64::from(common);
+    }
     Found {
         component: candidate.component,
         ways: candidate.ways,
         column: candidate.column,
         score: candidate.score,
+        common_score: candidate.score - sum + common_sum,
         rival: None,
         cells,
+        says,
     }
 }
 
-/// What the component found does to its cells is no longer evidence for another.
+/// What the component found does to its cells is no longer evidence for another; the cells that this concerns.
 fn allow_for(
     found: &Found,
     space: &Space,
     number: usize,
     channel: &mut impl Channel,
     supports: &mut [Support<f32>],
-) {
+) -> Vec<usize> {
     let changed: Vec<usize> = if found.component.class() == Class::Infrastructure {
         let hurt: Vec<usize> = found.cells.iter().filter(|(_, hurt)| *hurt).map(|(cell, _)| *cell).collect();
         hurt.iter().for_each(|cell| channel.explain(*cell, found.column));
@@ -287,9 +327,10 @@ fn allow_for(
         all.iter().for_each(|cell| channel.silence(*cell));
         all
     };
-    for cell in changed {
-        if let Some(slot) = supports.get_mut(cell) {
-            *slot = support(&channel.ratios(cell));
+    for cell in &changed {
+        if let Some(slot) = supports.get_mut(*cell) {
+            *slot = support(&channel.ratios(*cell));
         }
     }
+    changed
 }

@@ -273,7 +273,12 @@ fn after_a_block_heals_the_backlog_of_retries_is_nothing() {
     watch.windows(6, &blocked(1.0));
     watch.lab.segments *= 3;
     let verdict = watch.window(&blocked(0.3));
-    assert!(named(&verdict).iter().all(|name| name == "service/shop/payments"), "{verdict:#?}");
+    assert_eq!(named(&verdict), ["service/shop/payments"], "{verdict:#?}");
+    assert_eq!(
+        verdict.components[0].cause,
+        Cause::Unreachable,
+        "a window's end is no overload: {verdict:#?}"
+    );
     watch.lab.segments /= 3;
     assert_eq!(named(&watch.windows(3, &nothing)), Vec::<String>::new());
 }

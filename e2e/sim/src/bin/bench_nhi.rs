@@ -7,8 +7,8 @@ use tidewatch_sim::endurance::Endurance;
 use tidewatch_sim::fault::FaultKind;
 use tidewatch_sim::methods::MethodName;
 use tidewatch_sim::mode::{DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, Mode};
-use tidewatch_sim::score::Outcome;
-use tidewatch_sim::{endurance, onset, report, run, scale};
+use tidewatch_sim::score::{self, Outcome};
+use tidewatch_sim::{calibrate, endurance, innocent, onset, report, run, scale};
 
 #[derive(Debug, Parser)]
 #[command(about = "Judge localisation methods on simulated clusters with known faults")]
@@ -21,10 +21,14 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The table of methods (also what runs without a subcommand, after `scale`, `onset` and `week`).
+    /// The table of methods (also what runs without a subcommand, after `scale`, `onset`, `week` and `innocent`).
     Table(Table),
     /// Healthy but messy traffic: false verdicts.
     Week(Week),
+    /// Faults of workloads and remotes alone: is the infrastructure blamed in any of them?
+    Innocent(Innocent),
+    /// The table that turns the engine's log-odds into its confidence, from development seeds.
+    Calibrate(Calibrate),
     /// How soon a fault is detected, and its end, by how much it loses.
     Onset(Onset),
     /// Time and memory of the engine for windows of 1,000 to 100,000 records.
@@ -74,6 +78,40 @@ struct Week {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+struct Innocent {
+    /// Use the development seeds instead of the held-out ones.
+    #[arg(long)]
+    dev: bool,
+    /// Skip this many seeds of the range.
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    /// Clusters in each mode, each with five trials: one of every such kind of fault.
+    #[arg(long, default_value_t = 600)]
+    clusters: u64,
+    /// Only this mode.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// So many times as many benign one-window blips of nodes: two in a row are rare otherwise.
+    #[arg(long, default_value_t = 1.0)]
+    times_blips: f64,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Calibrate {
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    #[arg(long, default_value_t = 1_500)]
+    trials: u64,
+    /// By default that which the engine hasn't been tuned on.
+    #[arg(long, value_enum, default_value = "wild")]
+    mode: Mode,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Debug, Clone, clap::Args)]
 struct Scale {
     #[arg(long, default_value_t = HELD_OUT_SEEDS)]
     seed: u64,
@@ -95,6 +133,8 @@ fn main() {
     match args.command {
         Some(Command::Table(table)) => print_lines(print_table(&table)),
         Some(Command::Week(week)) => print_lines(vec![print_week(&week)]),
+        Some(Command::Innocent(innocent)) => print_lines(print_innocent(&innocent)),
+        Some(Command::Calibrate(calibrate)) => print_calibration(&calibrate),
         Some(Command::Onset(onset)) => print_lines(print_onset(&onset)),
         Some(Command::Scale(scale)) => print_lines(print_scale(&scale)),
         None => {
@@ -112,6 +152,14 @@ fn main() {
                     seed: HELD_OUT_SEEDS,
                     clusters: 2,
                     mode: Mode::Hard,
+                }));
+                lines.extend(print_innocent(&Innocent {
+                    dev: false,
+                    skip: 0,
+                    clusters: 600,
+                    mode: None,
+                    times_blips: 1.0,
+                    threads: args.table.threads,
                 }));
             }
             lines.extend(print_table(&args.table));
@@ -161,6 +209,33 @@ fn print_week(week: &Week) -> String {
         "windows": sum(|run| run.windows),
     });
     format!("BENCH {line}")
+}
+
+fn print_innocent(innocent: &Innocent) -> Vec<String> {
+    let first = if innocent.dev { DEVELOPMENT_SEEDS } else { HELD_OUT_SEEDS } + innocent.skip;
+    let modes = innocent.mode.map_or(Mode::JUDGED.to_vec(), |mode| vec![mode]);
+    let mut lines = Vec::new();
+    for mode in modes {
+        let began = Instant::now();
+        let found = innocent::measure(mode, first, innocent.clusters, innocent.times_blips, innocent.threads);
+        print!("{}", report::innocence(mode, &found));
+        println!(
+            "seeds {first}…{}, {:.0} s on {} threads\n",
+            first + innocent.clusters - 1,
+            began.elapsed().as_secs_f64(),
+            innocent.threads
+        );
+        lines.push(report::innocence_line(mode, &found));
+    }
+    lines
+}
+
+fn print_calibration(calibrate: &Calibrate) {
+    let first = DEVELOPMENT_SEEDS + calibrate.skip;
+    let seeds: Vec<(u64, FaultKind)> =
+        (first..first + calibrate.trials).map(|seed| (seed, FaultKind::of_seed(seed))).collect();
+    let outcomes = run::run(calibrate.mode, &seeds, &[MethodName::Tidewatch], calibrate.threads);
+    print!("{}", calibrate::table(&score::statements(outcomes.iter().flatten())));
 }
 
 fn print_onset(onset: &Onset) -> Vec<String> {

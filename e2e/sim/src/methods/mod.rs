@@ -45,6 +45,8 @@ pub struct Blamed {
     pub component: ComponentId,
     /// Where the method states one.
     pub confidence: Option<f64>,
+    /// What that is made from.
+    pub log_odds: Option<f64>,
     pub cause: Option<Cause>,
     /// For a person who looks at misses.
     pub note: String,
@@ -52,7 +54,7 @@ pub struct Blamed {
 
 impl Blamed {
     fn plainly(component: ComponentId) -> Self {
-        Self { component, confidence: None, cause: None, note: String::new() }
+        Self { component, confidence: None, log_odds: None, cause: None, note: String::new() }
     }
 }
 
@@ -69,6 +71,16 @@ pub trait Method {
 
     /// What is at fault as of this window.
     fn verdict(&mut self, window: &Observed<'_>) -> Finding;
+}
+
+impl Method for Box<dyn Method> {
+    fn observe_history(&mut self, window: &Observed<'_>) {
+        self.as_mut().observe_history(window);
+    }
+
+    fn verdict(&mut self, window: &Observed<'_>) -> Finding {
+        self.as_mut().verdict(window)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]

@@ -1,10 +1,12 @@
 //! Ours: the engine that the operator runs, at one of its sensitivities, window by window.
 
-use tidewatch_health::{Config, Engine, HealthIndicator, Sensitivity, Window};
+use std::collections::HashMap;
+
+use tidewatch_health::{ComponentId, Config, Engine, HealthIndicator, Sensitivity, Window};
 
 use super::{Blamed, Finding, Method, Observed};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tidewatch {
     engine: Engine,
 }
@@ -27,9 +29,11 @@ impl Method for Tidewatch {
             seconds: window.seconds,
             flows: window.flows,
         });
+        let log_odds: HashMap<ComponentId, f64> = self.engine.log_odds().collect();
         let blamed = verdict.components.iter().map(|fault| Blamed {
             component: fault.component.clone(),
             confidence: Some(fault.confidence),
+            log_odds: log_odds.get(&fault.component).copied(),
             cause: Some(fault.cause),
             note: format!("{:?} {:?}", fault.cause, fault.evidence),
         });
