@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::cluster::{RemoteError, RemoteSpec, Remotes};
+use crate::controllers::canary;
+use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::network_monitor::Policy;
-use crate::controllers::{anomaly_alarm, canary};
 use crate::telemetry::LogFormat;
 
 /// Run the operator: the controllers and the flow collector
@@ -95,8 +96,8 @@ impl Args {
     }
 
     /// What alarms may do in AWS, from its file; nothing without one.
-    pub fn load_aws(&self) -> Result<anomaly_alarm::Policy, Error> {
-        self.aws.as_deref().map_or_else(|| Ok(anomaly_alarm::Policy::default()), read_yaml)
+    pub fn load_aws(&self) -> Result<AwsPolicy, Error> {
+        self.aws.as_deref().map_or_else(|| Ok(AwsPolicy::default()), read_yaml)
     }
 
     /// What canaries may do, from its file; without one, what is safe.

@@ -18,6 +18,7 @@ use crate::config::Args;
 use crate::controllers::agents::{self, Fleet};
 use crate::controllers::anomaly_alarm::{self, AlarmMetrics};
 use crate::controllers::canary;
+use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
 use crate::embedded::ProbeMetrics;
 use crate::evaluation::{Memories, Registry};
@@ -70,7 +71,7 @@ struct Operator {
     passes: PassMetrics,
     monitor_metrics: NetworkMonitorMetrics,
     collector_metrics: collector::Metrics,
-    aws_policy: anomaly_alarm::Policy,
+    aws_policy: AwsPolicy,
     alarm_metrics: AlarmMetrics,
     aws_calls: CallMetrics,
     publish_metrics: PublishMetrics,

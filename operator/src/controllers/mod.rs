@@ -5,5 +5,6 @@ pub mod anomaly_alarm;
 pub mod canary;
 mod conditions;
 mod events;
+pub mod in_aws;
 pub mod network_monitor;
 mod object;

@@ -10,14 +10,15 @@ use tidewatch_crds::anomaly_alarm::{
 use tidewatch_crds::parse_duration;
 
 use super::facts::Facts;
-use super::names::{Names, short_hash};
+use super::names::Names;
 use super::parts::Parts;
-use super::policy::Policy;
 use super::reason::{Problem, Reason};
 use crate::aws::types::{
     AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, MetricAlarm, MuteRule, Tags,
 };
 use crate::aws::{Scope, detector_of};
+use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::in_aws::short_hash;
 
 /// Tags that say whose an alarm is.
 pub(super) const OWNER_UID: &str = "tidewatch.dev/owner-uid";
@@ -49,7 +50,7 @@ impl Desired {
     pub(super) fn new(
         alarm: &AnomalyAlarm,
         facts: &Facts,
-        policy: &Policy,
+        policy: &AwsPolicy,
         own_region: Option<&str>,
     ) -> Result<Self, Problem> {
         let meta = &alarm.metadata;
@@ -144,7 +145,7 @@ pub(super) fn spec_hash(config: &AlarmConfig) -> String {
     short_hash(format!("{config:?}").as_bytes())
 }
 
-fn supported(alarm: &AnomalyAlarm, policy: &Policy) -> Result<(), Problem> {
+fn supported(alarm: &AnomalyAlarm, policy: &AwsPolicy) -> Result<(), Problem> {
     let spec = &alarm.spec;
     if spec.provider.unwrap_or(policy.default_provider) == Provider::Embedded {
         return Err(Problem::new(
@@ -164,7 +165,7 @@ fn supported(alarm: &AnomalyAlarm, policy: &Policy) -> Result<(), Problem> {
 fn scope(
     alarm: &AnomalyAlarm,
     facts: &Facts,
-    policy: &Policy,
+    policy: &AwsPolicy,
     own_region: Option<&str>,
 ) -> Result<Scope, Problem> {
     let spec = &alarm.spec;
@@ -224,7 +225,7 @@ fn adopted(
     alarm: &AnomalyAlarm,
     namespace: &str,
     name: &str,
-    policy: &Policy,
+    policy: &AwsPolicy,
 ) -> Result<Option<String>, Problem> {
     let annotations = alarm.metadata.annotations.as_ref();
     let Some(adopt) = annotations.and_then(|all| all.get(ADOPT_ANNOTATION)) else { return Ok(None) };

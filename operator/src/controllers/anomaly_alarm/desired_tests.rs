@@ -16,10 +16,10 @@ fn alarm(spec: &Value) -> AnomalyAlarm {
     .unwrap()
 }
 
-fn policy() -> Policy {
+fn policy() -> AwsPolicy {
     let roles = BTreeMap::from([("shop".to_owned(), BTreeSet::from([ROLE.to_owned()]))]);
     let adoptable = BTreeMap::from([("shop".to_owned(), BTreeSet::from(["legacy-".to_owned()]))]);
-    Policy { enabled: true, roles, adoptable, ..Policy::default() }
+    AwsPolicy { enabled: true, roles, adoptable, ..AwsPolicy::default() }
 }
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/a";
@@ -195,7 +195,7 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
     let spec = json!({"metric": cpu(), "condition": band});
     let nowhere = Desired::new(&alarm(&spec), &none, &policy(), None).unwrap_err();
     assert_eq!(nowhere.reason, Reason::RegionUnknown);
-    let off = Policy { enabled: false, ..policy() };
+    let off = AwsPolicy { enabled: false, ..policy() };
     let disabled = Desired::new(&alarm(&spec), &none, &off, Some("eu-west-1")).unwrap_err();
     assert_eq!(disabled.reason, Reason::AwsDisabled);
 }

@@ -15,7 +15,6 @@ mod observe;
 mod parts;
 mod pass;
 mod plan;
-mod policy;
 mod reading;
 mod reason;
 mod status;
@@ -43,15 +42,13 @@ use self::status::ConditionType;
 use self::world::Watched;
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
+use crate::controllers::in_aws::AwsPolicy;
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
 
 pub use self::apply::ApplyError;
 pub use self::metrics::AlarmMetrics;
-pub(super) use self::names::short_hash;
-pub use self::policy::Policy;
-pub(super) use self::status::last_error;
 
 /// As many passes at a time as share a batch well; most of them wait for their turn at AWS.
 const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(150) };
@@ -61,7 +58,7 @@ const LIMITS: Limits = Limits { concurrency: 32, reconcile: Duration::from_secs(
 #[allow(missing_debug_implementations, reason = "kube's Client has no Debug")]
 pub struct Dependencies {
     pub client: Client,
-    pub policy: Policy,
+    pub policy: AwsPolicy,
     pub leadership: Leadership,
     pub passes: PassMetrics,
     /// Name of this pod.

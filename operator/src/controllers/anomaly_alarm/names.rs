@@ -1,9 +1,7 @@
 //! Names in AWS: `<prefix>-<namespace>-<name>-<hash>`, at most 255 characters, the same for as long as the object has its
 //! name. The hash tells a-b/c from a/b-c, and one cluster's object from another's.
 
-use sha2::{Digest, Sha256};
-
-use super::policy::Policy;
+use crate::controllers::in_aws::{AwsPolicy, short_hash};
 
 /// Room that is left for the object's name.
 const NAME: usize = 100;
@@ -18,7 +16,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(policy: &Policy, namespace: &str, name: &str) -> Self {
+    pub(super) fn new(policy: &AwsPolicy, namespace: &str, name: &str) -> Self {
         let identity = format!("{}\0{namespace}\0{name}", policy.cluster_name);
         let hash = short_hash(identity.as_bytes());
         // Names of objects are ASCII, so that characters are bytes.
@@ -33,23 +31,17 @@ impl Names {
     }
 }
 
-/// Eight hexadecimal digits that stand for `bytes`.
-pub(in crate::controllers) fn short_hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    data_encoding::HEXLOWER.encode(digest.get(..4).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_that_would_read_the_same_differ() {
-        let policy = Policy::default();
+        let policy = AwsPolicy::default();
         let names = [
             Names::new(&policy, "a-b", "c").metric,
             Names::new(&policy, "a", "b-c").metric,
-            Names::new(&Policy { cluster_name: "other".to_owned(), ..policy }, "a", "b-c").metric,
+            Names::new(&AwsPolicy { cluster_name: "other".to_owned(), ..policy }, "a", "b-c").metric,
         ];
         assert!(names[0] != names[1] && names[1] != names[2], "{names:?}");
         assert!(names[0].starts_with("tidewatch-a-b-c-"), "{names:?}");
@@ -57,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_longest_name_fits() {
-        let policy = Policy { prefix: "p".repeat(64), ..Policy::default() };
+        let policy = AwsPolicy { prefix: "p".repeat(64), ..AwsPolicy::default() };
         let names = Names::new(&policy, &"n".repeat(63), &"o".repeat(253));
         for name in [names.metric, names.network, names.composite, names.mute] {
             assert!(name.len() <= 255, "{name}");

@@ -8,10 +8,10 @@ use tidewatch_crds::{AnomalyAlarm, Provider};
 use super::facts::{CanaryInAws, Facts, Published, looks_back};
 use super::metric::{self, Series};
 use super::names::Names;
-use super::policy::Policy;
 use super::reason::{Problem, Reason};
 use crate::aws::Scope;
 use crate::aws::types::{Actions, CompositeAlarm, Limit, Metric, MetricAlarm, Query, Source, Watched};
+use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::network_monitor::published;
 
 /// Id of the band among an alarm's queries.
@@ -21,7 +21,7 @@ const BAND: &str = "tidewatch_band";
 pub(super) struct Parts<'a> {
     pub alarm: &'a AnomalyAlarm,
     pub facts: &'a Facts,
-    pub policy: &'a Policy,
+    pub policy: &'a AwsPolicy,
     pub scope: &'a Scope,
     pub names: &'a Names,
     pub own_region: Option<&'a str>,

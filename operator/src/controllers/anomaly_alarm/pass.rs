@@ -18,14 +18,14 @@ use super::names::Names;
 use super::objects::{Objects, Target};
 use super::observe::{Observed, Subject};
 use super::plan::{Plan, plan};
-use super::policy::Policy;
 use super::reason::{Problem, Reason};
-use super::status::{ConditionType, Outcome, events, fold, last_error, problem_of};
+use super::status::{ConditionType, Outcome, events, fold, problem_of};
 use super::world::{World, facts, key, sharers};
 use crate::aws::{Aws, AwsError};
 use crate::backoff::{Backoff, jitter};
 use crate::controllers::conditions::find;
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::{AwsPolicy, last_error};
 use crate::reconcile::{Classify, ErrorClass};
 
 /// Times that a pass looks again at what it did.
@@ -42,7 +42,7 @@ pub(super) struct Alarms<O, W> {
     pub objects: O,
     pub world: W,
     pub aws: Aws,
-    pub policy: Policy,
+    pub policy: AwsPolicy,
     pub metrics: AlarmMetrics,
     pub lost: CancellationToken,
     /// Told which other objects to look at again.

@@ -7,7 +7,7 @@ use super::*;
 use crate::aws::types::{Alarm, Detector, State, Training};
 use crate::controllers::anomaly_alarm::desired::OWNER_UID;
 use crate::controllers::anomaly_alarm::facts::{Facts, MonitorFact, Published};
-use crate::controllers::anomaly_alarm::policy::Policy;
+use crate::controllers::in_aws::AwsPolicy;
 
 fn desired() -> Desired {
     let alarm = serde_json::from_value(json!({
@@ -24,7 +24,7 @@ fn desired() -> Desired {
     .unwrap();
     let published = Some(Published { namespace: "Tidewatch".to_owned(), region: None });
     let monitors = BTreeMap::from([("net".to_owned(), MonitorFact { publishes: published })]);
-    let policy = Policy { enabled: true, ..Policy::default() };
+    let policy = AwsPolicy { enabled: true, ..AwsPolicy::default() };
     Desired::new(&alarm, &Facts { monitors, ..Facts::default() }, &policy, Some("eu-west-1")).unwrap()
 }
 

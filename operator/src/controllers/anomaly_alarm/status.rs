@@ -1,8 +1,6 @@
 //! The status, folded from the one that stands and what was seen. Pure; the same observation twice changes nothing the
 //! second time.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tidewatch_crds::AnomalyAlarmStatus;
 use tidewatch_crds::anomaly_alarm::{
@@ -14,13 +12,11 @@ use super::observe::{Observed, Seen};
 use super::reading;
 use super::reason::{Problem, Reason};
 use crate::aws::types::{Alarm, Limit, State, Training, Watched};
-use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find, whole_seconds};
+use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find};
 use crate::controllers::events::Happened;
 
 /// So many transitions are kept.
 const TRANSITIONS: usize = 10;
-/// How long the time of the next try stands, if the error stays the same.
-const PROMISE: Duration = Duration::from_secs(300);
 
 /// The conditions of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,32 +235,6 @@ pub(super) fn events(previous: &AnomalyAlarmStatus, next: &AnomalyAlarmStatus) -
         }
     }
     events
-}
-
-/// The error as the status has it, with the time of the next try.
-///
-/// When AWS can't be reached, a thousand objects each try again every 40 s; to write each of these times would be 25
-/// writes a second. Who reads the status wants to know since when it is so and that it is tried again: so the same error
-/// again keeps its time, and says by when it is tried again at the latest, anew every few minutes.
-pub(in crate::controllers) fn last_error(
-    before: Option<&LastError>,
-    error: &crate::aws::AwsError,
-    now: Timestamp,
-    delay: Duration,
-) -> LastError {
-    let after = |delay| now.checked_add(delay).ok().map(whole_seconds);
-    let (due, at_the_latest) = (after(delay), after(delay.max(PROMISE)));
-    let same = before.filter(|last| last.operation == error.operation && last.message == error.message);
-    LastError {
-        operation: error.operation.to_owned(),
-        code: error.code.clone(),
-        message: error.message.clone(),
-        at: same.map_or(whole_seconds(now), |last| last.at),
-        next_try: match same {
-            None => due,
-            Some(last) => last.next_try.filter(|said| Some(*said) >= due).or(at_the_latest),
-        },
-    }
 }
 
 /// The problem that an error of AWS is.

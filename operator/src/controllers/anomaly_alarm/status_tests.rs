@@ -8,7 +8,7 @@ use super::*;
 use crate::aws::{AwsError, ErrorKind};
 use crate::controllers::anomaly_alarm::facts::Facts;
 use crate::controllers::anomaly_alarm::observe::Owner;
-use crate::controllers::anomaly_alarm::policy::Policy;
+use crate::controllers::in_aws::{AwsPolicy, last_error};
 
 const DATA: &str = r#"{"version":"1.0","queryDate":"2026-11-22T12:00:01.456+0000","recentDatapoints":[1.5,9.25],"recentLowerThresholds":[0.1,0.2],"recentUpperThresholds":[1.0,1.1]}"#;
 
@@ -23,7 +23,7 @@ fn desired(condition: &Value) -> Desired {
         "spec": {"metric": {"cloudWatch": {"namespace": "A", "metricName": "B"}}, "condition": condition},
     }))
     .unwrap();
-    let policy = Policy { enabled: true, ..Policy::default() };
+    let policy = AwsPolicy { enabled: true, ..AwsPolicy::default() };
     Desired::new(&alarm, &Facts::default(), &policy, Some("eu-west-1")).unwrap()
 }
 
@@ -116,29 +116,6 @@ fn what_aws_refuses_is_unknown_and_what_the_spec_cant_be_is_false() {
         assert!(last.message.contains("what AWS said"));
         assert_eq!(last.next_try, Some(time("2026-11-22T12:05:09Z")));
     }
-}
-
-#[test]
-fn the_same_error_for_an_hour_is_written_every_few_minutes_and_says_since_when() {
-    let error = AwsError::local("DescribeAlarms", "eu-west-1", ErrorKind::Retry, "nobody answers");
-    let start = time("2026-11-22T12:00:00Z");
-    let (mut now, mut last, mut written) = (start, None, 0);
-    for attempt in 0..120 {
-        let delay = Duration::from_secs(if attempt < 5 { 1 << attempt } else { 30 });
-        let next = last_error(last.as_ref(), &error, now, delay);
-        assert!(
-            next.next_try.unwrap() >= now.checked_add(delay).unwrap(),
-            "it was to be tried before: {next:?}"
-        );
-        written += u32::from(last.as_ref() != Some(&next));
-        assert_eq!(next.at, start);
-        last = Some(next);
-        now = now.checked_add(delay).unwrap();
-    }
-    assert!((10..=15).contains(&written), "{written} times in {:?}", now.duration_since(start));
-    let other = AwsError::local("DescribeAlarms", "eu-west-1", ErrorKind::Throttled, "Rate exceeded");
-    let next = last_error(last.as_ref(), &other, now, Duration::from_secs(2));
-    assert_eq!((next.at, next.next_try), (now, now.checked_add(Duration::from_secs(2)).ok()));
 }
 
 #[test]

@@ -33,9 +33,9 @@ use self::aws::{AwsCanaries, KubeObjects, Surroundings};
 use self::desired::Problem;
 use self::status::{ConditionType, Known};
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
-use crate::controllers::anomaly_alarm;
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::controllers::events;
+use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::object::{Target, apply_status};
 use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
@@ -63,7 +63,7 @@ pub struct Dependencies {
     /// Name of this pod.
     pub instance: String,
     pub metrics: ProbeMetrics,
-    pub aws_policy: anomaly_alarm::Policy,
+    pub aws_policy: AwsPolicy,
     pub calls: CallMetrics,
     pub config: SdkConfig,
 }

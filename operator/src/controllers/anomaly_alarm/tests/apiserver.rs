@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::bed::{ACCOUNT, REGION};
 use crate::aws::CallMetrics;
-use crate::controllers::anomaly_alarm::{AlarmMetrics, Dependencies, Policy, run};
+use crate::controllers::anomaly_alarm::{AlarmMetrics, Dependencies, run};
+use crate::controllers::in_aws::AwsPolicy;
 use crate::leader::Leadership;
 use control_plane::ControlPlane;
 
@@ -38,7 +39,7 @@ async fn start(
         .await;
     let dependencies = Dependencies {
         client: client(server).await,
-        policy: Policy { enabled: true, resync: "1s".to_owned(), ..Policy::default() },
+        policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), ..AwsPolicy::default() },
         leadership: Leadership { lost: cancel.clone() },
         passes: crate::passes::PassMetrics::default(),
         instance: "test".to_owned(),

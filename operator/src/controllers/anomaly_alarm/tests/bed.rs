@@ -19,7 +19,7 @@ use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::anomaly_alarm::facts::{MonitorFact, Published};
 use crate::controllers::anomaly_alarm::metrics::AlarmMetrics;
 use crate::controllers::anomaly_alarm::pass::Alarms;
-use crate::controllers::anomaly_alarm::policy::Policy;
+use crate::controllers::in_aws::AwsPolicy;
 
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "eu-west-1";
@@ -30,7 +30,7 @@ pub(super) const ROLE: &str = "arn:aws:iam::210987654321:role/alarms";
 pub(super) struct Bed {
     pub double: Double,
     pub cluster: Cluster,
-    pub policy: Policy,
+    pub policy: AwsPolicy,
     controller: Alarms<Cluster, Cluster>,
     running: CancellationToken,
     tuning: Tuning,
@@ -47,11 +47,11 @@ impl Bed {
 
     pub(super) async fn with(options: Options, tuning: Tuning) -> Self {
         let double = Double::start(options).await.unwrap();
-        let policy = Policy {
+        let policy = AwsPolicy {
             enabled: true,
             roles: BTreeMap::from([("shop".to_owned(), BTreeSet::from([ROLE.to_owned()]))]),
             adoptable: BTreeMap::from([("shop".to_owned(), BTreeSet::from(["legacy-".to_owned()]))]),
-            ..Policy::default()
+            ..AwsPolicy::default()
         };
         let cluster = Cluster::default();
         let running = CancellationToken::new();
@@ -300,7 +300,7 @@ async fn sdk_config(double: &Double) -> SdkConfig {
 async fn controller(
     double: &Double,
     cluster: &Cluster,
-    policy: &Policy,
+    policy: &AwsPolicy,
     tuning: Tuning,
     running: &CancellationToken,
 ) -> (Alarms<Cluster, Cluster>, mpsc::UnboundedReceiver<String>) {

@@ -16,7 +16,7 @@ use crate::aws::synthetics::types::{
     CanaryConfig, CanaryParts, CanarySeen, Code, Encryption, Entry, Field, RunConfig, Schedule, Vpc,
 };
 use crate::aws::types::Tags;
-use crate::controllers::anomaly_alarm::short_hash;
+use crate::controllers::in_aws::short_hash;
 
 /// Tags that say whose a canary is.
 pub(super) const OWNER_UID: &str = "tidewatch.dev/owner-uid";

@@ -1,7 +1,7 @@
 //! Names of canaries: `<prefix>-<namespace>-<name>-<hash>`, the same for as long as the object has its name. The hash tells
 //! a-b/c from a/b-c, and one cluster's object from another's.
 
-use crate::controllers::anomaly_alarm::{Policy, short_hash};
+use crate::controllers::in_aws::{AwsPolicy, short_hash};
 
 /// AWS takes 255 characters (API_CreateCanary), but makes names of Lambda functions (64), of layers and of log groups out
 /// of them, and doesn't say how it shortens these. So that people still tell functions apart, names are kept shorter.
@@ -9,7 +9,7 @@ const LONGEST: usize = 80;
 const HASH: usize = 9;
 
 /// What the canary of an object is called.
-pub(super) fn canary(policy: &Policy, namespace: &str, name: &str) -> String {
+pub(super) fn canary(policy: &AwsPolicy, namespace: &str, name: &str) -> String {
     let hash = short_hash(format!("{}\0{namespace}\0{name}", policy.cluster_name).as_bytes());
     let base = format!("{}-{namespace}-{name}", policy.prefix);
     // AWS takes [0-9a-z_-]; names of objects may have dots.
@@ -27,9 +27,12 @@ mod tests {
 
     #[test]
     fn names_that_would_read_the_same_differ_and_every_name_is_one_that_aws_takes() {
-        let policy = Policy::default();
-        let other =
-            Policy { cluster_name: "other".to_owned(), prefix: "My.Prefix".to_owned(), ..Policy::default() };
+        let policy = AwsPolicy::default();
+        let other = AwsPolicy {
+            cluster_name: "other".to_owned(),
+            prefix: "My.Prefix".to_owned(),
+            ..AwsPolicy::default()
+        };
         let names = [
             canary(&policy, "a-b", "c"),
             canary(&policy, "a", "b-c"),

@@ -23,11 +23,11 @@ use super::runtime;
 use super::status::{Outcome, events, fold};
 use crate::aws::{Aws, AwsError};
 use crate::backoff::{Backoff, jitter};
-use crate::controllers::anomaly_alarm;
 use crate::controllers::canary::status::{self as every_canary, ConditionType};
 use crate::controllers::canary::{Error, Policy};
 use crate::controllers::conditions::find;
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::{AwsPolicy, last_error};
 use crate::controllers::object::Target;
 use crate::reconcile::{Classify, ErrorClass};
 
@@ -52,7 +52,7 @@ pub(in crate::controllers::canary) struct AwsCanaries<O> {
     pub(super) objects: O,
     pub(super) aws: Aws,
     pub(super) policy: Policy,
-    pub(super) aws_policy: anomaly_alarm::Policy,
+    pub(super) aws_policy: AwsPolicy,
     lost: CancellationToken,
     pub(super) clock: Clock,
     memories: Mutex<HashMap<String, Memory>>,
@@ -63,7 +63,7 @@ pub(in crate::controllers::canary) struct Surroundings<O> {
     pub objects: O,
     pub aws: Aws,
     pub policy: Policy,
-    pub aws_policy: anomaly_alarm::Policy,
+    pub aws_policy: AwsPolicy,
     /// Cancelled when leadership ended.
     pub lost: CancellationToken,
     pub clock: Clock,
@@ -371,7 +371,7 @@ impl<O: Objects> AwsCanaries<O> {
     /// The error as the status has it.
     pub(super) fn last_error(&self, before: &CanaryStatus, error: &AwsError, delay: Duration) -> LastError {
         let standing = before.aws.as_ref().and_then(|aws| aws.last_error.as_ref());
-        anomaly_alarm::last_error(standing, error, (self.clock)(), delay)
+        last_error(standing, error, (self.clock)(), delay)
     }
 
     pub(super) fn outcome<'o>(

@@ -6,7 +6,7 @@ use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, AwsSpec, Former
 use super::names;
 use super::reason::{Problem, Reason};
 use crate::aws::Scope;
-use crate::controllers::anomaly_alarm::Policy;
+use crate::controllers::in_aws::AwsPolicy;
 
 /// Where a canary is, and what it is called there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +41,11 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Where `canary` should be, or why that can't be told.
-    pub(super) fn new(canary: &Canary, policy: &Policy, own_region: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn new(
+        canary: &Canary,
+        policy: &AwsPolicy,
+        own_region: Option<&str>,
+    ) -> Result<Self, Problem> {
         let meta = &canary.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let own = names::canary(policy, namespace, meta.name.as_deref().unwrap_or_default());
@@ -85,7 +89,12 @@ pub(super) fn aws(canary: &Canary) -> Result<&AwsSpec, Problem> {
     })
 }
 
-fn adopted(canary: &Canary, namespace: &str, own: &str, policy: &Policy) -> Result<Option<String>, Problem> {
+fn adopted(
+    canary: &Canary,
+    namespace: &str,
+    own: &str,
+    policy: &AwsPolicy,
+) -> Result<Option<String>, Problem> {
     let annotations = canary.metadata.annotations.as_ref();
     let Some(adopt) = annotations.and_then(|all| all.get(ADOPT_CANARY_ANNOTATION)) else { return Ok(None) };
     if adopt != own && !policy.allows_adoption(namespace, adopt) {

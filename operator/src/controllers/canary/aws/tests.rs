@@ -14,14 +14,15 @@ use tidewatch_synthetics::Runtime;
 
 use super::desired::{Desired, Facts, Prefer};
 use super::place::Wanted;
-use crate::controllers::anomaly_alarm::Policy;
+use crate::controllers::in_aws::AwsPolicy;
 
 /// What keeps `canary` from AWS, where the chart allows all that it names.
 pub(in crate::controllers::canary) fn refusal(canary: &Canary) -> Option<String> {
     let aws = canary.spec.aws.as_ref()?;
     let namespace = canary.metadata.namespace.clone().unwrap_or_default();
     let roles = aws.role_arn.iter().chain([&aws.execution_role_arn]).cloned().collect();
-    let policy = Policy { enabled: true, roles: BTreeMap::from([(namespace, roles)]), ..Policy::default() };
+    let policy =
+        AwsPolicy { enabled: true, roles: BTreeMap::from([(namespace, roles)]), ..AwsPolicy::default() };
     let runtimes = ["syn-nodejs-5.2", "syn-nodejs-puppeteer-17.0", "syn-nodejs-playwright-8.0"];
     let offered =
         runtimes.map(|name| Runtime { version: name.parse().unwrap(), released: None, deprecated: None });

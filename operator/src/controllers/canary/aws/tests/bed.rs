@@ -16,12 +16,12 @@ use tidewatch_crds::{Canary, CanaryStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, CallMetrics, Tuning};
-use crate::controllers::anomaly_alarm;
 use crate::controllers::canary::aws::names;
 use crate::controllers::canary::aws::objects::{Files, Objects};
 use crate::controllers::canary::aws::pass::{AwsCanaries, Clock, Surroundings};
 use crate::controllers::canary::policy::Policy;
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::object::Target;
 
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -128,7 +128,7 @@ impl Objects for Cluster {
 pub(super) struct Bed {
     pub double: Double,
     pub cluster: Cluster,
-    pub aws_policy: anomaly_alarm::Policy,
+    pub aws_policy: AwsPolicy,
     pub policy: Policy,
     controller: AwsCanaries<Cluster>,
     running: CancellationToken,
@@ -147,14 +147,14 @@ impl Bed {
     pub(super) async fn with(tuning: Tuning) -> Self {
         let now = "2026-11-25T12:00:00Z".parse().unwrap();
         let double = Double::start(Options { now: Some(now), ..Options::default() }).await.unwrap();
-        let aws_policy = anomaly_alarm::Policy {
+        let aws_policy = AwsPolicy {
             enabled: true,
             roles: BTreeMap::from([(
                 "shop".to_owned(),
                 [ROLE, RUN_AS, RUN_AS_TOO].map(str::to_owned).into(),
             )]),
             adoptable: BTreeMap::from([("shop".to_owned(), BTreeSet::from(["legacy-".to_owned()]))]),
-            ..anomaly_alarm::Policy::default()
+            ..AwsPolicy::default()
         };
         let policy = Policy { script_namespaces: BTreeSet::from(["shop".to_owned()]), ..Policy::default() };
         let cluster = Cluster::default();
@@ -398,7 +398,7 @@ async fn controller(
     double: &Double,
     cluster: &Cluster,
     policy: &Policy,
-    aws_policy: &anomaly_alarm::Policy,
+    aws_policy: &AwsPolicy,
     tuning: Tuning,
     running: &CancellationToken,
 ) -> (AwsCanaries<Cluster>, mpsc::UnboundedReceiver<String>) {

@@ -9,7 +9,7 @@ use tidewatch_crds::anomaly_alarm::Provider;
 /// The chart's `aws` values, as the operator reads them from a file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Policy {
+pub struct AwsPolicy {
     /// Whether AWS is used at all.
     pub enabled: bool,
     /// Region where an object names none. Absent: the environment's.
@@ -28,7 +28,7 @@ pub struct Policy {
     pub adoptable: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Default for Policy {
+impl Default for AwsPolicy {
     fn default() -> Self {
         Self {
             enabled: false,
@@ -43,7 +43,7 @@ impl Default for Policy {
     }
 }
 
-impl Policy {
+impl AwsPolicy {
     /// Time between two reads of the same alarm.
     pub fn resync(&self) -> Duration {
         tidewatch_crds::parse_duration(&self.resync)
