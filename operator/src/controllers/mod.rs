@@ -8,3 +8,5 @@ mod events;
 pub mod in_aws;
 pub mod network_monitor;
 mod object;
+#[cfg(test)]
+mod testing;

@@ -1,10 +1,7 @@
 //! The whole controller between a real API server and the AWS double: watches, finalizer, status, events, wake-ups.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aws_credential_types::Credentials;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tidewatch_aws_double::{AlarmState, Double, Options};
 use tokio_util::sync::CancellationToken;
 
@@ -12,31 +9,14 @@ use super::bed::{ACCOUNT, REGION};
 use crate::aws::CallMetrics;
 use crate::controllers::anomaly_alarm::{AlarmMetrics, Dependencies, run};
 use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::testing::{ControlPlane, client, describe, install, kubectl, repository, sdk_config};
 use crate::leader::Leadership;
-use control_plane::ControlPlane;
-
-#[path = "../../../../../crds/tests/apiserver/control_plane.rs"]
-mod control_plane;
-
-async fn client(server: &ControlPlane) -> kube::Client {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let kubeconfig = Kubeconfig::read_from(server.kubeconfig()).unwrap();
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    kube::Client::try_from(config).unwrap()
-}
 
 async fn start(
     server: &ControlPlane,
     double: &Double,
     cancel: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(double.url())
-        .region(aws_config::Region::new(REGION))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-        .load()
-        .await;
     let dependencies = Dependencies {
         client: client(server).await,
         policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), ..AwsPolicy::default() },
@@ -45,36 +25,20 @@ async fn start(
         instance: "test".to_owned(),
         metrics: AlarmMetrics::default(),
         calls: CallMetrics::default(),
-        config,
+        config: sdk_config(double, REGION).await,
     };
     tokio::spawn(run(dependencies, cancel.child_token()))
-}
-
-/// What kubectl says, without holding up the controller.
-fn kubectl(server: &ControlPlane, arguments: &[&str], input: Option<&str>) -> String {
-    tokio::task::block_in_place(|| server.kubectl(arguments, input))
-        .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}\n{}", describe(server)))
-}
-
-fn describe(server: &ControlPlane) -> String {
-    server.kubectl(&["get", "anomalarm", "-o", "yaml"], None).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alarm_that_is_applied_is_in_cloudwatch_fires_and_goes_with_its_object() {
     let server = ControlPlane::start();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for plural in ["networkmonitors", "anomalyalarms"] {
-        let file = root.join(format!("charts/tidewatch-crds/templates/{plural}.yaml"));
-        kubectl(&server, &["apply", "--server-side", "-f", file.to_str().unwrap()], None);
-        let name = format!("crd/{plural}.tidewatch.dev");
-        kubectl(&server, &["wait", "--for=condition=Established", &name, "--timeout=30s"], None);
-    }
+    install(&server, &["networkmonitors", "anomalyalarms", "canaries"]);
     let double = Double::start(Options::default()).await.unwrap();
     let cancel = CancellationToken::new();
     let running = start(&server, &double, &cancel).await;
 
-    let sample = root.join("docs/samples/anomalyalarm.yaml");
+    let sample = repository().join("docs/samples/anomalyalarm.yaml");
     kubectl(&server, &["apply", "-f", sample.to_str().unwrap()], None);
     kubectl(&server, &["wait", "--for=condition=Ready", "anomalarm/cpu", "--timeout=60s"], None);
     let name = double.with(ACCOUNT, REGION, |region| region.alarms.keys().next().cloned().unwrap());

@@ -1,5 +1,6 @@
 //! The reconciler by the real SDK against the AWS double, with a cluster in memory.
 
+mod apiserver;
 mod bed;
 mod changes;
 mod faults;

@@ -1,0 +1,57 @@
+//! A whole controller between a real API server and the AWS double.
+
+use std::path::Path;
+
+use aws_credential_types::Credentials;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tidewatch_aws_double::Double;
+
+use crate::aws::SdkConfig;
+pub(super) use control_plane::ControlPlane;
+
+#[path = "../../../crds/tests/apiserver/control_plane.rs"]
+mod control_plane;
+
+/// An administrator.
+pub(super) async fn client(server: &ControlPlane) -> kube::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let kubeconfig = Kubeconfig::read_from(server.kubeconfig()).unwrap();
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    kube::Client::try_from(config).unwrap()
+}
+
+/// The way to the double, in `region`.
+pub(super) async fn sdk_config(double: &Double, region: &'static str) -> SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .endpoint_url(double.url())
+        .region(aws_config::Region::new(region))
+        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .load()
+        .await
+}
+
+/// The CRDs as the chart ships them, served.
+pub(super) fn install(server: &ControlPlane, plurals: &[&str]) {
+    for plural in plurals {
+        let file = repository().join(format!("charts/tidewatch-crds/templates/{plural}.yaml"));
+        kubectl(server, &["apply", "--server-side", "-f", file.to_str().unwrap()], None);
+        let name = format!("crd/{plural}.tidewatch.dev");
+        kubectl(server, &["wait", "--for=condition=Established", &name, "--timeout=30s"], None);
+    }
+}
+
+pub(super) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// What kubectl says, without holding up the controller.
+pub(super) fn kubectl(server: &ControlPlane, arguments: &[&str], input: Option<&str>) -> String {
+    tokio::task::block_in_place(|| server.kubectl(arguments, input))
+        .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}\n{}", describe(server)))
+}
+
+/// Every object of ours, for a person.
+pub(super) fn describe(server: &ControlPlane) -> String {
+    server.kubectl(&["get", "tidewatch", "-o", "yaml"], None).unwrap_or_default()
+}
