@@ -33,14 +33,29 @@ impl Innocence {
     }
 }
 
+/// How many times as many one-window blips of nodes and bursts of services as the mode has: for what is rare otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Weather {
+    pub times_blips: f64,
+    pub times_bursts: f64,
+}
+
+impl Weather {
+    fn over(self, shape: Shape) -> Shape {
+        Shape {
+            blips_per_node: shape.blips_per_node * self.times_blips,
+            bursts_per_service: shape.bursts_per_service * self.times_bursts,
+            ..shape
+        }
+    }
+}
+
 /// So many clusters, each with a seed and a healthy history of its own; each is then met by a fault of every kind, one
 /// without the other and in weather of its own.
-pub fn measure(mode: Mode, first_seed: u64, clusters: u64, times_blips: f64, threads: usize) -> Innocence {
+pub fn measure(mode: Mode, first_seed: u64, clusters: u64, weather: Weather, threads: usize) -> Innocence {
     let by_cluster = in_parallel(clusters as usize, threads, |turn| {
         let seed = first_seed + turn as u64;
-        let shape = mode.shape(seed);
-        let shape = Shape { blips_per_node: shape.blips_per_node * times_blips, ..shape };
-        futures_of(Trial::with_shape(mode, shape, seed, FaultKind::Blocked), seed)
+        futures_of(Trial::with_shape(mode, weather.over(mode.shape(seed)), seed, FaultKind::Blocked), seed)
     });
     let of_cluster =
         |of: fn(&Outcome) -> usize| by_cluster.iter().filter_map(|all| all.first()).map(of).sum();

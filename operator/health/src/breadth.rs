@@ -27,12 +27,12 @@ impl Breadth {
         // Each with its support, and its power to show the harm.
         cells: impl Iterator<Item = (&'a Cell, f64, f64)>,
     ) -> Self {
-        let mut services: HashMap<Subject, (f64, f64)> = HashMap::new();
+        let mut services: HashMap<Option<Subject>, (f64, f64)> = HashMap::new();
         let mut endpoints: HashMap<Id, f64> = HashMap::new();
         let mut total = 0.0;
         for (cell, value, power) in cells {
             total += value;
-            let (sum, could) = services.entry(cell.flow.subject).or_default();
+            let (sum, could) = services.entry(cell.flow.subject.service()).or_default();
             *sum += value;
             *could += power;
             for endpoint in [cell.flow.local, cell.flow.remote] {

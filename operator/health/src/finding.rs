@@ -172,7 +172,7 @@ struct Sums {
     usual_rtt: f64,
     flows: u64,
     flows_affected: u64,
-    services_affected: BTreeSet<Subject>,
+    services_affected: BTreeSet<Option<Subject>>,
 }
 
 impl Sums {
@@ -192,7 +192,7 @@ impl Sums {
                 if !is_others {
                     sums.affected.add(cell.handshakes);
                 }
-                sums.services_affected.insert(cell.flow.subject);
+                sums.services_affected.insert(cell.flow.subject.service());
             }
         }
         sums

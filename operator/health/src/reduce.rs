@@ -16,11 +16,23 @@ pub(crate) enum Subject {
     Aws(Id),
     Workload(Id),
     Pod(Id),
+    /// What listens on a node's own address, where the port isn't told.
     Node(Id),
     Address(Id),
+    /// What listens on this port of nodes' own addresses: a DaemonSet on the host's network, a kubelet.
+    Hosts(u16),
 }
 
 impl Subject {
+    /// The service that it counts as where services are counted. Addresses that nothing is known of may be many or one:
+    /// together they are one.
+    pub(crate) fn service(self) -> Option<Self> {
+        match self {
+            Self::Service(_) | Self::Aws(_) | Self::Workload(_) | Self::Pod(_) | Self::Hosts(_) => Some(self),
+            Self::Node(_) | Self::Address(_) => None,
+        }
+    }
+
     pub(crate) fn renumbered(self, number: &mut impl FnMut(Id) -> Id) -> Self {
         match self {
             Self::Service(id) => Self::Service(number(id)),
@@ -29,6 +41,7 @@ impl Subject {
             Self::Pod(id) => Self::Pod(number(id)),
             Self::Node(id) => Self::Node(number(id)),
             Self::Address(id) => Self::Address(number(id)),
+            Self::Hosts(port) => Self::Hosts(port),
         }
     }
 }
@@ -202,7 +215,7 @@ fn subject(server: &Endpoint, names: &Names) -> Option<Subject> {
     text(&server.workload)
         .map(Subject::Workload)
         .or_else(|| text(&server.pod).map(Subject::Pod))
-        .or_else(|| text(&server.node).map(Subject::Node))
+        .or_else(|| text(&server.node).map(|node| server.port.map_or(Subject::Node(node), Subject::Hosts)))
         .or_else(|| names.address(server.ip).map(Subject::Address))
 }
 

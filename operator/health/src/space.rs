@@ -201,7 +201,11 @@ fn crossed(flow: &Flow) -> impl Iterator<Item = (Component, Way)> {
         Subject::Service(id) => (!external || flow.role == Role::Client).then_some(Component::Service(id)),
         Subject::Aws(id) => Some(Component::Aws(id)),
         Subject::Address(id) if external => Some(Component::Address(id)),
-        Subject::Address(_) | Subject::Workload(_) | Subject::Pod(_) | Subject::Node(_) => None,
+        Subject::Address(_)
+        | Subject::Workload(_)
+        | Subject::Pod(_)
+        | Subject::Node(_)
+        | Subject::Hosts(_) => None,
     };
     let internet = external && !matches!(flow.subject, Subject::Aws(_));
     [

@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use tidewatch_sim::endurance::Endurance;
 use tidewatch_sim::fault::FaultKind;
+use tidewatch_sim::innocent::Weather;
 use tidewatch_sim::methods::MethodName;
 use tidewatch_sim::mode::{DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, Mode};
 use tidewatch_sim::score::{self, Outcome};
@@ -94,6 +95,9 @@ struct Innocent {
     /// So many times as many benign one-window blips of nodes: two in a row are rare otherwise.
     #[arg(long, default_value_t = 1.0)]
     times_blips: f64,
+    /// So many times as many benign bursts of services.
+    #[arg(long, default_value_t = 1.0)]
+    times_bursts: f64,
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -159,6 +163,7 @@ fn main() {
                     clusters: 600,
                     mode: None,
                     times_blips: 1.0,
+                    times_bursts: 1.0,
                     threads: args.table.threads,
                 }));
             }
@@ -217,7 +222,8 @@ fn print_innocent(innocent: &Innocent) -> Vec<String> {
     let mut lines = Vec::new();
     for mode in modes {
         let began = Instant::now();
-        let found = innocent::measure(mode, first, innocent.clusters, innocent.times_blips, innocent.threads);
+        let weather = Weather { times_blips: innocent.times_blips, times_bursts: innocent.times_bursts };
+        let found = innocent::measure(mode, first, innocent.clusters, weather, innocent.threads);
         print!("{}", report::innocence(mode, &found));
         println!(
             "seeds {first}…{}, {:.0} s on {} threads\n",
