@@ -5,12 +5,15 @@ use crate::common;
 use crate::evidence::{self, HYPOTHESES, LOSSES, Null, Ratios};
 use crate::hypothesis::Column;
 use crate::localise::Channel;
+use crate::peers::Told;
 use crate::reduce::Cell;
 use crate::verdict::Class;
 
 /// The least loss that a workload is blamed for, of those that are tried: services burst. And an outside path.
 const WORKLOAD_LOSS: f64 = 0.015;
 const EXTERNAL_LOSS: f64 = 0.008;
+/// Retransmissions that a short flow may have within that.
+const STRAY_RETRANSMISSIONS: f64 = 4.0;
 /// Retransmissions more than usual by which a flow shows a loss.
 const SHOWING_RETRANSMISSIONS: f64 = 2.0;
 
@@ -102,8 +105,27 @@ impl<'a> Losses<'a> {
 
 impl Channel for Losses<'_> {
     fn ratios(&self, cell: usize) -> Ratios {
+        self.ratios_if(cell, 1.0)
+    }
+
+    fn told(&self, cell: usize) -> Told {
+        match (self.cells.get(cell), self.nulls.get(cell), self.silent.get(cell)) {
+            (Some(cell), Some(null), Some(false)) => {
+                let expected = cell.data.segments as f64 * null.ratio;
+                // What is worse than services are without being blamed for it isn't a bad minute, but somebody's fault.
+                let most = STRAY_RETRANSMISSIONS + WORKLOAD_LOSS * cell.data.segments as f64;
+                let observed = (cell.data.retransmissions as f64).min(most);
+                Told { observed, expected }
+            }
+            _ => Told::default(),
+        }
+    }
+
+    fn ratios_if(&self, cell: usize, times: f64) -> Ratios {
         let mut ratios = match (self.cells.get(cell), self.nulls.get(cell), self.silent.get(cell)) {
-            (Some(cell), Some(null), Some(false)) => evidence::ratios(cell, null),
+            (Some(cell), Some(null), Some(false)) => {
+                evidence::ratios(cell, &Null { ratio: (null.ratio * times).min(0.5), ..*null })
+            }
             _ => return SILENT,
         };
         for (ratio, _) in ratios.iter_mut().zip(LOSSES).filter(|(_, loss)| *loss < self.everywhere) {

@@ -15,6 +15,7 @@ mod hypothesis;
 mod localise;
 mod memory;
 mod names;
+mod peers;
 mod power;
 mod project;
 mod reason;

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use crate::breadth::Breadth;
 use crate::evidence::Ratios;
 use crate::hypothesis::{COLUMNS, Column, Support, Ways, support};
+use crate::peers::{Peers, Told, Totals};
 use crate::reduce::Cell;
-use crate::space::{Component, Space, half};
+use crate::space::{Component, Space, Way, half};
 use crate::verdict::Class;
 
 /// Components found in one window at most; more than this at once is no localisation.
@@ -21,6 +22,14 @@ const SAME: f64 = 0.95;
 /// One kind of evidence about cells, which can be told what has been explained.
 pub(crate) trait Channel {
     fn ratios(&self, cell: usize) -> Ratios;
+    /// What the cell tells of how its service does in this window, if anything.
+    fn told(&self, _cell: usize) -> Told {
+        Told::default()
+    }
+    /// As [`Channel::ratios`], if all of its service does so many times as badly as usual.
+    fn ratios_if(&self, cell: usize, _times: f64) -> Ratios {
+        self.ratios(cell)
+    }
     /// The component found harms this cell to this degree: from now on that is to be expected.
     fn explain(&mut self, cell: usize, column: Column);
     /// Nothing more is to be concluded from this cell.
@@ -38,6 +47,15 @@ pub(crate) trait Channel {
 pub(crate) struct Thresholds {
     pub(crate) infrastructure: f64,
     pub(crate) workload: f64,
+}
+
+impl Thresholds {
+    fn of(&self, class: Class) -> f64 {
+        match class {
+            Class::Infrastructure => self.infrastructure,
+            Class::Workload | Class::External => self.workload,
+        }
+    }
 }
 
 /// A component that explains evidence.
@@ -76,25 +94,34 @@ pub(crate) fn localise(
 ) -> Vec<Found> {
     let mut supports: Vec<Support<f32>> =
         (0..cells.len()).map(|cell| support(&channel.ratios(cell))).collect();
+    let peers = Peers::of(cells);
+    let prices = Prices::of(space);
     let mut found = Vec::new();
     // Cells that a workload or a remote turned out to answer for.
     let mut answered = vec![false; cells.len()];
     while found.len() < MOST_FOUND {
         let halves = sum(space, &supports);
-        let candidates = candidates(space, &halves, channel, thresholds);
+        let candidates = candidates(space, &halves, channel, thresholds, &prices);
+        let totals = peers.totals(|cell| channel.told(cell));
+        let look = Look { cells, space, channel, supports: &supports, totals: &totals };
         let mut standing = candidates
             .into_iter()
             .take(MOST_TRIED)
-            .filter(|candidate| stands(candidate, cells, space, channel, &supports));
+            .filter_map(|candidate| look.closer(candidate, thresholds, &prices))
+            .filter(|suspect| look.stands(suspect));
         let Some(best) = standing.next() else { break };
-        let rival = standing.take_while(|other| other.score >= best.score - AMBIGUOUS).find(|other| {
-            other.component.class() != best.component.class() && same_cells(&best, other, space)
-        });
-        let mut next = settle(&best, space, &supports);
+        let rival = standing
+            .take_while(|other| other.candidate.score >= best.candidate.score - AMBIGUOUS)
+            .find(|other| {
+                other.candidate.component.class() != best.candidate.component.class()
+                    && same_cells(&best.candidate, &other.candidate, space)
+            });
+        let mut next = best.settle();
         if let Some(rival) = rival {
-            next.rival = Some(rival.component);
-            found.push(Found { rival: Some(best.component), ..settle(&rival, space, &supports) });
+            next.rival = Some(rival.candidate.component);
+            found.push(Found { rival: Some(next.component), ..rival.settle() });
         }
+        let best = best.candidate;
         let changed = allow_for(&next, space, best.number, channel, &mut supports);
         if best.component.class() != Class::Infrastructure {
             for cell in changed {
@@ -133,14 +160,18 @@ fn sum(space: &Space, supports: &[Support<f32>]) -> Vec<Support<f64>> {
     let mut halves = vec![[0.0; COLUMNS]; space.halves()];
     for (crossings, support) in space.crossings.iter().zip(supports) {
         for half in crossings.iter() {
-            if let Some(sums) = halves.get_mut(half) {
-                for (sum, value) in sums.iter_mut().zip(support) {
-                    *sum += f64::from(*value);
-                }
+            if let Some(sum) = halves.get_mut(half) {
+                add(sum, support);
             }
         }
     }
     halves
+}
+
+fn add(sum: &mut Support<f64>, support: &Support<f32>) {
+    for (sum, value) in sum.iter_mut().zip(support) {
+        *sum += f64::from(*value);
+    }
 }
 
 /// Components with support enough, the best first; ties go to the smaller kind.
@@ -149,8 +180,8 @@ fn candidates(
     halves: &[Support<f64>],
     channel: &impl Channel,
     thresholds: &Thresholds,
+    prices: &Prices,
 ) -> Vec<Candidate> {
-    let prices = Prices::of(space);
     let mut candidates: Vec<Candidate> = space
         .components
         .iter()
@@ -159,11 +190,13 @@ fn candidates(
         .filter_map(|(number, (component, ways))| {
             let (column, ways, score) = best_of(*component, ways, channel)?;
             let score = score - prices.of_component(*component);
-            let least = match component.class() {
-                Class::Infrastructure => thresholds.infrastructure,
-                Class::Workload | Class::External => thresholds.workload,
-            };
-            (score >= least).then_some(Candidate { number, component: *component, ways, column, score })
+            (score >= thresholds.of(component.class())).then_some(Candidate {
+                number,
+                component: *component,
+                ways,
+                column,
+                score,
+            })
         })
         .collect();
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.component.cmp(&b.component)));
@@ -183,8 +216,8 @@ fn best_of(
         for way in Ways::ALL {
             let score = match way {
                 Ways::Both => at(first) + at(second),
-                Ways::One(crate::space::Way::First) => at(first) - 0.7,
-                Ways::One(crate::space::Way::Second) => at(second) - 0.7,
+                Ways::One(Way::First) => at(first) - 0.7,
+                Ways::One(Way::Second) => at(second) - 0.7,
             } - price;
             if best.is_none_or(|(.., least)| score > least) {
                 best = Some((column, way, score));
@@ -235,40 +268,89 @@ impl Prices {
     }
 }
 
-fn stands(
-    candidate: &Candidate,
-    cells: &[&Cell],
-    space: &Space,
-    channel: &impl Channel,
-    supports: &[Support<f32>],
-) -> bool {
-    if candidate.component.class() != Class::Infrastructure {
-        // A newcomer's ways aren't known: it can't have changed them.
-        let (mut known, mut all) = (0, 0);
-        for cell in members(candidate.number, candidate.ways, space) {
-            known += usize::from(channel.is_known(cell, candidate.column));
-            all += 1;
-        }
-        return 2 * known >= all && !is_one_address(candidate, cells, space, supports);
-    }
-    let crossing = members(candidate.number, candidate.ways, space).filter_map(|cell| {
-        let support = supports.get(cell)?.get(candidate.column.index())?;
-        Some((*cells.get(cell)?, f64::from(*support), channel.power(cell, candidate.column)))
-    });
-    Breadth::of(crossing).is_of_infrastructure(candidate.column)
+/// One look at the cells, with what has been found allowed for.
+struct Look<'a, C> {
+    cells: &'a [&'a Cell],
+    space: &'a Space,
+    channel: &'a C,
+    supports: &'a [Support<f32>],
+    totals: &'a Totals<'a>,
 }
 
-/// Whether the internet as a whole would be blamed for what one address does.
-fn is_one_address(candidate: &Candidate, cells: &[&Cell], space: &Space, supports: &[Support<f32>]) -> bool {
-    if candidate.component != Component::Internet {
-        return false;
+/// A candidate, with the cells that cross it in its guilty ways and what each says.
+struct Suspect {
+    candidate: Candidate,
+    says: Vec<(usize, Support<f32>)>,
+}
+
+impl<C: Channel> Look<'_, C> {
+    /// The candidate once its cells are compared with how their services do elsewhere, if that leaves enough. A
+    /// workload or a remote has no elsewhere.
+    fn closer(&self, candidate: Candidate, thresholds: &Thresholds, prices: &Prices) -> Option<Suspect> {
+        if candidate.component.class() != Class::Infrastructure {
+            let says = members(candidate.number, candidate.ways, self.space)
+                .filter_map(|cell| Some((cell, *self.supports.get(cell)?)));
+            return Some(Suspect { says: says.collect(), candidate });
+        }
+        let by_way = [Way::First, Way::Second]
+            .map(|way| self.space.members(half(candidate.number, way)).collect::<Vec<usize>>());
+        let all: Vec<usize> = by_way.iter().flatten().copied().collect();
+        let mut times = self.totals.elsewhere(&all).into_iter();
+        let says = by_way.map(|cells| {
+            let says = cells.into_iter().zip(&mut times).filter_map(|(cell, times)| {
+                let as_usual = self.supports.get(cell)?;
+                let says =
+                    if times > 1.0 { support(&self.channel.ratios_if(cell, times)) } else { *as_usual };
+                Some((cell, says))
+            });
+            says.collect::<Vec<_>>()
+        });
+        let sums = says.each_ref().map(|says| {
+            let mut sum = [0.0; COLUMNS];
+            for (_, support) in says {
+                add(&mut sum, support);
+            }
+            sum
+        });
+        let (column, ways, score) = best_of(candidate.component, &sums, self.channel)?;
+        let score = score - prices.of_component(candidate.component);
+        let [first, second] = says;
+        let says = match ways {
+            Ways::Both => first.into_iter().chain(second).collect(),
+            Ways::One(Way::First) => first,
+            Ways::One(Way::Second) => second,
+        };
+        let candidate = Candidate { column, ways, score, ..candidate };
+        (score >= thresholds.of(Class::Infrastructure)).then_some(Suspect { candidate, says })
     }
-    let mut hurt = members(candidate.number, candidate.ways, space).filter_map(|cell| {
-        let support = supports.get(cell)?.get(candidate.column.index())?;
-        (*support > 0.0).then_some(cells.get(cell)?.flow.remote)
-    });
-    let first = hurt.next();
-    hurt.all(|remote| Some(remote) == first)
+
+    fn stands(&self, suspect: &Suspect) -> bool {
+        let candidate = &suspect.candidate;
+        if candidate.component.class() != Class::Infrastructure {
+            // A newcomer's ways aren't known: it can't have changed them.
+            let is_known = |(cell, _): &&(usize, _)| self.channel.is_known(*cell, candidate.column);
+            let known = suspect.says.iter().filter(is_known).count();
+            return 2 * known >= suspect.says.len() && !self.is_one_address(suspect);
+        }
+        let crossing = suspect.says.iter().filter_map(|(cell, support)| {
+            let says = support.get(candidate.column.index())?;
+            Some((*self.cells.get(*cell)?, f64::from(*says), self.channel.power(*cell, candidate.column)))
+        });
+        Breadth::of(crossing).is_of_infrastructure(candidate.column)
+    }
+
+    /// Whether the internet as a whole would be blamed for what one address does.
+    fn is_one_address(&self, suspect: &Suspect) -> bool {
+        if suspect.candidate.component != Component::Internet {
+            return false;
+        }
+        let mut hurt = suspect.says.iter().filter_map(|(cell, support)| {
+            let says = support.get(suspect.candidate.column.index())?;
+            (*says > 0.0).then_some(self.cells.get(*cell)?.flow.remote)
+        });
+        let first = hurt.next();
+        hurt.all(|remote| Some(remote) == first)
+    }
 }
 
 fn members(number: usize, ways: Ways, space: &Space) -> impl Iterator<Item = usize> + '_ {
@@ -284,29 +366,32 @@ fn same_cells(one: &Candidate, other: &Candidate, space: &Space) -> bool {
     shared >= SAME * one.len().max(other.len()) as f64
 }
 
-fn settle(candidate: &Candidate, space: &Space, supports: &[Support<f32>]) -> Found {
-    // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above
-    // ln(2 (1 − share)).
-    let hurt_above = (2.0 * (1.0 - candidate.column.share())).ln() as f32;
-    let (mut cells, mut says) = (Vec::new(), Vec::new());
-    let (mut sum, mut common_sum) = (0.0, 0.0);
-    for cell in members(candidate.number, candidate.ways, space) {
-        let of = |column: Column| supports.get(cell).and_then(|s| s.get(column.index())).copied();
-        let (value, common) = (of(candidate.column).unwrap_or(0.0), of(Column::COMMON).unwrap_or(0.0));
-        cells.push((cell, value > hurt_above));
-        says.push((value, common));
-        sum += f64::from(value);
-        common_sum += f64::from(common);
-    }
-    Found {
-        component: candidate.component,
-        ways: candidate.ways,
-        column: candidate.column,
-        score: candidate.score,
-        common_score: candidate.score - sum + common_sum,
-        rival: None,
-        cells,
-        says,
+impl Suspect {
+    fn settle(&self) -> Found {
+        let candidate = &self.candidate;
+        // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above
+        // ln(2 (1 − share)).
+        let hurt_above = (2.0 * (1.0 - candidate.column.share())).ln() as f32;
+        let (mut cells, mut says) = (Vec::new(), Vec::new());
+        let (mut sum, mut common_sum) = (0.0, 0.0);
+        for (cell, support) in &self.says {
+            let of = |column: Column| support.get(column.index()).copied().unwrap_or(0.0);
+            let (value, common) = (of(candidate.column), of(Column::COMMON));
+            cells.push((*cell, value > hurt_above));
+            says.push((value, common));
+            sum += f64::from(value);
+            common_sum += f64::from(common);
+        }
+        Found {
+            component: candidate.component,
+            ways: candidate.ways,
+            column: candidate.column,
+            score: candidate.score,
+            common_score: candidate.score - sum + common_sum,
+            rival: None,
+            cells,
+            says,
+        }
     }
 }
 

@@ -223,6 +223,34 @@ fn a_traffic_spike_is_nothing() {
 }
 
 #[test]
+fn what_listens_on_every_node_is_one_service_and_not_a_path() {
+    let mut lab = Lab { nodes_per_zone: 4, ..Lab::default() };
+    lab.calls.push(("scraper", "host/exporter"));
+    let mut watch = Watch::learned(lab, 12);
+    for window in 0..12 {
+        let verdict = watch.window(&|hop| when(hop.calls("host/exporter") && hop.to_service, loss(0.004)));
+        assert_eq!(named(&verdict), Vec::<String>::new(), "in window {window}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn services_that_have_a_bad_minute_everywhere_are_no_paths_fault() {
+    for bad in [["cart", "payments", "search"], ["catalog", "stock", "ledger"], ["cart", "stock", "ledger"]] {
+        let mut watch = Watch::learned(Lab { nodes_per_zone: 4, ..Lab::default() }, 12);
+        let is_bad = |hop: &Hop| hop.to_service && bad.iter().any(|name| hop.calls(&format!("shop/{name}")));
+        for window in 0..6 {
+            let verdict = watch.window(&|hop| when(is_bad(hop), loss(0.006)));
+            assert_eq!(named(&verdict), Vec::<String>::new(), "{bad:?} in window {window}: {verdict:#?}");
+        }
+        let at_fault = |hop: &Hop| hop.between("zone-1", "zone-2");
+        let verdict = watch.windows(3, &|hop| {
+            loss(0.006 * f64::from(u8::from(is_bad(hop))) + 0.02 * f64::from(u8::from(at_fault(hop))))
+        });
+        assert_eq!(named(&verdict), ["zone-pair/zone-1~zone-2"], "a fault is still found in it");
+    }
+}
+
+#[test]
 fn too_little_traffic_is_insufficient_data() {
     let calls = vec![("web", "cart")];
     let lab = Lab { calls, pods: 1, segments: 100, ..Lab::default() };

@@ -129,7 +129,7 @@ impl Lab {
         first + SignedDuration::from_secs(self.window * i64::from(self.seconds))
     }
 
-    /// A pod's endpoint; services' pods are spread over nodes.
+    /// A pod's endpoint; services' pods are spread over nodes. What begins with `host/` listens on each node's own address.
     pub fn pod(&self, service: &str, number: usize) -> Endpoint {
         if let Some(name) = service.strip_prefix("aws/") {
             return Endpoint {
@@ -144,18 +144,32 @@ impl Lab {
                 ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(93, 184, 216, name.len() as u8)))
             };
         }
+        if service.starts_with("host/") {
+            return self.node(number, 0, EndpointKind::Node);
+        }
         let index = service.bytes().map(usize::from).sum::<usize>() + number * 5;
-        let node = index % (self.zones * self.nodes_per_zone);
-        let zone = node % self.zones;
-        let name: Name = format!("zone-{}-{}", zone + 1, (b'a' + (node / self.zones) as u8) as char).into();
-        let mut ip = Endpoint::of(IpAddr::V4(Ipv4Addr::new(198, 18, node as u8, (index % 250) as u8)));
+        let node = index % self.nodes();
+        let mut ip = self.node(node, (index % 250) as u8, EndpointKind::Pod);
         ip.pod = Some(format!("shop/{service}-{number}").into());
         ip.workload = Some(format!("shop/Deployment/{service}").into());
         ip.service = Some(format!("shop/{service}").into());
-        ip.node = Some(name);
-        ip.zone = Some(format!("zone-{}", zone + 1).into());
-        ip.kind = Some(EndpointKind::Pod);
         ip
+    }
+
+    fn nodes(&self) -> usize {
+        self.zones * self.nodes_per_zone
+    }
+
+    /// An address at a node: its own, or a pod's.
+    fn node(&self, node: usize, host: u8, kind: EndpointKind) -> Endpoint {
+        let zone = node % self.zones;
+        let name = format!("zone-{}-{}", zone + 1, (b'a' + (node / self.zones) as u8) as char);
+        Endpoint {
+            node: Some(name.into()),
+            zone: Some(format!("zone-{}", zone + 1).into()),
+            kind: Some(kind),
+            ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(198, 18, node as u8, host)))
+        }
     }
 
     /// The records of the next window.
@@ -164,7 +178,11 @@ impl Lab {
         let calls = self.calls.clone();
         for (caller, callee) in calls {
             let is_outside = callee.starts_with("aws/") || callee.starts_with("internet/");
-            let servers = if is_outside { 1 } else { self.pods };
+            let servers = match callee {
+                _ if is_outside => 1,
+                _ if callee.starts_with("host/") => self.nodes(),
+                _ => self.pods,
+            };
             for client in 0..self.pods {
                 for server in 0..servers {
                     self.flow(caller, client, callee, server, fault, &mut records);
