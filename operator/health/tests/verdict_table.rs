@@ -224,7 +224,7 @@ fn a_traffic_spike_is_nothing() {
 
 #[test]
 fn what_listens_on_every_node_is_one_service_and_not_a_path() {
-    let mut lab = Lab { nodes_per_zone: 4, ..Lab::default() };
+    let mut lab = Lab { nodes_per_zone: 12, ..Lab::default() };
     lab.calls.push(("scraper", "host/exporter"));
     let mut watch = Watch::learned(lab, 12);
     for window in 0..12 {
