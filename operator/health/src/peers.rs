@@ -89,3 +89,63 @@ impl Totals<'_> {
         cells.iter().map(|cell| times(cell).unwrap_or(1.0)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
+
+    use tidewatch_records::Role;
+
+    use super::*;
+    use crate::names::{Id, Names};
+    use crate::reduce::{Data, Flow, Handshakes, Reach, RoundTrips, Subject};
+
+    /// A cell of `service`, that lost so many of 1,000 segments.
+    fn cell(names: &mut Names, service: &str, lost: u64) -> Cell {
+        let id: Id = names.intern(&service.into());
+        let flow = Flow {
+            subject: Subject::Service(id),
+            role: Role::Client,
+            reach: Reach::Cluster,
+            local: id,
+            remote: id,
+            local_pod: None,
+            remote_pod: None,
+            local_node: None,
+            remote_node: None,
+            local_zone: None,
+            remote_zone: None,
+        };
+        let data = Data { segments: 1_000, retransmissions: lost, timeouts: 0 };
+        Cell { flow, data, handshakes: Handshakes::default(), round_trips: RoundTrips::default() }
+    }
+
+    /// How the series of the first cells do elsewhere; of each 1,000 segments one was expected to be lost.
+    fn elsewhere(cells: &[Cell], here: &[usize]) -> Vec<f64> {
+        let cells: Vec<&Cell> = cells.iter().collect();
+        let told = |cell: usize| {
+            let observed = cells.get(cell).unwrap().data.retransmissions as f64;
+            Told { observed, expected: 1.0 }
+        };
+        Peers::of(&cells).totals(told).elsewhere(here)
+    }
+
+    #[test]
+    fn a_service_is_compared_with_its_own_flows_elsewhere_alone() {
+        let mut names = Names::default();
+        let bad: Vec<Cell> = (0..5).map(|_| cell(&mut names, "bad", 8)).collect();
+        let good: Vec<Cell> = (0..5).map(|_| cell(&mut names, "good", 1)).collect();
+        let cells = [bad, good].concat();
+        // Of the bad one 32 were lost elsewhere and 4 expected: (32 + 2) / (4 + 2).
+        assert_eq!(elsewhere(&cells, &[0, 9]), [34.0 / 6.0, 1.0]);
+    }
+
+    #[test]
+    fn where_there_is_no_elsewhere_or_it_does_well_all_is_as_usual() {
+        let mut names = Names::default();
+        let cells: Vec<Cell> = [9, 9, 0, 0].into_iter().map(|lost| cell(&mut names, "a", lost)).collect();
+        assert_eq!(elsewhere(&cells, &[0, 1, 2, 3]), [1.0; 4]);
+        assert_eq!(elsewhere(&cells, &[0, 1]), [1.0; 2]);
+        assert_eq!(elsewhere(&[], &[]), Vec::<f64>::new());
+    }
+}

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
-use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, Role};
+use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
 pub const SECONDS: u32 = 10;
 
