@@ -4,7 +4,6 @@ use crate::baseline::{Baselines, Expected};
 use crate::common;
 use crate::evidence::{self, HYPOTHESES, LOSSES, Null, Ratios};
 use crate::hypothesis::Column;
-use crate::localise::Channel;
 use crate::peers::Told;
 use crate::reduce::Cell;
 use crate::verdict::Class;
@@ -16,6 +15,29 @@ const EXTERNAL_LOSS: f64 = 0.008;
 const STRAY_RETRANSMISSIONS: f64 = 4.0;
 /// Retransmissions more than usual by which a flow shows a loss.
 const SHOWING_RETRANSMISSIONS: f64 = 2.0;
+
+/// One kind of evidence about cells, which can be told what has been explained.
+pub(crate) trait Channel {
+    fn ratios(&self, cell: usize) -> Ratios;
+    /// What the cell tells of how its service does in this window, if anything.
+    fn told(&self, _cell: usize) -> Told {
+        Told::default()
+    }
+    /// As [`Channel::ratios`], if all of its service does so many times as badly as usual.
+    fn ratios_if(&self, cell: usize, _times: f64) -> Ratios {
+        self.ratios(cell)
+    }
+    /// The component found harms this cell to this degree: from now on that is to be expected.
+    fn explain(&mut self, cell: usize, column: Column);
+    /// Nothing more is to be concluded from this cell.
+    fn silence(&mut self, cell: usize);
+    /// Whether the cell would show harm of this degree if it suffered it: 1 and above is yes.
+    fn power(&self, cell: usize, column: Column) -> f64;
+    /// Whether this degree of harm is enough to blame a workload or an outside path for.
+    fn is_substantial(&self, class: Class, column: Column) -> bool;
+    /// Whether it is known what this cell was used to.
+    fn is_known(&self, cell: usize, column: Column) -> bool;
+}
 
 const SILENT: Ratios = [0.0; HYPOTHESES];
 

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::FlowWindow;
 
 use crate::baseline::{Baselines, Expected, SeriesKey};
+use crate::candidate::Thresholds;
 use crate::channel::{Delays, Losses, Refusals};
 use crate::confidence::confidence;
 use crate::config::{Config, Sensitivity};
 use crate::finding::{By, Context, Finding};
-use crate::localise::{Thresholds, localise};
+use crate::localise::localise;
 use crate::memory::Memory;
 use crate::names::Names;
 use crate::power;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::baseline::{Baselines, Expected};
 use crate::hypothesis::Ways;
-use crate::localise::Found;
 use crate::reduce::{Cell, Handshakes, Subject};
 use crate::space::{Component, Way};
+use crate::suspect::Found;
 use crate::verdict::{Cause, Class, Evidence};
 
 /// Share of the connection requests over a path that goes unanswered when it carries nothing.

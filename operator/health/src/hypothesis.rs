@@ -33,6 +33,18 @@ pub(crate) fn support(ratios: &Ratios) -> Support<f32> {
     support
 }
 
+pub(crate) fn add(sum: &mut Support<f64>, support: &Support<f32>) {
+    for (sum, value) in sum.iter_mut().zip(support) {
+        *sum += f64::from(*value);
+    }
+}
+
+pub(crate) fn sum<'a>(supports: impl Iterator<Item = &'a Support<f32>>) -> Support<f64> {
+    let mut sum = [0.0; COLUMNS];
+    supports.for_each(|support| add(&mut sum, support));
+    sum
+}
+
 /// A column of [`Support`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Column(usize);

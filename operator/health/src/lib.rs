@@ -3,6 +3,7 @@
 mod baseline;
 mod blip;
 mod breadth;
+mod candidate;
 mod channel;
 mod common;
 mod confidence;
@@ -22,6 +23,7 @@ mod reason;
 mod reduce;
 mod space;
 mod steady;
+mod suspect;
 mod track;
 mod verdict;
 

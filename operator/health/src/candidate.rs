@@ -1,0 +1,149 @@
+//! Which components have support enough to be looked at more closely.
+
+use crate::channel::Channel;
+use crate::hypothesis::{COLUMNS, Column, Support, Ways, add};
+use crate::space::{Component, Space, Way, half};
+use crate::verdict::Class;
+
+/// What support is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thresholds {
+    pub(crate) infrastructure: f64,
+    pub(crate) workload: f64,
+}
+
+impl Thresholds {
+    pub(crate) fn of(&self, class: Class) -> f64 {
+        match class {
+            Class::Infrastructure => self.infrastructure,
+            Class::Workload | Class::External => self.workload,
+        }
+    }
+}
+
+/// A component, and the fault of it that has most support.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    pub(crate) number: usize,
+    pub(crate) component: Component,
+    pub(crate) ways: Ways,
+    pub(crate) column: Column,
+    /// Log-odds against no fault, the choice among many components paid for.
+    pub(crate) score: f64,
+}
+
+impl Candidate {
+    /// Cells that cross it in its guilty ways.
+    pub(crate) fn members(self, space: &Space) -> impl Iterator<Item = usize> + '_ {
+        self.ways.iter().flat_map(move |way| space.members(half(self.number, way)))
+    }
+}
+
+/// Components with support enough, the best first; ties go to the smaller kind.
+pub(crate) fn candidates(
+    space: &Space,
+    supports: &[Support<f32>],
+    channel: &impl Channel,
+    thresholds: &Thresholds,
+    prices: &Prices,
+) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = space
+        .components
+        .iter()
+        .zip(by_half(space, supports).chunks_exact(2))
+        .enumerate()
+        .filter_map(|(number, (component, ways))| {
+            let (column, ways, score) = best_of(*component, ways, channel)?;
+            let score = score - prices.of_component(*component);
+            (score >= thresholds.of(component.class())).then_some(Candidate {
+                number,
+                component: *component,
+                ways,
+                column,
+                score,
+            })
+        })
+        .collect();
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.component.cmp(&b.component)));
+    candidates
+}
+
+/// How a component's fault explains its two ways best, and by how much.
+pub(crate) fn best_of(
+    component: Component,
+    ways: &[Support<f64>],
+    channel: &impl Channel,
+) -> Option<(Column, Ways, f64)> {
+    let [first, second] = ways else { return None };
+    let mut best: Option<(Column, Ways, f64)> = None;
+    for column in Column::of(component.class()) {
+        let at = |half: &Support<f64>| half.get(column.index()).copied().unwrap_or(0.0);
+        let price = if column.is_partial() { 1.5 } else { 0.0 };
+        for way in Ways::ALL {
+            let score = match way {
+                Ways::Both => at(first) + at(second),
+                Ways::One(Way::First) => at(first) - 0.7,
+                Ways::One(Way::Second) => at(second) - 0.7,
+            } - price;
+            if best.is_none_or(|(.., least)| score > least) {
+                best = Some((column, way, score));
+            }
+        }
+    }
+    best.filter(|(column, ..)| {
+        component.class() == Class::Infrastructure || channel.is_substantial(component.class(), *column)
+    })
+}
+
+/// The support of each half of each component.
+fn by_half(space: &Space, supports: &[Support<f32>]) -> Vec<Support<f64>> {
+    let mut halves = vec![[0.0; COLUMNS]; space.halves()];
+    for (crossings, support) in space.crossings.iter().zip(supports) {
+        for half in crossings.iter() {
+            if let Some(sum) = halves.get_mut(half) {
+                add(sum, support);
+            }
+        }
+    }
+    halves
+}
+
+/// What suspecting one component among many costs.
+#[derive(Debug)]
+pub(crate) struct Prices {
+    nodes: f64,
+    pairs: f64,
+    zones: f64,
+    services: f64,
+    pods: f64,
+    outside: f64,
+}
+
+impl Prices {
+    pub(crate) fn of(space: &Space) -> Self {
+        let log = |is: fn(&Component) -> bool| {
+            let count = space.components.iter().filter(|component| is(component)).count();
+            (count.max(1) as f64).ln()
+        };
+        Self {
+            nodes: log(|c| matches!(c, Component::Node(_))),
+            pairs: log(|c| matches!(c, Component::ZonePair(..))) + 0.2,
+            zones: log(|c| matches!(c, Component::Zone(_))) + 1.5,
+            services: log(|c| matches!(c, Component::Service(_))),
+            pods: log(|c| matches!(c, Component::Pod(_))) + 0.5,
+            outside: log(|c| matches!(c, Component::Aws(_) | Component::Address(_))),
+        }
+    }
+
+    pub(crate) fn of_component(&self, component: Component) -> f64 {
+        match component {
+            Component::Node(_) => self.nodes,
+            Component::ZonePair(..) => self.pairs,
+            Component::Zone(_) => self.zones,
+            Component::Service(_) => self.services,
+            Component::Pod(_) => self.pods,
+            Component::Aws(_) | Component::Address(_) => self.outside,
+            Component::Internet => self.outside + 1.5,
+        }
+    }
+}

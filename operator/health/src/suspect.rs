@@ -1,0 +1,166 @@
+//! A candidate looked at more closely: compared with how its services do elsewhere, and with whom it shares the misery.
+
+use crate::breadth::Breadth;
+use crate::candidate::{Candidate, Prices, Thresholds, best_of};
+use crate::channel::Channel;
+use crate::hypothesis::{Column, Support, Ways, sum, support};
+use crate::peers::Totals;
+use crate::reduce::Cell;
+use crate::space::{Component, Space, Way, half};
+use crate::verdict::Class;
+
+/// One look at the cells, with what has been found allowed for.
+pub(crate) struct Look<'a, C> {
+    pub(crate) cells: &'a [&'a Cell],
+    pub(crate) space: &'a Space,
+    pub(crate) channel: &'a C,
+    pub(crate) supports: &'a [Support<f32>],
+    pub(crate) totals: &'a Totals<'a>,
+    pub(crate) thresholds: &'a Thresholds,
+    pub(crate) prices: &'a Prices,
+}
+
+/// A candidate, with the cells that cross it in its guilty ways and what each says.
+#[derive(Debug)]
+pub(crate) struct Suspect {
+    pub(crate) candidate: Candidate,
+    says: Vec<(usize, Support<f32>)>,
+}
+
+impl<C: Channel> Look<'_, C> {
+    /// The candidate, if it stands when its cells are compared with how their services do elsewhere. A workload or a
+    /// remote has no elsewhere.
+    pub(crate) fn closer(&self, candidate: Candidate) -> Option<Suspect> {
+        let suspect = match candidate.component.class() {
+            Class::Infrastructure => self.beside_others(candidate)?,
+            Class::Workload | Class::External => {
+                let says = candidate.members(self.space);
+                let says = says.filter_map(|cell| Some((cell, *self.supports.get(cell)?)));
+                Suspect { says: says.collect(), candidate }
+            }
+        };
+        self.stands(&suspect).then_some(suspect)
+    }
+
+    fn beside_others(&self, candidate: Candidate) -> Option<Suspect> {
+        let cells = |way| self.space.members(half(candidate.number, way)).collect::<Vec<usize>>();
+        let (first, second) = (cells(Way::First), cells(Way::Second));
+        let mut times = self.totals.elsewhere(&[&*first, &*second].concat()).into_iter();
+        let mut say = |cells: Vec<usize>| -> Vec<(usize, Support<f32>)> {
+            let say = |(cell, times): (usize, f64)| {
+                let as_usual = *self.supports.get(cell)?;
+                let says = if times > 1.0 { support(&self.channel.ratios_if(cell, times)) } else { as_usual };
+                Some((cell, says))
+            };
+            cells.into_iter().zip(&mut times).filter_map(say).collect()
+        };
+        let (mut first, second) = (say(first), say(second));
+        let sums = [&first, &second].map(|says| sum(says.iter().map(|(_, support)| support)));
+        let (column, ways, score) = best_of(candidate.component, &sums, self.channel)?;
+        let score = score - self.prices.of_component(candidate.component);
+        let says = match ways {
+            Ways::One(Way::First) => first,
+            Ways::One(Way::Second) => second,
+            Ways::Both => {
+                first.extend(second);
+                first
+            }
+        };
+        let candidate = Candidate { column, ways, score, ..candidate };
+        (score >= self.thresholds.of(Class::Infrastructure)).then_some(Suspect { candidate, says })
+    }
+
+    fn stands(&self, suspect: &Suspect) -> bool {
+        let candidate = &suspect.candidate;
+        if candidate.component.class() != Class::Infrastructure {
+            // A newcomer's ways aren't known: it can't have changed them.
+            let is_known = |(cell, _): &&(usize, _)| self.channel.is_known(*cell, candidate.column);
+            let known = suspect.says.iter().filter(is_known).count();
+            return 2 * known >= suspect.says.len() && !self.is_one_address(suspect);
+        }
+        let crossing = suspect.says.iter().filter_map(|(cell, support)| {
+            let says = support.get(candidate.column.index())?;
+            Some((*self.cells.get(*cell)?, f64::from(*says), self.channel.power(*cell, candidate.column)))
+        });
+        Breadth::of(crossing).is_of_infrastructure(candidate.column)
+    }
+
+    /// Whether the internet as a whole would be blamed for what one address does.
+    fn is_one_address(&self, suspect: &Suspect) -> bool {
+        if suspect.candidate.component != Component::Internet {
+            return false;
+        }
+        let mut hurt = suspect.says.iter().filter_map(|(cell, support)| {
+            let says = support.get(suspect.candidate.column.index())?;
+            (*says > 0.0).then_some(self.cells.get(*cell)?.flow.remote)
+        });
+        let first = hurt.next();
+        hurt.all(|remote| Some(remote) == first)
+    }
+}
+
+/// A component that explains evidence.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) component: Component,
+    pub(crate) ways: Ways,
+    pub(crate) column: Column,
+    /// Log-odds against no fault, the choice among many components paid for.
+    pub(crate) score: f64,
+    /// The score that a harm of [`Column::COMMON`] would have: what the evidence says for more than that is the difference.
+    pub(crate) common_score: f64,
+    /// A component of another class that explains the same cells as well.
+    pub(crate) rival: Option<Component>,
+    /// Cells that cross the component in its guilty ways, and whether each is more likely hurt than not.
+    pub(crate) cells: Vec<(usize, bool)>,
+    /// What each of them adds to the two scores.
+    says: Vec<(f32, f32)>,
+}
+
+impl Suspect {
+    pub(crate) fn settle(&self) -> Found {
+        let candidate = &self.candidate;
+        // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above
+        // ln(2 (1 − share)).
+        let hurt_above = (2.0 * (1.0 - candidate.column.share())).ln() as f32;
+        let (mut cells, mut says) = (Vec::new(), Vec::new());
+        let (mut sum, mut common_sum) = (0.0, 0.0);
+        for (cell, support) in &self.says {
+            let of = |column: Column| support.get(column.index()).copied().unwrap_or(0.0);
+            let (value, common) = (of(candidate.column), of(Column::COMMON));
+            cells.push((*cell, value > hurt_above));
+            says.push((value, common));
+            sum += f64::from(value);
+            common_sum += f64::from(common);
+        }
+        Found {
+            component: candidate.component,
+            ways: candidate.ways,
+            column: candidate.column,
+            score: candidate.score,
+            common_score: candidate.score - sum + common_sum,
+            rival: None,
+            cells,
+            says,
+        }
+    }
+}
+
+impl Found {
+    pub(crate) fn is_path_alone(&self) -> bool {
+        self.component.class() == Class::Infrastructure && self.rival.is_none()
+    }
+
+    /// A path that was found first may have been found by what a workload, found later, does to flows that cross it.
+    pub(crate) fn leave_to_others(&mut self, answered: &[bool]) {
+        if !self.is_path_alone() {
+            return;
+        }
+        for ((cell, _), (says, common)) in self.cells.iter().zip(&self.says) {
+            if answered.get(*cell) == Some(&true) {
+                self.score -= f64::from(*says);
+                self.common_score -= f64::from(*common);
+            }
+        }
+    }
+}
