@@ -21,6 +21,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* retrans_stamp is in microseconds where the route asks for it (6.7); an age beyond this is such a one. */
 #define IMPLAUSIBLE_MS 1000000
 #define CGROUP_DEPTH 24
+/* One end in so many looks how full the ring is. */
+#define WAKE_LOOKS 32
 
 /* Set before loading: id of the node's root cgroup. */
 const volatile u64 root_cgroup = 1;
@@ -76,6 +78,14 @@ struct {
 	__type(key, u64);
 	__type(value, struct cgroup_fact);
 } cgroups SEC(".maps");
+
+/*
+ * Saves most lookups in that map: the cgroups met since the last pass of the iterator, each as its id and, in the lowest
+ * bit, `inside`, at the low bits of the id. User space empties it before each pass, so that the map, which evicts what
+ * wasn't looked up for long, sees who is in use still.
+ */
+#define RECENT_CGROUPS 512
+u64 recent_cgroups[RECENT_CGROUPS] = {};
 
 struct cgroup_scratch {
 	struct cgroup_fact fact;
@@ -133,19 +143,26 @@ static __noinline int learn_cgroup(struct cgroup *of, u64 id)
 }
 
 /* The id of the socket's cgroup, or 0 if it isn't the node's. */
-static __always_inline u64 cgroup_of(struct tcp_sock *tp)
+static __always_inline u64 cgroup_of(struct sock *sk)
 {
-	struct cgroup *cgroup = tp->inet_conn.icsk_inet.sk.sk_cgrp_data.cgroup;
+	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
 	struct cgroup_fact *fact;
-	u64 id;
+	volatile u64 *recent;
+	u64 id, known;
+	int inside;
 
 	if (!cgroup)
 		return 0;
 	id = cgroup->kn->id;
+	/* One word, read and written whole: whoever meets it sees one cgroup or another. */
+	recent = &recent_cgroups[id % RECENT_CGROUPS];
+	known = *recent;
+	if (known >> 1 == id)
+		return known & 1 ? id : 0;
 	fact = bpf_map_lookup_elem(&cgroups, &id);
-	if (fact)
-		return fact->inside ? id : 0;
-	return learn_cgroup(cgroup, id) ? id : 0;
+	inside = fact ? fact->inside : learn_cgroup(cgroup, id);
+	*recent = id << 1 | (inside ? 1 : 0);
+	return inside ? id : 0;
 }
 
 static __always_inline void map_ipv4(u8 *to, __be32 ip)
@@ -180,10 +197,10 @@ static __always_inline int is_loopback(const u8 *ip)
 }
 
 /* Fills in the ends and the role. False if this is no connection, or one that never leaves the host's loopback. */
-static __always_inline int read_ends(struct tcp_sock *tp, struct event *event)
+static __always_inline int read_ends(struct sock *sk, struct tcp_sock *tp, struct event *event)
 {
 	struct inet_sock *inet = &tp->inet_conn.icsk_inet;
-	struct sock_common *common = &inet->sk.__sk_common;
+	struct sock_common *common = &sk->__sk_common;
 	int accepted;
 
 	/* 0 before connect(), and after tcp_disconnect() */
@@ -283,13 +300,15 @@ static __always_inline void forget(struct snapshot *last)
 	last->generation = at;
 }
 
-static __always_inline u64 wake_flag(void)
+/*
+ * Whether user space is woken for this event. Its ports decide whether it looks at all: of two that differ, one is
+ * chosen anew for each connection (bit 0 of it is not, see inet_hash_connect()).
+ */
+static __always_inline u64 wake_flag(const struct event *event)
 {
-	u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-
-	/* Woken at the crossing only, with some slack for submitters that overtake each other. */
-	return waiting >= wake_bytes && waiting < wake_bytes + 64 * sizeof(struct event) ? BPF_RB_FORCE_WAKEUP :
-											     BPF_RB_NO_WAKEUP;
+	if (((event->local_port ^ event->remote_port) >> 1) % WAKE_LOOKS)
+		return BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* How a connection ended, by the error that it ended with. */
@@ -315,8 +334,19 @@ static __always_inline int never_was(struct tcp_sock *tp, u16 flags)
 	return !(flags & EVENT_CLIENT) && tp->segs_in < 2;
 }
 
-/* Reports a connection that has ended. True if there was one that hadn't been reported as ended. */
-static __always_inline int report_end(struct tcp_sock *tp, struct snapshot *last, int error, u16 known)
+/* What was last reported of the socket, if anything. Most end without a storage, of ours or another program. */
+static __always_inline struct snapshot *snapshot_of(struct sock *sk)
+{
+	return sk->sk_bpf_storage ? bpf_sk_storage_get(&snapshots, sk, 0, 0) : 0;
+}
+
+/*
+ * Reports a connection that has ended. True if there was one that hadn't been reported as ended. What `sk` has is read
+ * through it: it comes from the tracepoint, so that the verifier trusts it (6.2) and each read is one instruction, not
+ * one that may fault.
+ */
+static __always_inline int report_end(struct sock *sk, struct tcp_sock *tp, struct snapshot *last, int error,
+				      u16 known)
 {
 	struct event *slot, event = {};
 
@@ -325,9 +355,9 @@ static __always_inline int report_end(struct tcp_sock *tp, struct snapshot *last
 			return 0;
 		forget(last);
 	}
-	if (!read_ends(tp, &event) || never_was(tp, event.flags))
+	if (!read_ends(sk, tp, &event) || never_was(tp, event.flags))
 		return 0;
-	event.cgroup = cgroup_of(tp);
+	event.cgroup = cgroup_of(sk);
 	if (!event.cgroup)
 		return 0;
 	read_counters(tp, &event, last);
@@ -339,7 +369,7 @@ static __always_inline int report_end(struct tcp_sock *tp, struct snapshot *last
 		return 1;
 	}
 	*slot = event;
-	bpf_ringbuf_submit(slot, wake_flag());
+	bpf_ringbuf_submit(slot, wake_flag(&event));
 	return 1;
 }
 
@@ -351,8 +381,8 @@ static __always_inline void end_early(struct sock *sk, int error, u16 known)
 
 	if (!tp || !control.started)
 		return;
-	last = bpf_sk_storage_get(&snapshots, sk, 0, 0);
-	if (!report_end(tp, last, error, known))
+	last = snapshot_of(sk);
+	if (!report_end(sk, tp, last, error, known))
 		return;
 	last = bpf_sk_storage_get(&snapshots, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!last)
@@ -370,7 +400,7 @@ int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		report_end(tp, bpf_sk_storage_get(&snapshots, sk, 0, 0), sk->sk_err, 0);
+		report_end(sk, tp, snapshot_of(sk), sk->sk_err, 0);
 	return 0;
 }
 
@@ -447,9 +477,9 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 	if (!tp)
 		return 0;
 	state = sk->__sk_common.skc_state;
-	if (state == TCP_CLOSE || state == TCP_LISTEN || !read_ends(tp, &event))
+	if (state == TCP_CLOSE || state == TCP_LISTEN || !read_ends(sk, tp, &event))
 		return 0;
-	event.cgroup = cgroup_of(tp);
+	event.cgroup = cgroup_of(sk);
 	if (!event.cgroup)
 		return 0;
 	last = bpf_sk_storage_get(&snapshots, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

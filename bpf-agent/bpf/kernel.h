@@ -69,6 +69,7 @@ struct sock_common {
 };
 
 struct cgroup;
+struct bpf_local_storage;
 
 struct sock_cgroup_data {
 	struct cgroup *cgroup; /* a bare pointer since 5.15 */
@@ -78,6 +79,7 @@ struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
+	struct bpf_local_storage *sk_bpf_storage;
 };
 
 struct ipv6_pinfo {

@@ -63,6 +63,8 @@ pub struct Kernel<'object> {
     arrived: Rc<RefCell<Arrived>>,
     iterator: Link,
     _hooks: Vec<Link>,
+    /// Whether the program that counts time-outs is loaded.
+    count_timeouts: bool,
     generation: u32,
     buffer_full: u64,
     buffer: Vec<u8>,
@@ -127,6 +129,7 @@ impl<'object> Kernel<'object> {
             arrived,
             iterator,
             _hooks: hooks,
+            count_timeouts,
             generation: 0,
             buffer_full: 0,
             buffer: vec![0; READ_BYTES],
@@ -136,23 +139,17 @@ impl<'object> Kernel<'object> {
     }
 
     fn take_baseline(&mut self) -> Result<(), KernelError> {
-        self.set(|control| control.baseline = 1)?;
+        self.variables()?.control.baseline = 1;
         self.open_sockets(|_| {})?;
-        self.set(|control| {
-            control.baseline = 0;
-            control.started = 1;
-        })
+        let control = &mut self.variables()?.control;
+        control.baseline = 0;
+        control.started = 1;
+        Ok(())
     }
 
-    fn set(&mut self, change: impl FnOnce(&mut skeleton::types::control)) -> Result<(), KernelError> {
-        let data = self
-            .skeleton
-            .maps
-            .bss_data
-            .as_deref_mut()
-            .ok_or(KernelError::Object { step: "set variables" })?;
-        change(&mut data.control);
-        Ok(())
+    fn variables(&mut self) -> Result<&mut skeleton::types::bss, KernelError> {
+        let data = self.skeleton.maps.bss_data.as_deref_mut();
+        data.ok_or(KernelError::Object { step: "set variables" })
     }
 
     /// Becomes readable when the ring is half full.
@@ -180,7 +177,9 @@ impl<'object> Kernel<'object> {
     pub fn open_sockets(&mut self, mut take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
         self.generation = self.generation.wrapping_add(1).max(1);
         let generation = self.generation;
-        self.set(|control| control.generation = generation)?;
+        let variables = self.variables()?;
+        variables.control.generation = generation;
+        variables.recent_cgroups.fill(0);
         let mut iterator = Iter::new(&self.iterator).map_err(failed("start the iterator over open files"))?;
         loop {
             match iterator.read(&mut self.buffer) {
@@ -217,6 +216,7 @@ impl<'object> Kernel<'object> {
             ("tcp_send_reset", progs.tcp_send_reset.as_fd()),
         ]
         .into_iter()
+        .chain(self.count_timeouts.then(|| ("tcp_retransmit_skb", progs.tcp_retransmit_skb.as_fd())))
         .filter_map(|(name, fd)| cost_of(name, fd.as_raw_fd()))
         .collect()
     }
