@@ -134,15 +134,16 @@ struct OwnCost {
     resident_bytes: i64,
 }
 
-/// From /proc/self: user and system time are fields 14 and 15 of stat in ticks of 10 ms, resident pages the second
-/// of statm.
+/// From /proc/self: user and system time are fields 14 and 15 of stat in ticks of 10 ms. Resident memory from status, in
+/// kB, since statm counts pages, which are not 4 KiB everywhere.
 fn own_cost() -> Option<OwnCost> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: i64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(OwnCost { cpu_seconds: ticks as f64 / 100.0, resident_bytes: pages * 4096 })
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))?;
+    let kib: i64 = resident.trim().parse().ok()?;
+    Some(OwnCost { cpu_seconds: ticks as f64 / 100.0, resident_bytes: kib * 1024 })
 }
 
 #[cfg(test)]
