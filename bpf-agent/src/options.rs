@@ -1,6 +1,6 @@
 //! The command line; each option is an environment variable too.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct Options {
     pub window: Duration,
 
     /// Where /metrics and /healthz are served
-    #[arg(long, env = "TIDEWATCH_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    #[arg(long, env = "TIDEWATCH_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:9464", value_parser = parse_listen)]
     pub listen: SocketAddr,
 }
 
@@ -53,6 +53,15 @@ impl Options {
     pub fn window_seconds(&self) -> u32 {
         u32::try_from(self.window.as_secs()).unwrap_or(30)
     }
+}
+
+/// An address and a port; of IPv6 also without brackets, as Kubernetes gives a node's address in `status.hostIP`.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let parsed = text.rsplit_once(':').and_then(|(host, port)| {
+        let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        Some(SocketAddr::new(ip, port.parse().ok()?))
+    });
+    parsed.ok_or_else(|| "write an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464".to_owned())
 }
 
 /// `30s`, `1m`, or a number of seconds.
@@ -79,6 +88,20 @@ mod tests {
         assert_eq!(parse_window("30"), Ok(Duration::from_secs(30)));
         for bad in ["", "0s", "-1", "61m", "500ms", "s"] {
             assert!(parse_window(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_needs_no_brackets() {
+        for (text, expected) in [
+            ("198.18.0.1:9464", "198.18.0.1:9464"),
+            ("fd00::1:9464", "[fd00::1]:9464"),
+            ("[fd00::1]:9464", "[fd00::1]:9464"),
+        ] {
+            assert_eq!(parse_listen(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for bad in ["", "9464", "node-a:9464", "198.18.0.1", "198.18.0.1:", "198.18.0.1:70000"] {
+            assert!(parse_listen(bad).is_err(), "{bad}");
         }
     }
 
