@@ -17,8 +17,9 @@ use tidewatch_agent::flows::{ClosedWindow, Flows};
 use tidewatch_agent::metrics::Metrics;
 use tidewatch_records::otlp::Decoder;
 use tidewatch_records::{Accounting, Name, Record};
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
@@ -60,28 +61,52 @@ impl LogsService for Collector {
     }
 }
 
+/// A server, until it is dropped: then its connections are gone too, as those of a process that ended.
+struct Served {
+    address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Serves with a new certificate, whose authority is written to `ca`.
-async fn serve(collector: &Collector, address: SocketAddr, ca: &Path) -> (SocketAddr, JoinHandle<()>) {
+async fn serve(collector: &Collector, address: SocketAddr, ca: &Path) -> Served {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(ca, made.cert.pem()).unwrap();
     let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
+    let service = LogsServiceServer::new(collector.clone()).accept_compressed(CompressionEncoding::Gzip);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let serving = async move {
+        let incoming = bind(address).await;
+        let address = incoming.local_addr().unwrap();
+        let server = Server::builder()
+            .tls_config(ServerTlsConfig::new().identity(identity))
+            .unwrap()
+            .add_service(service)
+            .serve_with_incoming(incoming);
+        tokio::spawn(server);
+        address
+    };
+    let address = runtime.spawn(serving).await.unwrap();
+    Served { address, runtime: Some(runtime) }
+}
+
+/// The port of a server that was just ended may be in use for a moment.
+async fn bind(address: SocketAddr) -> TcpIncoming {
     let limit = tokio::time::Instant::now() + Duration::from_secs(30);
-    let incoming = loop {
-        // The port of a server that was just ended may be in use for a moment.
-        match tonic::transport::server::TcpIncoming::bind(address) {
-            Ok(incoming) => break incoming,
+    loop {
+        match TcpIncoming::bind(address) {
+            Ok(incoming) => return incoming,
             Err(error) => assert!(tokio::time::Instant::now() < limit, "{address}: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    let address = incoming.local_addr().unwrap();
-    let service = LogsServiceServer::new(collector.clone()).accept_compressed(CompressionEncoding::Gzip);
-    let server = Server::builder()
-        .tls_config(ServerTlsConfig::new().identity(identity))
-        .unwrap()
-        .add_service(service)
-        .serve_with_incoming(incoming);
-    (address, tokio::spawn(async move { server.await.unwrap() }))
+    }
 }
 
 fn window(start: i64, sockets: u16) -> ClosedWindow {
@@ -135,6 +160,16 @@ impl Bench {
         tokio::spawn(exporter.run());
     }
 
+    /// Waits until an export has failed.
+    async fn failed(&self) {
+        let failed = async {
+            while self.metrics.export_failures.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), failed).await.expect("an export fails within 30 s");
+    }
+
     async fn flushed(&self) {
         tokio::time::timeout(Duration::from_secs(30), self.outbox.flushed())
             .await
@@ -147,9 +182,8 @@ const ANY: &str = "127.0.0.1:0";
 #[tokio::test]
 async fn windows_arrive_in_order_in_batches_with_the_token_of_the_moment() {
     let bench = Bench::new();
-    let (address, _server) =
-        serve(&bench.collector, ANY.parse().unwrap(), &bench.directory.path().join("ca.crt")).await;
-    bench.start(address);
+    let server = serve(&bench.collector, ANY.parse().unwrap(), &bench.directory.path().join("ca.crt")).await;
+    bench.start(server.address);
     bench.outbox.push(window(0, 1200));
     bench.flushed().await;
     std::fs::write(bench.directory.path().join("token"), "second").unwrap();
@@ -165,16 +199,16 @@ async fn windows_arrive_in_order_in_batches_with_the_token_of_the_moment() {
 async fn a_collector_that_was_away_and_came_back_with_another_authority_gets_all() {
     let bench = Bench::new();
     let ca = bench.directory.path().join("ca.crt");
-    let (address, server) = serve(&bench.collector, ANY.parse().unwrap(), &ca).await;
+    let server = serve(&bench.collector, ANY.parse().unwrap(), &ca).await;
+    let address = server.address;
     bench.start(address);
     bench.outbox.push(window(0, 3));
     bench.flushed().await;
-    server.abort();
-    let _ = server.await;
+    drop(server);
     bench.outbox.push(window(5, 3));
     bench.outbox.push(window(10, 3));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let (_, _server) = serve(&bench.collector, address, &ca).await;
+    bench.failed().await;
+    let _server = serve(&bench.collector, address, &ca).await;
     bench.flushed().await;
     let got = bench.collector.got.lock().unwrap();
     assert_eq!(got.accounting.iter().map(|a| a.window_start.as_second()).collect::<Vec<_>>(), [0, 5, 10]);
@@ -189,9 +223,8 @@ async fn a_passing_error_is_tried_again_and_a_final_one_is_counted_as_dropped() 
         Status::unavailable("not now"),
         Status::unauthenticated("who?"),
     ];
-    let (address, _server) =
-        serve(&bench.collector, ANY.parse().unwrap(), &bench.directory.path().join("ca.crt")).await;
-    bench.start(address);
+    let server = serve(&bench.collector, ANY.parse().unwrap(), &bench.directory.path().join("ca.crt")).await;
+    bench.start(server.address);
     bench.outbox.push(window(0, 4));
     bench.flushed().await;
     bench.outbox.push(window(5, 1));

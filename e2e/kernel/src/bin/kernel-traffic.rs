@@ -2,16 +2,16 @@
 //!
 //! `listen ADDR` · `stall ADDR` (accepts and reads nothing) · `connect NAME ADDR [from ADDR]` · `try ADDR MS` ·
 //! `request NAME OUT IN` · `pour NAME BYTES` · `close NAME` · `abort NAME` · `share NAME` · `many N ADDR OUT IN` ·
-//! `keep N ADDR` · `reset-peers` · `close-peers`
+//! `keep N ADDR` · `requests N` · `reset-peers N` (once so many are accepted)
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket, sockopt,
 };
@@ -86,14 +86,9 @@ impl Process {
                     }
                 }
             }
-            ["reset-peers"] => {
-                for peer in self.peers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            ["reset-peers", n] => {
+                for peer in self.accepted_peers(n.parse()?)? {
                     abort(peer)?;
-                }
-            }
-            ["close-peers"] => {
-                for peer in self.peers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                    peer.shutdown(Shutdown::Both)?;
                 }
             }
             _ => bail!("unknown command"),
@@ -105,6 +100,20 @@ impl Process {
         self.connections.get(name).with_context(|| format!("no connection {name}"))
     }
 
+    /// The `n` connections that `stall` has accepted, on its own time.
+    fn accepted_peers(&self, n: usize) -> Result<Vec<TcpStream>> {
+        let begun = Instant::now();
+        loop {
+            let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            if peers.len() >= n {
+                return Ok(std::mem::take(&mut *peers));
+            }
+            ensure!(begun.elapsed() < LIMIT, "only {} of {n} were accepted within {LIMIT:?}", peers.len());
+            drop(peers);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn listen(&self, address: &str, stall: bool) -> Result<()> {
         let listener = TcpListener::bind(address)?;
         nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(4096)?)?;
@@ -114,7 +123,7 @@ impl Process {
                 if stall {
                     peers.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
                 } else {
-                    accepted(stream, &peers);
+                    accepted(stream);
                 }
             }
         });
@@ -123,8 +132,7 @@ impl Process {
 }
 
 /// Serves a connection; a thread each, small since there may be thousands.
-fn accepted(stream: TcpStream, peers: &Arc<Mutex<Vec<TcpStream>>>) {
-    let _ = peers;
+fn accepted(stream: TcpStream) {
     let serve = move || while serve_request(&stream).unwrap_or(false) {};
     let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(serve);
 }
