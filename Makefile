@@ -47,10 +47,11 @@ test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one
 	$(CARGO_TEST) --test scenarios
 
 .PHONY: lint
-lint: tools ## clippy, fmt, helm lint, the C program's warnings, generated files
+lint: tools ## clippy (the C program's warnings are errors of the build), fmt, helm lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 
 .PHONY: bench
 bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}

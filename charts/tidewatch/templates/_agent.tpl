@@ -42,8 +42,8 @@ spec:
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if .Values.priorityClass.create }}
-      priorityClassName: {{ .Values.priorityClass.name }}
+      {{- with ternary .Values.priorityClass.name .Values.agent.priorityClassName .Values.priorityClass.create }}
+      priorityClassName: {{ . }}
       {{- end }}
       containers:
         - name: agent
