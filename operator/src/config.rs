@@ -1,7 +1,7 @@
 //! What the operator is told at start: flags, each also an environment variable, as the chart sets them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ pub struct Args {
     /// Address of this pod, to which the agents are sent
     #[arg(long, env = "TIDEWATCH_POD_IP")]
     pub pod_ip: Option<IpAddr>,
-    /// Where /metrics, /healthz and /readyz are served
-    #[arg(long, env = "TIDEWATCH_HTTP_LISTEN", default_value = "0.0.0.0:8080")]
-    pub http_listen: SocketAddr,
-    /// Where flow records are received (OTLP/gRPC over TLS)
-    #[arg(long, env = "TIDEWATCH_COLLECTOR_LISTEN", default_value = "0.0.0.0:4317")]
-    pub collector_listen: SocketAddr,
+    /// Where /metrics, /healthz and /readyz are served; port 8080 of all addresses if absent
+    #[arg(long, env = "TIDEWATCH_HTTP_LISTEN", value_name = "ADDR")]
+    pub http_listen: Option<SocketAddr>,
+    /// Where flow records are received (OTLP/gRPC over TLS); port 4317 of all addresses if absent
+    #[arg(long, env = "TIDEWATCH_COLLECTOR_LISTEN", value_name = "ADDR")]
+    pub collector_listen: Option<SocketAddr>,
     /// Service account of the agents
     #[arg(long, env = "TIDEWATCH_AGENT_SERVICE_ACCOUNT", default_value = "tidewatch-agent")]
     pub agent_service_account: String,
@@ -70,6 +70,25 @@ pub enum Error {
 }
 
 impl Args {
+    /// Where /metrics, /healthz and /readyz are served.
+    pub fn http_listen(&self) -> SocketAddr {
+        self.http_listen.unwrap_or_else(|| self.all_addresses(8080))
+    }
+
+    /// Where flow records are received.
+    pub fn collector_listen(&self) -> SocketAddr {
+        self.collector_listen.unwrap_or_else(|| self.all_addresses(4317))
+    }
+
+    /// Of the pod's family: a pod of an IPv6 cluster is reached by IPv6 only, and `[::]` can't be listened on where IPv6
+    /// is switched off.
+    fn all_addresses(&self, port: u16) -> SocketAddr {
+        match self.pod_ip {
+            Some(IpAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, port).into(),
+            _ => (Ipv4Addr::UNSPECIFIED, port).into(),
+        }
+    }
+
     /// Limits on monitors.
     pub fn policy(&self) -> Result<Policy, Error> {
         let seconds = u32::try_from(self.agent_window.as_secs()).unwrap_or(u32::MAX);
@@ -158,6 +177,19 @@ mod tests {
         assert!(policy.enabled && policy.roles["shop"].contains("arn:aws:iam::123456789012:role/a"));
         assert_eq!(policy.resync(), Duration::from_secs(30));
         assert!(!parse(&[]).load_aws().unwrap().enabled, "AWS is used only where the chart says so");
+    }
+
+    #[test]
+    fn a_pod_with_an_ipv6_address_listens_on_ipv6() {
+        let listens = |arguments: &[&str]| {
+            let args = parse(arguments);
+            (args.http_listen().to_string(), args.collector_listen().to_string())
+        };
+        let of = |http: &str, collector: &str| (http.to_owned(), collector.to_owned());
+        assert_eq!(listens(&["--pod-ip", "10.0.0.9"]), of("0.0.0.0:8080", "0.0.0.0:4317"));
+        assert_eq!(listens(&["--pod-ip", "fd00::9"]), of("[::]:8080", "[::]:4317"));
+        let given = ["--pod-ip", "fd00::9", "--http-listen", "127.0.0.1:81"];
+        assert_eq!(listens(&given), of("127.0.0.1:81", "[::]:4317"));
     }
 
     #[test]

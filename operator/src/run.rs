@@ -42,7 +42,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let operator = Operator::new(args).await?;
     let metrics = operator.metrics.clone();
-    server::start(operator.args.http_listen, metrics, operator.readiness.clone(), stop.clone()).await?;
+    server::start(operator.args.http_listen(), metrics, operator.readiness.clone(), stop.clone()).await?;
     operator.serve(&stop).await
 }
 
@@ -311,7 +311,7 @@ impl Operator {
 
     fn collector_config(&self) -> collector::Config {
         collector::Config {
-            listen: self.args.collector_listen,
+            listen: self.args.collector_listen(),
             namespace: self.args.namespace.clone(),
             agent_service_account: self.args.agent_service_account.clone(),
             agent_window: self.args.agent_window,
