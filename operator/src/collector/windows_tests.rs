@@ -116,6 +116,26 @@ fn lengths_share_the_records_and_each_closes_in_its_own_time() {
 }
 
 #[test]
+fn a_new_length_does_not_count_what_was_gone_before_as_reported() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a"]);
+    for second in [0, 5] {
+        offer(&mut windows, flow("a", second, 80), second + 5).unwrap();
+        account(&mut windows, "a", second, second + 5).unwrap();
+    }
+    assert_eq!(starts(&windows.close(at(10), &nodes)), [(0, 10)]);
+    windows.set_lengths(&[10, 20].into(), at(11));
+    for second in [10, 15] {
+        offer(&mut windows, flow("a", second, 80), second + 5).unwrap();
+        account(&mut windows, "a", second, second + 5).unwrap();
+    }
+    let closing = windows.close(at(20), &nodes);
+    assert_eq!(starts(&closing), [(10, 10), (0, 20)]);
+    let longer = &closing.windows[1];
+    assert_eq!((longer.flows.len(), longer.connections()), (2, (20, 20)), "half of it was gone");
+}
+
+#[test]
 fn a_record_of_a_closed_window_is_late_and_one_sent_again_is_a_duplicate() {
     let mut windows = windows(Limits::default(), &[10]);
     offer(&mut windows, flow("a", 0, 80), 5).unwrap();
