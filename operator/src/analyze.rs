@@ -20,8 +20,8 @@ const PRINTED_MALFORMED: u64 = 20;
 
 /// Judge recorded flow windows: one verdict a line for each evaluation window
 ///
-/// Reads flow-window records (JSON Lines, as `tidewatch-agent --stdout` or a collector writes them, with their
-/// endpoints resolved), learns what each service is used to as it goes, and prints a JSON verdict for each evaluation
+/// Reads flow-window records (JSON Lines as in docs/flow-records.md, with their endpoints resolved to pods, services,
+/// nodes and zones: what `tidewatch-agent --stdout` prints has addresses only), learns what each service is used to as it goes, and prints a JSON verdict for each evaluation
 /// window: healthy, degraded or insufficient data, which component is at fault, and the evidence. Each file must be in
 /// time order; several files are merged by time.
 #[derive(Debug, Clone, clap::Args)]
