@@ -1,6 +1,9 @@
 //! When to try again: exponential with jitter, capped, and the cause's own wish wins.
 
+use std::fmt;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::reconcile::ErrorClass;
 
@@ -37,6 +40,37 @@ impl Backoff {
                 // Never sooner than asked; a little later, so that all who were refused don't come back at once.
                 Some(after + after.mul_f64(0.25 * jitter.clamp(0.0, 1.0)))
             }
+        }
+    }
+}
+
+/// Tries until it succeeds, telling of each failure with `what`; `None` once `cancel` is cancelled, also in the midst of a
+/// try.
+pub async fn until_done<T, E, F>(
+    what: &str,
+    backoff: Backoff,
+    cancel: &CancellationToken,
+    mut attempt: impl FnMut() -> F,
+) -> Option<T>
+where
+    E: fmt::Display,
+    F: Future<Output = Result<T, E>>,
+{
+    let mut failures = 0_u32;
+    loop {
+        let error = tokio::select! {
+            () = cancel.cancelled() => return None,
+            done = attempt() => match done {
+                Ok(done) => return Some(done),
+                Err(error) => error,
+            },
+        };
+        failures = failures.saturating_add(1);
+        let delay = backoff.delay(ErrorClass::Retry, failures, jitter()).unwrap_or(backoff.cap);
+        tracing::warn!(%error, retry_in = ?delay, "{what}");
+        tokio::select! {
+            () = cancel.cancelled() => return None,
+            () = tokio::time::sleep(delay) => {}
         }
     }
 }
@@ -93,6 +127,29 @@ mod tests {
                 prop_assert!(delay <= Backoff::default().cap && delay >= Duration::from_millis(50));
             }
         }
+    }
+
+    const SHORT: Backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(2) };
+
+    #[tokio::test]
+    async fn what_fails_is_tried_until_it_succeeds() {
+        let (mut tries, cancel) = (0, CancellationToken::new());
+        let done = until_done("it failed", SHORT, &cancel, || {
+            tries += 1;
+            std::future::ready(if tries < 4 { Err("not yet") } else { Ok(tries) })
+        });
+        assert_eq!(done.await, Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_try_that_never_ends_ends_with_the_cancellation() {
+        let cancel = CancellationToken::new();
+        let never = || std::future::pending::<Result<(), &str>>();
+        let (done, ()) = tokio::join!(until_done("it failed", SHORT, &cancel, never), async {
+            tokio::task::yield_now().await;
+            cancel.cancel();
+        });
+        assert_eq!(done, None);
     }
 
     #[test]

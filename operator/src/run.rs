@@ -1,7 +1,7 @@
 //! The operator: waits until it leads, then runs the watches, the collector and the controllers for as long as it does.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kube::Client;
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
+use crate::backoff::{Backoff, jitter, until_done};
 use crate::baselines;
 use crate::cluster::{Cluster, Remotes, WatchConfig};
 use crate::collector::{self, Collector};
@@ -24,6 +25,7 @@ use crate::embedded::ProbeMetrics;
 use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
 use crate::passes::PassMetrics;
+use crate::reconcile::ErrorClass;
 use crate::server::{self, Readiness};
 use crate::telemetry::{self, Metrics};
 
@@ -31,6 +33,11 @@ use crate::telemetry::{self, Metrics};
 const LEASE: &str = "tidewatch-operator";
 /// How often the Service is made to point here again.
 const ENDPOINT_CHECK: Duration = Duration::from_secs(60);
+/// Between tries of what agents wait for.
+const COLLECTOR_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+/// Before this replica leads again after a part of it has failed; forgotten after a term this much longer.
+const FAILED_TERM_BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(120) };
+const LONG_TERM: Duration = Duration::from_secs(600);
 /// Memories of engines that may wait to be written.
 const KEPT_QUEUE: usize = 4;
 /// How long the leader's tasks may take to end.
@@ -135,13 +142,20 @@ impl Operator {
             identity: format!("{}_{:08x}", self.args.instance(), process_tag()),
             timing: Timing::default(),
         };
+        let mut failed_terms = 0_u32;
         while !stop.is_cancelled() {
             tracing::info!(identity = candidate.identity, "waiting for the lease");
             let Some(held) = candidate.acquire(&self.client, stop).await else { break };
             tracing::info!(identity = candidate.identity, "leading");
-            let still_ours = self.lead(&candidate, held, stop).await;
-            if let Some(held) = still_ours {
-                candidate.release(&self.client, held).await;
+            let begun = Instant::now();
+            let Some(held) = self.lead(&candidate, held, stop).await else { continue };
+            candidate.release(&self.client, held).await;
+            // The lease is free, so that it is ours again at once: not before what failed has had time to mend.
+            failed_terms = if begun.elapsed() > LONG_TERM { 1 } else { failed_terms.saturating_add(1) };
+            let pause = FAILED_TERM_BACKOFF.delay(ErrorClass::Retry, failed_terms, jitter());
+            tokio::select! {
+                () = tokio::time::sleep(pause.unwrap_or(FAILED_TERM_BACKOFF.cap)) => {}
+                () = stop.cancelled() => {}
             }
         }
         Ok(())
@@ -322,7 +336,8 @@ impl Operator {
     }
 }
 
-/// Runs the collector, and keeps the agents' Service pointed at it.
+/// Runs the collector, and keeps the agents' Service pointed at it. While it can't start (its Secret is gone, say),
+/// everything else goes on.
 async fn collect(
     client: Client,
     config: collector::Config,
@@ -332,9 +347,10 @@ async fn collect(
     end: CancellationToken,
 ) -> anyhow::Result<()> {
     let namespace = config.namespace.clone();
-    let collector = Collector::start(client.clone(), config, cluster, registry, end.clone())
-        .await
-        .context("start the collector")?;
+    let started = until_done("the collector can't start", COLLECTOR_BACKOFF, &end, || {
+        Collector::start(client.clone(), config.clone(), cluster.clone(), registry.clone(), end.clone())
+    });
+    let Some(collector) = started.await else { return Ok(()) };
     let port = collector.address().port();
     if pod_ip.is_none() {
         tracing::warn!("TIDEWATCH_POD_IP isn't set: the Service tidewatch-collector isn't pointed here");
@@ -346,9 +362,11 @@ async fn collect(
             _ = check.tick() => {}
         }
         let Some(pod_ip) = pod_ip else { continue };
-        if let Err(error) = collector::publish_endpoint(&client, &namespace, pod_ip, port).await {
-            tracing::warn!(%error, "couldn't point the Service tidewatch-collector here; trying again in a minute");
-        }
+        let what = "couldn't point the Service tidewatch-collector here";
+        until_done(what, COLLECTOR_BACKOFF, &end, || {
+            collector::publish_endpoint(&client, &namespace, pod_ip, port)
+        })
+        .await;
     }
     collector.ended().await;
     Ok(())

@@ -28,8 +28,20 @@ const ATTEMPTS: usize = 3;
 pub enum TlsError {
     #[error("TLS material of the collector: {0}")]
     Material(String),
-    #[error("Secret or ConfigMap of the collector's TLS material in namespace {namespace}: {source}")]
+    #[error(
+        "Secret or ConfigMap of the collector's TLS material in namespace {namespace}: {source}{}",
+        hint(source)
+    )]
     Api { namespace: String, source: Box<kube::Error> },
+}
+
+fn hint(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            " (the chart makes it: `helm upgrade`, or a sync, makes it again)"
+        }
+        _ => "",
+    }
 }
 
 /// The names that agents may reach the collector by.
@@ -106,7 +118,12 @@ impl Keeper {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = match self.ensure(clock.now()).await {
+            // Not beyond the leader's term: the next one's may have written by then.
+            let ensured = tokio::select! {
+                () = cancel.cancelled() => return,
+                ensured = self.ensure(clock.now()) => ensured,
+            };
+            pause = match ensured {
                 Ok(()) => CHECK,
                 Err(error) => {
                     self.metrics.tls_errors.inc();

@@ -1,11 +1,11 @@
 //! The material in the cluster: all of it in Secret `tidewatch-collector-tls`, what agents trust in ConfigMap
-//! `tidewatch-collector-ca`. Read by name, written only where it differs.
+//! `tidewatch-collector-ca`. Read by name, written only where it differs. Made by the chart alone, which then also owns
+//! them: the operator has no right to make a Secret.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 
@@ -20,12 +20,12 @@ const CA: &str = "ca.crt";
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) material: Option<Material>,
-    secret: Option<Secret>,
+    secret: Secret,
 }
 
 pub(super) async fn read(client: &Client, namespace: &str) -> kube::Result<Stored> {
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(SECRET).await?;
-    let material = secret.as_ref().and_then(|secret| secret.data.as_ref()).and_then(parse);
+    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get(SECRET).await?;
+    let material = secret.data.as_ref().and_then(parse);
     Ok(Stored { material, secret })
 }
 
@@ -36,59 +36,24 @@ pub(super) async fn write(
     stored: Stored,
     material: &Material,
 ) -> kube::Result<()> {
+    let mut secret = stored.secret;
+    // With its resourceVersion, so that two leaders can't overwrite one another.
+    secret.data = Some(serialise(material));
     let api = Api::<Secret>::namespaced(client.clone(), namespace);
-    let params = PostParams::default();
-    match stored.secret {
-        Some(mut secret) => {
-            // With its resourceVersion, so that two leaders can't overwrite one another.
-            secret.data = Some(serialise(material));
-            api.replace(SECRET, &params, &secret).await?;
-        }
-        None => {
-            let secret = Secret {
-                metadata: metadata(SECRET),
-                type_: Some("Opaque".to_owned()),
-                data: Some(serialise(material)),
-                ..Secret::default()
-            };
-            api.create(&params, &secret).await?;
-        }
-    }
-    Ok(())
+    api.replace(SECRET, &PostParams::default(), &secret).await.map(drop)
 }
 
 /// Publishes what agents are to trust.
 pub(super) async fn publish(client: &Client, namespace: &str, bundle: &str) -> kube::Result<bool> {
     let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
     let data = BTreeMap::from([(CA.to_owned(), bundle.to_owned())]);
-    match api.get_opt(CONFIG_MAP).await? {
-        Some(present)
-            if present.data.as_ref().and_then(|data| data.get(CA)).map(String::as_str) == Some(bundle) =>
-        {
-            return Ok(false);
-        }
-        Some(_) => {
-            let patch = Patch::Merge(serde_json::json!({ "data": data }));
-            api.patch(CONFIG_MAP, &PatchParams::default(), &patch).await?;
-        }
-        None => {
-            let map = ConfigMap { metadata: metadata(CONFIG_MAP), data: Some(data), ..ConfigMap::default() };
-            api.create(&PostParams::default(), &map).await?;
-        }
+    let present = api.get(CONFIG_MAP).await?.data.unwrap_or_default();
+    if present.get(CA).map(String::as_str) == Some(bundle) {
+        return Ok(false);
     }
+    let patch = Patch::Merge(serde_json::json!({ "data": data }));
+    api.patch(CONFIG_MAP, &PatchParams::default(), &patch).await?;
     Ok(true)
-}
-
-fn metadata(name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        labels: Some(BTreeMap::from([
-            ("app.kubernetes.io/name".to_owned(), "tidewatch".to_owned()),
-            ("app.kubernetes.io/component".to_owned(), "collector".to_owned()),
-            ("app.kubernetes.io/managed-by".to_owned(), "tidewatch".to_owned()),
-        ])),
-        ..ObjectMeta::default()
-    }
 }
 
 fn parse(data: &BTreeMap<String, ByteString>) -> Option<Material> {
