@@ -140,7 +140,7 @@ impl Exporter {
                 }
                 Err(error) if error.is_final() => {
                     tracing::error!(%error, "the collector refuses a window for good; it is dropped and counted");
-                    self.outbox.change(Queue::refuse_front);
+                    self.outbox.change(|queue| queue.refused(&batch));
                 }
                 Err(error) => {
                     self.metrics.export_failures.inc();
@@ -156,10 +156,7 @@ impl Exporter {
         let records = batch.flows.len() as u64 + u64::from(batch.accounting.is_some());
         self.metrics.records_sent.inc_by(records.saturating_sub(rejected));
         self.metrics.records_rejected.inc_by(rejected);
-        let of = batch.accounting.as_ref().map(|accounting| accounting.window_start);
-        if let Some(at) = of.or_else(|| batch.flows.first().map(|flow| flow.window_start)) {
-            self.outbox.change(|queue| queue.delivered(at, batch.flows.len(), batch.accounting.is_some()));
-        }
+        self.outbox.change(|queue| queue.delivered(batch));
     }
 
     /// Sends one batch; says how many of its records were rejected.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
 use tidewatch_records::{Accounting, FlowWindow};
 
 use crate::flows::{ClosedWindow, Row};
@@ -44,6 +45,8 @@ struct Lost {
 /// The next rows to send, and the accounting if they are the window's last.
 #[derive(Debug)]
 pub struct Batch {
+    /// Start of the window that they are of.
+    pub at: Timestamp,
     pub flows: Vec<FlowWindow>,
     pub accounting: Option<Accounting>,
 }
@@ -114,24 +117,30 @@ impl Queue {
         let flows: Vec<FlowWindow> =
             window.rows.iter().skip(*sent).take(rows).map(|row| window.record(row)).collect();
         let last = sent + flows.len() >= window.rows.len();
-        Some(Batch { flows, accounting: last.then(|| window.accounting.clone()) })
+        let at = window.accounting.window_start;
+        Some(Batch { at, flows, accounting: last.then(|| window.accounting.clone()) })
     }
 
-    /// Notes that a batch was delivered. `at` is the window it was of: it may have been lost meanwhile.
-    pub fn delivered(&mut self, at: jiff::Timestamp, flows: usize, last: bool) {
-        let Some(front) = self.windows.front_mut() else { return };
-        if front.window.accounting.window_start != at {
-            return;
-        }
-        front.sent += flows;
-        if last {
+    /// Notes that a batch was delivered. Its window may have been lost meanwhile.
+    pub fn delivered(&mut self, batch: &Batch) {
+        let Some(front) = self.windows.front_mut().filter(|front| front.is_of(batch)) else { return };
+        front.sent += batch.flows.len();
+        if batch.accounting.is_some() {
             self.windows.pop_front();
         }
     }
 
-    /// Gives up the oldest window, which the collector refuses for good.
-    pub fn refuse_front(&mut self) {
-        self.lose_oldest();
+    /// Gives up the window of a batch that the collector refuses for good, if it wasn't lost meanwhile.
+    pub fn refused(&mut self, batch: &Batch) {
+        if self.windows.front().is_some_and(|front| front.is_of(batch)) {
+            self.lose_oldest();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_of(&self, batch: &Batch) -> bool {
+        self.window.accounting.window_start == batch.at
     }
 }
 
@@ -139,7 +148,6 @@ impl Queue {
 mod tests {
     use std::net::Ipv6Addr;
 
-    use jiff::Timestamp;
     use proptest::prelude::*;
     use tidewatch_records::Name;
 
@@ -181,10 +189,8 @@ mod tests {
     fn drain(queue: &mut Queue, rows: usize) -> Vec<Accounting> {
         let mut done = Vec::new();
         while let Some(batch) = queue.front(rows) {
-            let at = batch.accounting.as_ref().map(|a| a.window_start);
-            let at = at.or(batch.flows.first().map(|flow| flow.window_start)).unwrap();
             done.extend(batch.accounting.clone());
-            queue.delivered(at, batch.flows.len(), batch.accounting.is_some());
+            queue.delivered(&batch);
         }
         done
     }
@@ -197,8 +203,7 @@ mod tests {
                 queue.push(window(start, size));
             }
             if let Some(batch) = queue.front(taken.max(1)) {
-                let at = batch.flows.first().map_or(0, |flow| flow.window_start.as_second());
-                queue.delivered(Timestamp::from_second(at).unwrap(), batch.flows.len(), batch.accounting.is_some());
+                queue.delivered(&batch);
             }
             queue.push(window(10_000, 1));
             let all = drain(&mut queue, 7);
@@ -219,12 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_of_a_batch_of_a_window_that_was_lost_meanwhile_is_not_the_next_ones() {
+        let mut queue = Queue::with_limit(1);
+        queue.push(window(0, 10));
+        let batch = queue.front(4).unwrap();
+        queue.push(window(5, 10));
+        queue.refused(&batch);
+        queue.delivered(&batch);
+        assert_eq!((queue.len(), queue.lost_windows), (1, 1));
+        assert_eq!(queue.front(100).unwrap().flows.len(), 10);
+    }
+
+    #[test]
     fn a_batch_is_the_same_until_it_is_delivered() {
         let mut queue = Queue::default();
         queue.push(window(0, 10));
         let rows = |queue: &Queue| queue.front(4).unwrap().flows;
         assert_eq!(rows(&queue), rows(&queue));
-        queue.delivered(Timestamp::from_second(0).unwrap(), 4, false);
+        queue.delivered(&queue.front(4).unwrap());
         assert_eq!(queue.front(100).unwrap().flows.len(), 6);
         assert!(queue.front(100).unwrap().accounting.is_some());
     }
