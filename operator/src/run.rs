@@ -35,8 +35,9 @@ const LEASE: &str = "tidewatch-operator";
 const ENDPOINT_CHECK: Duration = Duration::from_secs(60);
 /// Between tries of what agents wait for.
 const COLLECTOR_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
-/// Before this replica leads again after a part of it has failed; forgotten after a term this much longer.
+/// Before this replica leads again after a part of it has failed.
 const FAILED_TERM_BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(120) };
+/// A part that fails after a term longer than this fails for the first time.
 const LONG_TERM: Duration = Duration::from_secs(600);
 /// Memories of engines that may wait to be written.
 const KEPT_QUEUE: usize = 4;

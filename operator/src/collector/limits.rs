@@ -38,7 +38,8 @@ impl Default for Limits {
             keepalive: Duration::from_secs(60),
             flows_per_node_window: 50_000,
             flows: 2_000_000,
-            windows: 512,
+            // An evaluation of 10 minutes over windows of a second, and the two minutes that closed ones are remembered.
+            windows: 1024,
             nodes: 10_000,
         }
     }

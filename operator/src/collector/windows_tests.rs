@@ -116,6 +116,18 @@ fn lengths_share_the_records_and_each_closes_in_its_own_time() {
 }
 
 #[test]
+fn the_longest_evaluation_has_room_for_the_shortest_windows() {
+    let mut windows = windows(Limits::default(), &[10, 600]);
+    let nodes = ready(&["a"]);
+    for second in 0..1800 {
+        let accounting =
+            Accounting { window_seconds: 1, seen: 1, reported: 1, ..nothing(&"a".into(), at(second)) };
+        assert_eq!(windows.account(accounting, at(second + 1)), Ok(()), "{second}");
+        windows.close(at(second + 1), &nodes);
+    }
+}
+
+#[test]
 fn a_new_length_does_not_count_what_was_gone_before_as_reported() {
     let mut windows = windows(Limits::default(), &[10]);
     let nodes = ready(&["a"]);
