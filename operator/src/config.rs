@@ -37,6 +37,9 @@ pub struct Args {
     /// Length of the agents' windows
     #[arg(long, env = "TIDEWATCH_AGENT_WINDOW", default_value = "30s", value_parser = duration)]
     pub agent_window: Duration,
+    /// Memory that this process may take; half of it is for flow records
+    #[arg(long, env = "TIDEWATCH_MEMORY_BYTES", value_name = "BYTES")]
+    pub memory_bytes: Option<u64>,
     /// Namespaces whose monitors may select any local endpoint, separated by commas
     #[arg(long, env = "TIDEWATCH_CLUSTER_WIDE_NAMESPACES", value_delimiter = ',')]
     pub cluster_wide_namespaces: Vec<String>,

@@ -331,7 +331,7 @@ impl Operator {
             agent_service_account: self.args.agent_service_account.clone(),
             agent_window: self.args.agent_window,
             remotes: self.remotes.clone(),
-            limits: collector::Limits::default(),
+            limits: collector::Limits::within(self.args.memory_bytes),
             metrics: self.collector_metrics.clone(),
         }
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What a flow record takes while it is held, about: the record, its histogram, its key, its share of names.
+const FLOW_BYTES: u64 = 800;
+
 /// The defaults are for 5,000 nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -42,5 +45,28 @@ impl Default for Limits {
             windows: 1024,
             nodes: 10_000,
         }
+    }
+}
+
+impl Limits {
+    /// The defaults, but no more flows than fit half of `memory`, in bytes: the rest is for judging them.
+    pub fn within(memory: Option<u64>) -> Self {
+        let defaults = Self::default();
+        let fit = memory.and_then(|bytes| usize::try_from(bytes / 2 / FLOW_BYTES).ok());
+        Self { flows: fit.map_or(defaults.flows, |fit| fit.min(defaults.flows)), ..defaults }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_fit_half_of_the_memory() {
+        let flows = |memory| Limits::within(memory).flows;
+        assert_eq!(flows(Some(512 << 20)), 335_544);
+        assert_eq!(flows(Some(64 << 30)), 2_000_000);
+        assert_eq!(flows(None), 2_000_000);
+        assert!(size_of::<tidewatch_records::FlowWindow>() as u64 <= FLOW_BYTES * 4 / 5);
     }
 }
