@@ -79,7 +79,6 @@ pub(super) fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
         .unwrap_or(stem);
     match stem {
         "Throttling"
-        | "ThrottlingException"
         | "Throttled"
         | "TooManyRequests"
         | "RequestLimitExceeded"
@@ -87,7 +86,11 @@ pub(super) fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
         | "RequestThrottled"
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete" => ErrorKind::Throttled,
-        "Conflict" | "ResourceConflict" | "ConcurrentModification" => ErrorKind::Conflict,
+        "Conflict" | "ResourceConflict" | "ConcurrentModification" | "OperationAborted" => {
+            ErrorKind::Conflict
+        }
+        // Their status would say that the request was wrong. A page's token has run out: the list is read anew.
+        "RequestTimeout" | "InvalidNextToken" => ErrorKind::Retry,
         "ResourceNotFound" | "NotFound" => ErrorKind::NotFound,
         "Validation"
         | "InvalidParameterValue"
@@ -107,12 +110,16 @@ pub(super) fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken"
         | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "InvalidAccessKeyId"
+        | "AuthFailure"
         | "InvalidSignature"
         | "IncompleteSignature" => ErrorKind::Credentials,
         _ => match status {
             Some(429) => ErrorKind::Throttled,
             Some(401 | 403) => ErrorKind::Denied,
             Some(404) => ErrorKind::NotFound,
+            Some(408) => ErrorKind::Retry,
             Some(400..=499) => ErrorKind::Terminal,
             _ => ErrorKind::Retry,
         },
@@ -142,6 +149,23 @@ mod tests {
             ("ServiceUnavailable", ErrorKind::Retry),
         ] {
             assert_eq!(kind_of(code, None), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again_though_its_status_is_the_client_s() {
+        for (code, status, kind) in [
+            ("RequestTimeout", 400, ErrorKind::Retry),
+            ("RequestTimeoutException", 408, ErrorKind::Retry),
+            ("", 408, ErrorKind::Retry),
+            ("InvalidNextToken", 400, ErrorKind::Retry),
+            ("InternalFailure", 500, ErrorKind::Retry),
+            ("OperationAbortedException", 400, ErrorKind::Conflict),
+            ("RequestTimeTooSkewed", 403, ErrorKind::Credentials),
+            ("InvalidAccessKeyId", 403, ErrorKind::Credentials),
+            ("AuthFailure", 401, ErrorKind::Credentials),
+        ] {
+            assert_eq!(kind_of(code, Some(status)), kind, "{code} {status}");
         }
     }
 
