@@ -19,10 +19,14 @@ use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
+use aws_types::service_config::ServiceConfigKey;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, gone};
 use super::cloudwatch::Answer;
+
+/// As the SDKs call it: its settings are `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, and `cloudwatch_logs` in a profile.
+const SERVICE: &str = "CloudWatch Logs";
 
 /// CloudWatch Logs in one account and Region.
 pub trait Logs: Send + Sync {
@@ -40,7 +44,7 @@ pub(super) struct SignedLogs {
 impl SignedLogs {
     pub(super) fn new(config: &SdkConfig, caller: Caller) -> Self {
         let builder = Operation::builder()
-            .service_name("CloudWatch Logs")
+            .service_name(SERVICE)
             .operation_name("DeleteLogGroup")
             .behavior_version(aws_smithy_runtime_api::client::behavior_version::BehaviorVersion::latest())
             .endpoint_url(&endpoint(config, &caller.region))
@@ -64,10 +68,33 @@ impl Logs for SignedLogs {
     }
 }
 
-/// AWS's own, unless AWS_ENDPOINT_URL says otherwise.
+/// AWS's own, unless the configuration names another: in the order in which the SDK's clients look for one.
 fn endpoint(config: &SdkConfig, region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    config.endpoint_url().map_or_else(|| format!("https://logs.{region}.{domain}"), str::to_owned)
+    let given = config.endpoint_url().map(str::to_owned);
+    if config.get_origin("endpoint_url").is_client_config() {
+        return given.unwrap_or_else(|| own_endpoint(config, region));
+    }
+    let key = ServiceConfigKey::builder()
+        .service_id(SERVICE)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let of_service = config.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
+    of_service.or(given).unwrap_or_else(|| own_endpoint(config, region))
+}
+
+/// As the service's endpoint rules say (Amazon CloudWatch Logs endpoints and quotas).
+fn own_endpoint(config: &SdkConfig, region: &str) -> String {
+    let (fips, dual_stack) = (config.use_fips() == Some(true), config.use_dual_stack() == Some(true));
+    // In GovCloud the usual endpoints are FIPS endpoints.
+    let fips = if fips && (dual_stack || !region.starts_with("us-gov-")) { "-fips" } else { "" };
+    let domain = match (region.starts_with("cn-"), dual_stack) {
+        (false, false) => "amazonaws.com",
+        (true, false) => "amazonaws.com.cn",
+        (false, true) => "api.aws",
+        (true, true) => "api.amazonwebservices.com.cn",
+    };
+    format!("https://logs{fips}.{region}.{domain}")
 }
 
 /// Signature version 4 by the configured credentials.
@@ -82,6 +109,11 @@ fn signing(config: &SdkConfig, region: &str) -> StaticRuntimePlugin {
     let mut components = RuntimeComponentsBuilder::new("signing")
         .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
         .with_auth_scheme_option_resolver(Some(StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID])));
+    // What the SDK's clients share: one that assumes a role does so once for all of them.
+    components = components
+        .with_identity_cache(config.identity_cache())
+        .with_http_client(config.http_client())
+        .with_time_source(config.time_source());
     if let Some(credentials) = config.credentials_provider() {
         components = components.with_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
     }
@@ -110,4 +142,54 @@ fn answer(response: &HttpResponse) -> Result<(), OrchestratorError<ErrorMetadata
     let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default();
     let message = text(&["message", "Message"]).unwrap_or("AWS gave no reason");
     Err(OrchestratorError::operation(ErrorMetadata::builder().code(code).message(message).build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::Region;
+    use aws_types::origin::Origin;
+    use aws_types::service_config::LoadServiceConfig;
+
+    use super::*;
+
+    /// AWS_ENDPOINT_URL_CLOUDWATCH_LOGS is set.
+    #[derive(Debug)]
+    struct OfService;
+
+    impl LoadServiceConfig for OfService {
+        fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+            let wanted = (key.service_id(), key.env()) == ("CloudWatch Logs", "AWS_ENDPOINT_URL");
+            wanted.then(|| "http://logs.example".to_owned())
+        }
+    }
+
+    fn endpoint_of(builder: aws_types::sdk_config::Builder, region: &'static str) -> String {
+        endpoint(&builder.region(Region::new(region)).build(), region)
+    }
+
+    #[test]
+    fn an_endpoint_for_logs_alone_goes_before_one_for_all_services_unless_that_is_set_in_code() {
+        let all = || SdkConfig::builder().endpoint_url("http://all.example");
+        assert_eq!(endpoint_of(all(), "eu-west-1"), "http://all.example");
+        assert_eq!(endpoint_of(all().service_config(OfService), "eu-west-1"), "http://logs.example");
+        let of_service = SdkConfig::builder().service_config(OfService);
+        assert_eq!(endpoint_of(of_service, "eu-west-1"), "http://logs.example");
+        let mut in_code = all().service_config(OfService);
+        in_code.insert_origin("endpoint_url", Origin::shared_config());
+        assert_eq!(endpoint_of(in_code, "eu-west-1"), "http://all.example");
+    }
+
+    #[test]
+    fn without_one_it_is_aws_s_own_of_the_region() {
+        for (region, fips, dual_stack, url) in [
+            ("eu-west-1", false, false, "https://logs.eu-west-1.amazonaws.com"),
+            ("us-east-1", true, false, "https://logs-fips.us-east-1.amazonaws.com"),
+            ("us-gov-west-1", true, false, "https://logs.us-gov-west-1.amazonaws.com"),
+            ("eu-west-1", false, true, "https://logs.eu-west-1.api.aws"),
+            ("cn-north-1", false, false, "https://logs.cn-north-1.amazonaws.com.cn"),
+        ] {
+            let builder = SdkConfig::builder().use_fips(fips).use_dual_stack(dual_stack);
+            assert_eq!(endpoint_of(builder, region), url, "fips {fips}, dual stack {dual_stack}");
+        }
+    }
 }
