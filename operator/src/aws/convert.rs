@@ -29,6 +29,13 @@ fn metric_alarm(alarm: &sdk::MetricAlarm) -> Option<Alarm> {
     if alarm.evaluation_criteria().is_some() {
         unexpected.insert("evaluationCriteria");
     }
+    // With a unit only data of that unit count; with an account they are another one's.
+    if alarm.metrics().iter().any(|query| query.metric_stat().is_some_and(|stat| stat.unit().is_some())) {
+        unexpected.insert("unit of a query");
+    }
+    if alarm.metrics().iter().any(|query| query.account_id().is_some()) {
+        unexpected.insert("account of a query");
+    }
     Some(Alarm {
         arn: alarm.alarm_arn()?.to_owned(),
         config: AlarmConfig::Metric(MetricAlarm {
@@ -340,4 +347,27 @@ fn time_to(time: Timestamp) -> DateTime {
 fn timestamp_of(time: &DateTime) -> Option<Timestamp> {
     // Kubernetes keeps whole seconds of what a status says.
     Timestamp::from_second(time.secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operator_never_sets_in_a_query_makes_an_alarm_another_one() {
+        let query = || sdk::MetricDataQuery::builder().id("m1");
+        let stat = || sdk::MetricStat::builder().stat("Sum").period(60);
+        let alarm = |query: sdk::MetricDataQuery| {
+            let alarm = sdk::MetricAlarm::builder().alarm_arn("arn:a").alarm_name("a").metrics(query);
+            metric_alarm(&alarm.build()).unwrap().config
+        };
+        let usual = alarm(query().metric_stat(stat().build()).build());
+        let with_unit = stat().unit(sdk::StandardUnit::Bytes).build();
+        for changed in [
+            query().metric_stat(with_unit).build(),
+            query().metric_stat(stat().build()).account_id("210987654321").build(),
+        ] {
+            assert_ne!(alarm(changed), usual);
+        }
+    }
 }
