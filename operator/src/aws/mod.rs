@@ -9,6 +9,7 @@ mod metrics;
 mod pace;
 mod publisher;
 mod reader;
+mod readings;
 mod sdk;
 pub mod synthetics;
 pub mod types;

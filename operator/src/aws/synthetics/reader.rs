@@ -1,15 +1,11 @@
 //! Reads that all canaries of one account and Region share: canaries and their last runs, by name or by whole pages,
 //! whichever is fewer calls.
-//!
-//! A resync reads every wanted canary once and wakes only the objects whose reading changed. An object that just wrote
-//! asks for a reading younger than its write, and shares a batch with the others that wait.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +13,8 @@ use super::calls::{Pages, Synthetics};
 use super::types::{CanarySeen, CanaryState, RunSeen, RuntimeSeen};
 use crate::aws::Tuning;
 use crate::aws::cloudwatch::Answer;
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::error::AwsError;
+use crate::aws::readings::{Readings, Source};
 
 /// "You can specify as many as five canary names" (API_DescribeCanaries).
 const BATCH: usize = 5;
@@ -35,18 +32,6 @@ pub struct CanaryReading {
     pub last_run: Option<Arc<RunSeen>>,
 }
 
-struct Entry {
-    read: Option<(Instant, CanaryReading)>,
-    /// The object that is woken when the reading changes.
-    object: String,
-}
-
-struct Waiting {
-    name: String,
-    newer_than: Instant,
-    answer: oneshot::Sender<Result<CanaryReading, AwsError>>,
-}
-
 /// How many pages there were when they were last counted.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counted {
@@ -54,43 +39,72 @@ struct Counted {
     last_runs: Option<usize>,
 }
 
-#[derive(Default)]
-struct State {
-    canaries: HashMap<String, Entry>,
-    waiting: Vec<Waiting>,
-    counted: Counted,
-}
-
-type Runtimes = tokio::sync::Mutex<Option<(Instant, Arc<Vec<RuntimeSeen>>)>>;
-
 /// The reads of one account and Region. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct CanaryReader {
+    canaries: Readings<Canaries>,
+}
+
+/// Where they come from.
+struct Canaries {
     synthetics: Arc<dyn Synthetics>,
-    state: Arc<Mutex<State>>,
-    runtimes: Arc<Runtimes>,
-    asked: Arc<Notify>,
-    wake: UnboundedSender<String>,
-    tuning: Tuning,
+    counted: Mutex<Counted>,
+    runtimes: tokio::sync::Mutex<Option<(Instant, Arc<Vec<RuntimeSeen>>)>>,
+}
+
+impl Source for Canaries {
+    type Reading = CanaryReading;
+    const OPERATION: &'static str = "DescribeCanaries";
+    /// All at once: how many calls that is depends on how many they are.
+    const BATCH: usize = usize::MAX;
+
+    fn read<'a>(&'a self, names: &'a [String]) -> Answer<'a, HashMap<String, CanaryReading>> {
+        Box::pin(async move {
+            let counted = *self.counted();
+            let (canaries, pages) =
+                fetch(names, CANARIES, counted.canaries, |names| self.synthetics.canaries(names)).await?;
+            let wanted: BTreeSet<&String> = names.iter().collect();
+            let canaries: Vec<CanarySeen> =
+                canaries.into_iter().filter(|canary| wanted.contains(&canary.name)).collect();
+            let run = canaries.iter().filter(|canary| may_have_run(&canary.state));
+            let run: Vec<String> = run.map(|canary| canary.name.clone()).collect();
+            let (last_runs, run_pages) =
+                fetch(&run, LAST_RUNS, counted.last_runs, |names| self.synthetics.last_runs(names)).await?;
+            {
+                let mut counted = self.counted();
+                counted.canaries = pages.or(counted.canaries);
+                counted.last_runs = run_pages.or(counted.last_runs);
+            }
+            let mut last_runs: HashMap<String, Arc<RunSeen>> =
+                last_runs.into_iter().map(|(name, run)| (name, Arc::new(run))).collect();
+            let reading = |canary: CanarySeen| {
+                let name = canary.name.clone();
+                let last_run = last_runs.remove(&name);
+                (name, CanaryReading { canary: Some(Arc::new(canary)), last_run })
+            };
+            Ok(canaries.into_iter().map(reading).collect())
+        })
+    }
+}
+
+impl Canaries {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl std::fmt::Debug for CanaryReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CanaryReader").field("canaries", &self.lock().canaries.len()).finish_non_exhaustive()
+        f.debug_struct("CanaryReader").field("canaries", &self.canaries.len()).finish_non_exhaustive()
     }
 }
 
 impl CanaryReader {
     /// `wake` is told the objects whose readings changed.
     pub fn new(synthetics: Arc<dyn Synthetics>, wake: UnboundedSender<String>, tuning: Tuning) -> Self {
-        Self {
-            synthetics,
-            state: Arc::default(),
-            runtimes: Arc::default(),
-            asked: Arc::default(),
-            wake,
-            tuning,
-        }
+        let source =
+            Canaries { synthetics, counted: Mutex::default(), runtimes: tokio::sync::Mutex::default() };
+        Self { canaries: Readings::new(source, wake, tuning) }
     }
 
     /// What there is of `name` at `newer_than` or later, for `object`; from now on it is read at each resync.
@@ -100,140 +114,33 @@ impl CanaryReader {
         name: &str,
         newer_than: Instant,
     ) -> Result<CanaryReading, AwsError> {
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut state = self.lock();
-            state
-                .canaries
-                .entry(name.to_owned())
-                .or_insert_with(|| Entry { read: None, object: object.to_owned() });
-            if let Some(reading) = state.reading(name, newer_than) {
-                return Ok(reading);
-            }
-            state.waiting.push(Waiting { name: name.to_owned(), newer_than, answer });
-        }
-        self.asked.notify_one();
-        answered.await.unwrap_or_else(|_| Err(ended()))
+        let mut found = self.canaries.get(object, &[name.to_owned()], newer_than).await?;
+        Ok(found.remove(name).unwrap_or_default())
     }
 
     /// The runtime versions, as they were some hours ago at most.
     pub async fn runtimes(&self) -> Result<Arc<Vec<RuntimeSeen>>, AwsError> {
-        let mut list = self.runtimes.lock().await;
+        let source = self.canaries.source();
+        let mut list = source.runtimes.lock().await;
         if let Some((at, runtimes)) = list.as_ref()
             && at.elapsed() < RUNTIMES
         {
             return Ok(runtimes.clone());
         }
-        let runtimes = Arc::new(self.synthetics.runtimes().await?);
+        let runtimes = Arc::new(source.synthetics.runtimes().await?);
         *list = Some((Instant::now(), runtimes.clone()));
         Ok(runtimes)
     }
 
-    /// Nobody asks for others than `keep` any more.
+    /// Nobody asks for others than `keep` for `object` any more.
     pub fn forget(&self, object: &str, keep: &BTreeSet<String>) {
-        self.lock().canaries.retain(|name, entry| entry.object != object || keep.contains(name));
+        self.canaries.forget(object, keep);
     }
 
     /// Reads until `cancel`, also in the midst of a read: a replica that no longer leads asks nothing more.
     pub async fn run(self, cancel: CancellationToken) {
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = self.read_on() => {}
-        }
+        self.canaries.run(cancel).await;
     }
-
-    async fn read_on(&self) {
-        let mut due = Instant::now() + self.tuning.resync;
-        loop {
-            tokio::select! {
-                () = self.asked.notified() => {
-                    tokio::time::sleep(self.tuning.gather).await;
-                    self.answer_waiting().await;
-                }
-                () = tokio::time::sleep_until(due) => {
-                    due = Instant::now() + self.tuning.resync;
-                    self.resync().await;
-                }
-            }
-        }
-    }
-
-    async fn answer_waiting(&self) {
-        let waiting = std::mem::take(&mut self.lock().waiting);
-        let names: BTreeSet<String> = {
-            let state = self.lock();
-            let open = waiting.iter().filter(|w| !w.answer.is_closed());
-            open.filter(|w| state.reading(&w.name, w.newer_than).is_none()).map(|w| w.name.clone()).collect()
-        };
-        let failure = self.read(&names.into_iter().collect::<Vec<_>>(), false).await.err();
-        let state = self.lock();
-        for waiting in waiting {
-            let answer = state
-                .reading(&waiting.name, waiting.newer_than)
-                .ok_or_else(|| failure.clone().unwrap_or_else(ended));
-            let _ = waiting.answer.send(answer);
-        }
-    }
-
-    async fn resync(&self) {
-        let names: Vec<String> = self.lock().canaries.keys().cloned().collect();
-        if names.is_empty() {
-            return;
-        }
-        if let Err(error) = self.read(&names, true).await {
-            tracing::warn!(%error, "couldn't read the canaries' states");
-            // Each object says on itself that its state isn't known any more.
-            let mut state = self.lock();
-            for entry in state.canaries.values_mut() {
-                entry.read = None;
-                let _ = self.wake.unbounded_send(entry.object.clone());
-            }
-        }
-    }
-
-    /// Reads `names` and remembers what there is.
-    async fn read(&self, names: &[String], wake: bool) -> Result<(), AwsError> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let at = Instant::now();
-        let counted = self.lock().counted;
-        let (canaries, pages) =
-            fetch(names, CANARIES, counted.canaries, |names| self.synthetics.canaries(names)).await?;
-        let canaries: HashMap<String, Arc<CanarySeen>> =
-            canaries.into_iter().map(|canary| (canary.name.clone(), Arc::new(canary))).collect();
-        let run: Vec<String> = names
-            .iter()
-            .filter(|name| canaries.get(*name).is_some_and(|canary| may_have_run(&canary.state)))
-            .cloned()
-            .collect();
-        let (last_runs, run_pages) =
-            fetch(&run, LAST_RUNS, counted.last_runs, |names| self.synthetics.last_runs(names)).await?;
-        let mut last_runs: HashMap<String, Arc<RunSeen>> =
-            last_runs.into_iter().map(|(name, run)| (name, Arc::new(run))).collect();
-        let mut state = self.lock();
-        state.counted.canaries = pages.or(state.counted.canaries);
-        state.counted.last_runs = run_pages.or(state.counted.last_runs);
-        for name in names {
-            let Some(entry) = state.canaries.get_mut(name) else { continue };
-            let reading =
-                CanaryReading { canary: canaries.get(name).cloned(), last_run: last_runs.remove(name) };
-            let changed = entry.read.as_ref().is_none_or(|(_, before)| *before != reading);
-            entry.read = Some((at, reading));
-            if changed && wake {
-                let _ = self.wake.unbounded_send(entry.object.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn ended() -> AwsError {
-    AwsError::local("DescribeCanaries", "", ErrorKind::Retry, "not read yet")
 }
 
 /// One that was only made has no runs.
@@ -259,13 +166,6 @@ async fn fetch<'a, T>(
         items.extend(read(batch).await?.items);
     }
     Ok((items, None))
-}
-
-impl State {
-    fn reading(&self, name: &str, newer_than: Instant) -> Option<CanaryReading> {
-        let (at, reading) = self.canaries.get(name)?.read.as_ref()?;
-        (*at >= newer_than).then(|| reading.clone())
-    }
 }
 
 #[cfg(test)]
