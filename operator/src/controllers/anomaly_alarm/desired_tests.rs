@@ -294,3 +294,15 @@ fn a_mute_is_written_as_aws_writes_schedules_and_durations() {
     let mute = desired(&spec, &Facts::default()).unwrap().mute.unwrap();
     assert_eq!((mute.schedule.as_str(), mute.timezone.as_str()), ("cron(0 2 * * 0)", "UTC"));
 }
+
+#[test]
+fn a_description_fits_with_the_longest_names() {
+    let spec = json!({"metric": cpu(), "condition": {"threshold": {"operator": "GreaterThan", "value": 1}},
+        "description": "é".repeat(900)});
+    let mut alarm = alarm(&spec);
+    alarm.metadata.name = Some("n".repeat(253));
+    let desired = Desired::new(&alarm, &Facts::default(), &policy(), Some("eu-west-1")).unwrap();
+    let description = desired.metric.unwrap().description;
+    assert!(description.chars().count() <= 1024, "{}", description.chars().count());
+    assert!(description.starts_with('é') && description.contains("Tidewatch AnomalyAlarm shop/nnn"));
+}

@@ -17,6 +17,9 @@ use crate::controllers::network_monitor::published;
 /// Id of the band among an alarm's queries.
 const BAND: &str = "tidewatch_band";
 
+/// Characters that CloudWatch takes of a description (API_PutMetricAlarm).
+const DESCRIPTION: usize = 1024;
+
 /// What the parts of an alarm are made from.
 pub(super) struct Parts<'a> {
     pub alarm: &'a AnomalyAlarm,
@@ -33,14 +36,14 @@ impl Parts<'_> {
     }
 
     fn description(&self) -> String {
+        let name = self.alarm.metadata.name.as_deref().unwrap_or_default();
         let object =
-            format!("{}/{}", self.namespace(), self.alarm.metadata.name.as_deref().unwrap_or_default());
-        match &self.alarm.spec.description {
-            Some(said) => {
-                format!("{said}\n\nTidewatch AnomalyAlarm {object} in {}", self.policy.cluster_name)
-            }
-            None => format!("Tidewatch AnomalyAlarm {object} in {}", self.policy.cluster_name),
-        }
+            format!("Tidewatch AnomalyAlarm {}/{name} in {}", self.namespace(), self.policy.cluster_name);
+        let text = match &self.alarm.spec.description {
+            Some(said) => format!("{said}\n\n{object}"),
+            None => object,
+        };
+        text.chars().take(DESCRIPTION).collect()
     }
 
     fn actions(&self) -> Actions {
