@@ -1,4 +1,4 @@
-//! The object that a pass writes to, and how its status is written, for every kind.
+//! The object that a pass writes to, and how its finalizer and status are written, for every kind.
 
 use std::fmt::Debug;
 
@@ -48,6 +48,31 @@ impl Target {
     pub(super) fn has_finalizer(&self, finalizer: &str) -> bool {
         self.finalizers.iter().any(|one| one == finalizer)
     }
+}
+
+/// Puts `finalizer` on the object, or takes it away.
+pub(super) async fn set_finalizer<K>(
+    client: &Client,
+    target: &mut Target,
+    finalizer: &str,
+    wanted: bool,
+) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let mut finalizers = target.finalizers.clone();
+    finalizers.retain(|one| one != finalizer);
+    if wanted {
+        finalizers.push(finalizer.to_owned());
+    }
+    let patch = json!({
+        "metadata": {"resourceVersion": target.resource_version, "finalizers": finalizers},
+    });
+    let api: Api<K> = Api::namespaced(client.clone(), &target.namespace);
+    let written = api.patch(&target.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    target.resource_version = written.meta().resource_version.clone();
+    target.finalizers = finalizers;
+    Ok(())
 }
 
 /// Writes `status` by server-side apply. It is made from the version that was read: one from an old copy is refused.

@@ -1,8 +1,11 @@
-//! A whole controller between a real API server and the AWS double.
+//! A real API server, and the way to the AWS double.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_smithy_async::time::TimeSource;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tidewatch_aws_double::Double;
 
@@ -21,12 +24,27 @@ pub(super) async fn client(server: &ControlPlane) -> kube::Client {
     kube::Client::try_from(config).unwrap()
 }
 
+/// The operator's own access key.
+pub(super) const KEY: &str = "AKIDEXAMPLE";
+
+/// The SDK's clock is the double's, so that both agree on when credentials expire.
+#[derive(Debug)]
+struct DoublesClock(Double);
+
+impl TimeSource for DoublesClock {
+    fn now(&self) -> SystemTime {
+        self.0.now().into()
+    }
+}
+
 /// The way to the double, in `region`.
 pub(super) async fn sdk_config(double: &Double, region: &'static str) -> SdkConfig {
     aws_config::defaults(aws_config::BehaviorVersion::latest())
         .endpoint_url(double.url())
         .region(aws_config::Region::new(region))
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .credentials_provider(Credentials::new(KEY, "secret", None, None, "test"))
+        .time_source(DoublesClock(double.clone()))
+        .retry_config(RetryConfig::disabled())
         .load()
         .await
 }

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::desired::spec_hash;
 use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
-use super::objects::{Objects, Target};
-use super::plan::{Action, detector_key, tags_written, untagging};
+use super::plan::{Action, detector_key};
 use crate::aws::types::{AlarmConfig, Tags};
 use crate::aws::{Aws, AwsError, Connection, Scope};
+use crate::controllers::in_aws::{Clock, Objects};
+use crate::controllers::object::Target;
 use crate::reconcile::{Classify, ErrorClass};
 
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,10 @@ pub(super) struct Applier<'a, O> {
     pub scope: Option<&'a Scope>,
     /// Cancelled when leadership ended.
     pub lost: &'a CancellationToken,
+    pub clock: &'a Clock,
 }
 
-impl<O: Objects> Applier<'_, O> {
+impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
     /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up.
     pub(super) async fn apply(
         &self,
@@ -117,7 +119,7 @@ impl<O: Objects> Applier<'_, O> {
             Action::PutDetector(id, config) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
                 connection.cloudwatch.put_detector(id, config).await?;
-                memory.wrote(&detector_key(id), format!("{config:?}"));
+                memory.written.wrote(&detector_key(id), format!("{config:?}"), (self.clock)());
                 Ok(())
             }
             Action::PutAlarm(config, tags) => {
@@ -127,19 +129,19 @@ impl<O: Objects> Applier<'_, O> {
             Action::PutMute(rule, tags) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
                 connection.cloudwatch.put_mute_rule(rule, tags).await?;
-                memory.wrote(&rule.name, format!("{rule:?}"));
+                memory.written.wrote(&rule.name, format!("{rule:?}"), (self.clock)());
                 Ok(())
             }
             Action::Tag(arn, tags) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
                 connection.cloudwatch.tag(arn, tags).await?;
-                memory.wrote(arn, tags_written(tags));
+                memory.written.tagged(arn, tags, (self.clock)());
                 Ok(())
             }
             Action::Untag(arn, keys) => {
                 let Some(connection) = self.connection().await else { return Ok(()) };
                 connection.cloudwatch.untag(arn, keys).await?;
-                memory.wrote(&untagging(arn), keys.join(" "));
+                memory.written.untagged(arn, keys, (self.clock)());
                 Ok(())
             }
         }
@@ -156,7 +158,7 @@ impl<O: Objects> Applier<'_, O> {
             AlarmConfig::Metric(alarm) => connection.cloudwatch.put_metric_alarm(alarm, tags).await?,
             AlarmConfig::Composite(alarm) => connection.cloudwatch.put_composite_alarm(alarm, tags).await?,
         }
-        memory.wrote(config.name(), spec_hash(config));
+        memory.written.wrote(config.name(), spec_hash(config), (self.clock)());
         Ok(())
     }
 

@@ -17,15 +17,9 @@ use crate::aws::types::{
     AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, MetricAlarm, MuteRule, Tags,
 };
 use crate::aws::{Scope, detector_of};
-use crate::controllers::in_aws::AwsPolicy;
-use crate::controllers::in_aws::short_hash;
+use crate::controllers::in_aws::owner::{Owner, SPEC_HASH};
+use crate::controllers::in_aws::{Adoption, AwsPolicy, Shared, short_hash};
 
-/// Tags that say whose an alarm is.
-pub(super) const OWNER_UID: &str = "tidewatch.dev/owner-uid";
-pub(super) const OWNER_NAMESPACE: &str = "tidewatch.dev/namespace";
-pub(super) const OWNER_NAME: &str = "tidewatch.dev/name";
-/// Hash of what the operator last wrote: a difference to what is there is a change made by hand.
-pub(super) const SPEC_HASH: &str = "tidewatch.dev/spec-hash";
 /// Whether the alarm's detector is the operator's: detectors themselves have no tags.
 pub(super) const DETECTOR: &str = "tidewatch.dev/detector";
 
@@ -40,9 +34,11 @@ pub(super) struct Desired {
     pub mute: Option<MuteRule>,
     /// Tags of the user's and the owner's.
     pub tags: Tags,
-    /// The alarm of this name may be taken over.
-    pub adopt: Option<String>,
-    pub uid: String,
+    /// What is there under these names and isn't ours may be taken over: the alarm that the annotation names, and all that
+    /// is named after the object.
+    pub adopts: bool,
+    /// What the annotation names to allow that.
+    pub adoptable_as: String,
 }
 
 impl Desired {
@@ -60,10 +56,19 @@ impl Desired {
         supported(alarm, policy)?;
         let scope = scope(alarm, facts, policy, own_region)?;
         actions_in_region(&spec.actions, &scope.region)?;
-        let adopt = adopted(alarm, namespace, name, policy)?;
         let mut names = Names::new(policy, namespace, name);
-        if let Some(adopt) = &adopt {
-            names.metric.clone_from(adopt);
+        let adopted = policy.adopted(
+            meta,
+            &Adoption {
+                annotation: ADOPT_ANNOTATION,
+                what: "alarm",
+                own: &names.metric,
+                is_plain: |c| c.is_ascii_alphanumeric() || " ._/:-".contains(c),
+            },
+        )?;
+        let adopts = adopted.is_some();
+        if let Some(adopted) = adopted {
+            names.metric = adopted;
         }
         let parts = Parts { alarm, facts, policy, scope: &scope, names: &names, own_region };
         let gated = spec.alarms.is_some() || spec.when.is_some();
@@ -87,12 +92,9 @@ impl Desired {
             timezone: mute.timezone.clone(),
             alarms: BTreeSet::from([calling]),
         });
-        let uid = meta.uid.clone().unwrap_or_default();
-        let mut tags: Tags = spec.tags.clone();
-        tags.insert(OWNER_UID.to_owned(), uid.clone());
-        tags.insert(OWNER_NAMESPACE.to_owned(), namespace.to_owned());
-        tags.insert(OWNER_NAME.to_owned(), name.to_owned());
-        Ok(Self { scope, detector, metric, network, composite, mute, tags, adopt, uid })
+        let tags = owner(alarm).tags(&spec.tags);
+        let adoptable_as = names.metric;
+        Ok(Self { scope, detector, metric, network, composite, mute, tags, adopts, adoptable_as })
     }
 
     /// The alarms, in the order in which they are made.
@@ -153,13 +155,7 @@ fn supported(alarm: &AnomalyAlarm, policy: &AwsPolicy) -> Result<(), Problem> {
             "this version has no embedded evaluator: write provider: AWS",
         ));
     }
-    if !policy.enabled {
-        return Err(Problem::new(
-            Reason::AwsDisabled,
-            "the operator isn't allowed to use AWS: ask whoever runs Tidewatch to set the chart's aws.enabled",
-        ));
-    }
-    Ok(())
+    Ok(policy.is_on()?)
 }
 
 fn scope(
@@ -170,7 +166,6 @@ fn scope(
 ) -> Result<Scope, Problem> {
     let spec = &alarm.spec;
     let namespace = alarm.metadata.namespace.as_deref().unwrap_or_default();
-    let own = policy.region.as_deref().or(own_region);
     let monitor = spec
         .metric
         .as_ref()
@@ -186,23 +181,11 @@ fn scope(
         .and_then(|metric| facts.canaries.get(&metric.name))
         .and_then(|canary| canary.aws.as_ref())
         .map(|there| there.scope.region.as_str());
-    let Some(region) = spec.region.as_deref().or(published).or(canarys).or(own) else {
-        return Err(Problem::new(
-            Reason::RegionUnknown,
-            "no Region is known: write region: ap-northeast-1, or set the chart's aws.region",
-        ));
-    };
-    if let Some(role) = &spec.role_arn
-        && !policy.allows_role(namespace, role)
-    {
-        return Err(Problem::new(
-            Reason::RoleNotAllowed,
-            format!(
-                "namespace {namespace} may not use role {role}: ask whoever runs Tidewatch to add it to the chart's aws.roles.{namespace}"
-            ),
-        ));
+    let region = policy.region_of(spec.region.as_deref().or(published).or(canarys), own_region, "region")?;
+    if let Some(role) = &spec.role_arn {
+        policy.allows_role(namespace, role)?;
     }
-    Ok(Scope { region: region.to_owned(), role: spec.role_arn.clone() })
+    Ok(Scope { region, role: spec.role_arn.clone() })
 }
 
 fn actions_in_region(actions: &ActionsSpec, region: &str) -> Result<(), Problem> {
@@ -211,7 +194,7 @@ fn actions_in_region(actions: &ActionsSpec, region: &str) -> Result<(), Problem>
         let elsewhere = arn.split(':').nth(3).filter(|there| !there.is_empty() && *there != region);
         if let Some(there) = elsewhere {
             return Err(Problem::new(
-                Reason::InvalidSpec,
+                Shared::InvalidSpec,
                 format!(
                     "action {arn} is in {there} and the alarm in {region}: CloudWatch only starts actions of the alarm's own Region"
                 ),
@@ -221,33 +204,9 @@ fn actions_in_region(actions: &ActionsSpec, region: &str) -> Result<(), Problem>
     Ok(())
 }
 
-fn adopted(
-    alarm: &AnomalyAlarm,
-    namespace: &str,
-    name: &str,
-    policy: &AwsPolicy,
-) -> Result<Option<String>, Problem> {
-    let annotations = alarm.metadata.annotations.as_ref();
-    let Some(adopt) = annotations.and_then(|all| all.get(ADOPT_ANNOTATION)) else { return Ok(None) };
-    let own = Names::new(policy, namespace, name);
-    if *adopt != own.metric && !policy.allows_adoption(namespace, adopt) {
-        return Err(Problem::new(
-            Reason::AdoptionNotAllowed,
-            format!(
-                "namespace {namespace} may not adopt alarm {adopt}: ask whoever runs Tidewatch to add the beginning of its name to the chart's aws.adoptable.{namespace}, or remove annotation {ADOPT_ANNOTATION}"
-            ),
-        ));
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || " ._/:-".contains(c);
-    if adopt.is_empty() || adopt.len() > 255 || !adopt.chars().all(plain) {
-        return Err(Problem::new(
-            Reason::InvalidSpec,
-            format!(
-                "annotation {ADOPT_ANNOTATION}: {adopt:?} isn't the name of an alarm that can be adopted"
-            ),
-        ));
-    }
-    Ok(Some(adopt.clone()))
+/// Whose an object's things are.
+pub(super) fn owner(alarm: &AnomalyAlarm) -> Owner<'_> {
+    Owner::of("AnomalyAlarm", &alarm.metadata)
 }
 
 /// What `training` asks of the detector.

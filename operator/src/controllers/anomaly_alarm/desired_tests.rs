@@ -131,7 +131,7 @@ fn an_alarm_of_alarms_names_what_calls_for_each() {
     let waits = json!({"alarms": {"anyOf": ["a", "c"]}});
     assert_eq!(refused(&waits, &facts).0, Reason::WaitingForAlarms);
     let elsewhere = json!({"alarms": {"anyOf": ["a"]}, "region": "us-east-1"});
-    assert_eq!(refused(&elsewhere, &facts).0, Reason::InvalidSpec);
+    assert_eq!(refused(&elsewhere, &facts).0, Reason::Shared(Shared::InvalidSpec));
 }
 
 #[test]
@@ -151,13 +151,13 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
         (
             json!({"metric": cpu(), "condition": band, "roleArn": "arn:aws:iam::123456789012:role/b"}),
             &none,
-            Reason::RoleNotAllowed,
+            Reason::Shared(Shared::RoleNotAllowed),
             "aws.roles.shop",
         ),
         (
             json!({"metric": cpu(), "condition": band, "actions": {"ok": ["arn:aws:sns:us-east-1:1:t"]}}),
             &none,
-            Reason::InvalidSpec,
+            Reason::Shared(Shared::InvalidSpec),
             "the alarm's own Region",
         ),
         (json!({"metric": network, "condition": band}), &none, Reason::WaitingForMonitor, "create it"),
@@ -170,20 +170,25 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
         (
             json!({"metric": network, "condition": band, "region": "us-east-1"}),
             &monitors(Some("eu-west-1")),
-            Reason::InvalidSpec,
+            Reason::Shared(Shared::InvalidSpec),
             "the same Region in both",
         ),
         (
             json!({"metric": {"networkMonitor": {"name": "net", "metric": "HealthIndicator", "category": "InterAZ"}}, "condition": band}),
             &monitors(None),
-            Reason::InvalidSpec,
+            Reason::Shared(Shared::InvalidSpec),
             "has no categories",
         ),
-        (json!({"alarms": {"anyOf": ["cpu"]}}), &none, Reason::InvalidSpec, "can't combine itself"),
+        (
+            json!({"alarms": {"anyOf": ["cpu"]}}),
+            &none,
+            Reason::Shared(Shared::InvalidSpec),
+            "can't combine itself",
+        ),
         (
             json!({"metric": {"expression": {"queries": [{"id": "a", "metric": {"namespace": "A", "metricName": "B"}}, {"id": "b", "expression": "a / c"}], "returns": "b", "period": "1m"}}, "condition": band}),
             &none,
-            Reason::InvalidSpec,
+            Reason::Shared(Shared::InvalidSpec),
             "uses c",
         ),
     ];
@@ -194,10 +199,10 @@ fn what_cel_cannot_see_is_a_reason_and_a_sentence() {
     }
     let spec = json!({"metric": cpu(), "condition": band});
     let nowhere = Desired::new(&alarm(&spec), &none, &policy(), None).unwrap_err();
-    assert_eq!(nowhere.reason, Reason::RegionUnknown);
+    assert_eq!(nowhere.reason, Reason::Shared(Shared::RegionUnknown));
     let off = AwsPolicy { enabled: false, ..policy() };
     let disabled = Desired::new(&alarm(&spec), &none, &off, Some("eu-west-1")).unwrap_err();
-    assert_eq!(disabled.reason, Reason::AwsDisabled);
+    assert_eq!(disabled.reason, Reason::Shared(Shared::AwsDisabled));
 }
 
 /// A canary `home` that is in CloudWatch, there and by that role.
@@ -245,7 +250,7 @@ fn a_canary_that_isnt_in_cloudwatch_or_elsewhere_is_a_reason_and_a_sentence() {
     let other = "arn:aws:iam::210987654321:role/a";
     let embedded = CanaryFact { provider: Some(Provider::Embedded), aws: None };
     let unmade = CanaryFact { provider: Some(Provider::Aws), aws: None };
-    let (waiting, invalid) = (Reason::WaitingForCanary, Reason::InvalidSpec);
+    let (waiting, invalid) = (Reason::WaitingForCanary, Reason::Shared(Shared::InvalidSpec));
     let cases = [
         (json!({}), Facts::default(), waiting, "there is no Canary home in namespace shop: create it"),
         (json!({}), canary_fact(embedded), waiting, "write provider: AWS"),
@@ -277,10 +282,11 @@ fn only_what_the_chart_allows_is_adopted() {
         Desired::new(&alarm, &Facts::default(), &policy(), Some("eu-west-1"))
     };
     assert_eq!(adopting("legacy-cpu").unwrap().metric.unwrap().name, "legacy-cpu");
-    assert_eq!(adopting("payroll-cpu").unwrap_err().reason, Reason::AdoptionNotAllowed);
-    assert_eq!(adopting("legacy-\"cpu").unwrap_err().reason, Reason::InvalidSpec);
+    assert_eq!(adopting("payroll-cpu").unwrap_err().reason, Reason::Shared(Shared::AdoptionNotAllowed));
+    assert_eq!(adopting("legacy-\"cpu").unwrap_err().reason, Reason::Shared(Shared::InvalidSpec));
     let own = Names::new(&policy(), "shop", "cpu").metric;
-    assert_eq!(adopting(&own).unwrap().adopt, Some(own));
+    let desired = adopting(&own).unwrap();
+    assert!(desired.adopts && desired.adoptable_as == own);
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! What is remembered of an object between its passes. All of it may be lost: then more is read, and nothing else differs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::backoff::jitter;
+use crate::controllers::in_aws::{Taken, Written};
 
 /// Tags, and mute rules, can be changed by hand without a trace in what is read at each resync.
 const CHECK: Duration = Duration::from_secs(3600);
-/// What was written may be seen by reads only so much later.
-const LAG: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -18,7 +17,7 @@ pub(super) struct Memory {
     pub attempts: u32,
     /// When the last write to AWS ended, or was begun and may have happened.
     pub last_write: Option<Instant>,
-    written: HashMap<String, (String, Instant)>,
+    pub written: Written,
     check_due: Instant,
     /// Names of alarms that this process created, with their tags, since the object was last in place.
     pub created: HashSet<String>,
@@ -29,10 +28,20 @@ impl Default for Memory {
         Self {
             attempts: 0,
             last_write: None,
-            written: HashMap::new(),
+            written: Written::default(),
             // A process that just started must not check a thousand objects at once.
             check_due: Instant::now() + CHECK.mul_f64(jitter()),
             created: HashSet::new(),
+        }
+    }
+}
+
+impl From<Taken<Self>> for Memory {
+    fn from(taken: Taken<Self>) -> Self {
+        match taken {
+            Taken::Kept(memory) => memory,
+            Taken::Never => Self::default(),
+            Taken::Interrupted => Self { last_write: Some(Instant::now()), ..Self::default() },
         }
     }
 }
@@ -47,18 +56,8 @@ impl Memory {
         self.check_due = Instant::now() + CHECK;
     }
 
-    /// `name` was written as what `hash` stands for.
-    pub(super) fn wrote(&mut self, name: &str, hash: String) {
-        self.written.insert(name.to_owned(), (hash, Instant::now()));
-    }
-
     pub(super) fn forget_write(&mut self, name: &str) {
-        self.written.remove(name);
+        self.written.forget(name);
         self.created.remove(name);
-    }
-
-    /// The same was written so lately that a read that doesn't show it may just be behind.
-    pub(super) fn just_wrote(&self, name: &str, hash: &str) -> bool {
-        self.written.get(name).is_some_and(|(written, at)| written == hash && at.elapsed() < LAG)
     }
 }

@@ -9,8 +9,9 @@ use tidewatch_crds::anomaly_alarm::{
 use tidewatch_crds::parse_duration;
 
 use super::facts::Published;
-use super::reason::{Problem, Reason};
+use super::reason::Problem;
 use crate::aws::types::{Metric, Query, Source};
+use crate::controllers::in_aws::Shared;
 use crate::controllers::network_monitor::published;
 
 /// One series.
@@ -186,7 +187,7 @@ fn unknown_id<'a>(expression: &'a str, ids: &BTreeSet<&str>) -> Option<&'a str> 
 }
 
 fn invalid(message: impl Into<String>) -> Problem {
-    Problem::new(Reason::InvalidSpec, message)
+    Problem::new(Shared::InvalidSpec, message)
 }
 
 #[cfg(test)]

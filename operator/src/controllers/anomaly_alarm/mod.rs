@@ -10,7 +10,6 @@ mod memory;
 mod metric;
 mod metrics;
 mod names;
-mod objects;
 mod observe;
 mod parts;
 mod pass;
@@ -23,7 +22,7 @@ mod tests;
 mod watches;
 mod world;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -33,16 +32,17 @@ use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Api, Client};
+use tidewatch_crds::anomaly_alarm::FINALIZER;
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
 use tokio_util::sync::CancellationToken;
 
-use self::objects::{KubeObjects, Objects as _, Target};
 use self::pass::Alarms;
 use self::status::ConditionType;
 use self::world::Watched;
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
-use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::in_aws::{AwsPolicy, KubeObjects, Memories, Objects as _};
+use crate::controllers::object::Target;
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
@@ -81,14 +81,15 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     let watching_canaries = watches::canaries(client.clone(), canaries_writer, alarms.clone(), wake.clone());
     let world = Watched { alarms: alarms.clone(), monitors, canaries };
     let reconciler = Arc::new(Alarms {
-        objects: KubeObjects { client, instance },
+        objects: KubeObjects::new(client, instance, "tidewatch.dev/anomaly-alarm", FINALIZER),
         world,
         aws,
         policy,
         metrics,
         lost: leadership.lost,
         wake,
-        memories: Mutex::default(),
+        memories: Memories::default(),
+        clock: Arc::new(Timestamp::now),
     });
     // A name that is told stands for itself and for those that depend on it.
     let triggers = woken.flat_map(move |key| futures::stream::iter(concerned(&key, &alarms)));
@@ -114,7 +115,7 @@ fn concerned(key: &str, alarms: &Objects<AnomalyAlarm>) -> Vec<AlarmRef> {
     concerned
 }
 
-impl Reconciler for Alarms<KubeObjects, Watched> {
+impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, Watched> {
     type Object = AnomalyAlarm;
     type Error = ApplyError;
 

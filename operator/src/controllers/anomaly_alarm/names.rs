@@ -1,7 +1,6 @@
-//! Names in AWS: `<prefix>-<namespace>-<name>-<hash>`, at most 255 characters, the same for as long as the object has its
-//! name. The hash tells a-b/c from a/b-c, and one cluster's object from another's.
+//! What the things of one object are called in AWS: at most 255 characters.
 
-use crate::controllers::in_aws::{AwsPolicy, short_hash};
+use crate::controllers::in_aws::{AwsPolicy, identity};
 
 /// Room that is left for the object's name.
 const NAME: usize = 100;
@@ -17,8 +16,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(policy: &AwsPolicy, namespace: &str, name: &str) -> Self {
-        let identity = format!("{}\0{namespace}\0{name}", policy.cluster_name);
-        let hash = short_hash(identity.as_bytes());
+        let hash = identity(policy, namespace, name);
         // Names of objects are ASCII, so that characters are bytes.
         let short: String = name.chars().take(NAME).collect();
         let base = format!("{}-{namespace}-{short}-{hash}", policy.prefix);

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tidewatch_crds::anomaly_alarm::{AnomalyAlarmStatus, Resource, ResourceKind};
 use tokio::time::Instant;
 
-use super::desired::{DETECTOR, Desired, OWNER_NAME, OWNER_NAMESPACE, OWNER_UID};
+use super::desired::{DETECTOR, Desired};
 use super::facts::{Sharer, detector_of, scope_of};
 use super::memory::Memory;
 use crate::aws::types::{Alarm, Detector, DetectorId, MuteRule, Tags};
 use crate::aws::{Aws, AwsError, Connection, Scope};
+use crate::controllers::in_aws::again;
+use crate::controllers::in_aws::owner::{self, Whose};
 
 /// What is there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,6 +65,8 @@ pub(super) enum MuteSeen {
     Assumed,
     Absent,
     There(MuteRule),
+    /// Not ours, and the object may take it over; with its ARN.
+    Adoptable(MuteRule, String),
     Other(String),
 }
 
@@ -82,9 +87,7 @@ pub(super) enum Stale {
 pub(super) struct Subject<'a> {
     /// `namespace/name`
     pub key: &'a str,
-    pub namespace: &'a str,
-    pub name: &'a str,
-    pub uid: &'a str,
+    pub object: owner::Owner<'a>,
     pub status: &'a AnomalyAlarmStatus,
     /// The status says that this generation of the spec is in place.
     pub settled: bool,
@@ -92,6 +95,7 @@ pub(super) struct Subject<'a> {
     /// Names in AWS that are this object's.
     pub own_names: &'a BTreeSet<String>,
     pub resync: Duration,
+    pub now: Timestamp,
 }
 
 impl Subject<'_> {
@@ -138,9 +142,7 @@ impl Subject<'_> {
     }
 
     fn newer_than(&self, memory: &Memory) -> Instant {
-        let now = Instant::now();
-        let old = now.checked_sub(self.resync * 3).unwrap_or(now);
-        memory.last_write.map_or(old, |written| written.max(old))
+        again::newer_than(memory.last_write, self.resync)
     }
 
     async fn desired_alarms(
@@ -162,7 +164,7 @@ impl Subject<'_> {
             let recorded =
                 self.status.resources.iter().any(|resource| resource.arn.as_ref() == Some(&alarm.arn));
             let known = recorded || memory.created.contains(config.name());
-            let adopting = desired.adopt.is_some() && !recorded;
+            let adopting = desired.adopts && !recorded;
             let owner = if known
                 && !adopting
                 && alarm.config == config
@@ -170,41 +172,20 @@ impl Subject<'_> {
             {
                 Owner::Assumed
             } else {
-                self.owner(connection, &alarm.arn, desired.adopt.as_deref() == Some(config.name())).await?
+                self.owner(connection, &alarm.arn, desired.adopts).await?
             };
             observed.alarms.insert(config.name().to_owned(), Seen::There { alarm, owner });
         }
         Ok(())
     }
 
-    async fn owner(&self, connection: &Connection, arn: &str, adopt: bool) -> Result<Owner, AwsError> {
+    async fn owner(&self, connection: &Connection, arn: &str, adopts: bool) -> Result<Owner, AwsError> {
         let tags = connection.cloudwatch.tags(arn).await?;
-        Ok(self.whose(tags, adopt))
-    }
-
-    fn whose(&self, tags: Tags, adopt: bool) -> Owner {
-        let tag = |key: &str| tags.get(key).map(String::as_str);
-        if tag(OWNER_UID) == Some(self.uid) {
-            return Owner::Ours(tags);
-        }
-        let Some(uid) = tag(OWNER_UID) else {
-            return if adopt {
-                Owner::Adoptable(tags)
-            } else {
-                Owner::Other("it was made by someone else (it has no tag tidewatch.dev/owner-uid)".to_owned())
-            };
-        };
-        let (namespace, name) = (tag(OWNER_NAMESPACE).unwrap_or("?"), tag(OWNER_NAME).unwrap_or("?"));
-        if namespace == self.namespace && name == self.name {
-            return if adopt {
-                Owner::Adoptable(tags)
-            } else {
-                Owner::Other(format!(
-                    "it belongs to an AnomalyAlarm of this name that is gone or of another cluster (uid {uid})"
-                ))
-            };
-        }
-        Owner::Other(format!("it belongs to AnomalyAlarm {namespace}/{name} (uid {uid})"))
+        Ok(match self.object.whose(&tags, adopts) {
+            Whose::Ours => Owner::Ours(tags),
+            Whose::Adoptable => Owner::Adoptable(tags),
+            Whose::Other(whose) => Owner::Other(whose),
+        })
     }
 
     async fn desired_detector(
@@ -230,7 +211,7 @@ impl Subject<'_> {
         });
         let there = detectors.get(id).cloned();
         let ours = there.is_none()
-            || desired.adopt.is_some()
+            || desired.adopts
             || recorded.is_some_and(|resource| !resource.foreign)
             || (recorded.is_none() && tagged)
             || sharers().any(|sharer| sharer.owns);
@@ -250,7 +231,7 @@ impl Subject<'_> {
         observed: &mut Observed,
     ) -> Result<(), AwsError> {
         let Some(rule) = &desired.mute else { return Ok(()) };
-        if !check || memory.just_wrote(&rule.name, &format!("{rule:?}")) {
+        if !check || memory.written.just_wrote(&rule.name, &format!("{rule:?}"), self.now) {
             return Ok(());
         }
         observed.mute = match connection.cloudwatch.mute_rule(&rule.name).await? {
@@ -263,9 +244,10 @@ impl Subject<'_> {
                 if recorded {
                     MuteSeen::There(there)
                 } else {
-                    match self.owner(connection, &arn, false).await? {
+                    match self.owner(connection, &arn, desired.adopts).await? {
                         Owner::Other(whose) => MuteSeen::Other(whose),
-                        _ => MuteSeen::There(there),
+                        Owner::Adoptable(_) => MuteSeen::Adoptable(there, arn),
+                        Owner::Ours(_) | Owner::Assumed => MuteSeen::There(there),
                     }
                 }
             }

@@ -11,7 +11,7 @@ use super::names::Names;
 use super::reason::{Problem, Reason};
 use crate::aws::Scope;
 use crate::aws::types::{Actions, CompositeAlarm, Limit, Metric, MetricAlarm, Query, Source, Watched};
-use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::in_aws::{AwsPolicy, Shared};
 use crate::controllers::network_monitor::published;
 
 /// Id of the band among an alarm's queries.
@@ -65,7 +65,7 @@ impl Parts<'_> {
             None => {
                 let threshold = spec.condition.as_ref().and_then(|c| c.threshold.as_ref());
                 let threshold = threshold.ok_or_else(|| {
-                    Problem::new(Reason::InvalidSpec, "spec.condition: write either band or threshold")
+                    Problem::new(Shared::InvalidSpec, "spec.condition: write either band or threshold")
                 })?;
                 (limited(source, threshold.value), threshold_comparison(threshold.operator))
             }
@@ -100,7 +100,7 @@ impl Parts<'_> {
             return metric::canary(canary, &self.canary(&canary.name)?.name);
         }
         Err(Problem::new(
-            Reason::InvalidSpec,
+            Shared::InvalidSpec,
             "spec.metric: write exactly one of cloudWatch, expression, networkMonitor or canary",
         ))
     }
@@ -121,7 +121,7 @@ impl Parts<'_> {
         let region = published.region.as_deref().or(own);
         if region != Some(self.scope.region.as_str()) {
             return Err(Problem::new(
-                Reason::InvalidSpec,
+                Shared::InvalidSpec,
                 format!(
                     "NetworkMonitor {monitor} publishes to {} and the alarm is in {}: write the same Region in both",
                     region.unwrap_or("an unknown Region"),
@@ -153,7 +153,7 @@ impl Parts<'_> {
         })?;
         if there.scope.region != self.scope.region {
             return Err(Problem::new(
-                Reason::InvalidSpec,
+                Shared::InvalidSpec,
                 format!(
                     "Canary {canary} is in {} and the alarm in {}: write region: {} in the alarm, or leave it out",
                     there.scope.region, self.scope.region, there.scope.region
@@ -168,7 +168,7 @@ impl Parts<'_> {
                     .map_or("the operator's own identity".to_owned(), |role| format!("role {role}"))
             };
             return Err(Problem::new(
-                Reason::InvalidSpec,
+                Shared::InvalidSpec,
                 format!(
                     "Canary {canary} was made by {} and the alarm would be by {}, which may be another account: write the same roleArn in both",
                     by(&there.scope),
@@ -231,7 +231,7 @@ impl Parts<'_> {
         }
         if rule.len() > 10_240 {
             return Err(Problem::new(
-                Reason::InvalidSpec,
+                Shared::InvalidSpec,
                 "alarms: their names are too long together for one composite alarm: combine fewer",
             ));
         }
@@ -250,13 +250,13 @@ impl Parts<'_> {
             let waiting =
                 |why: &str| Problem::new(Reason::WaitingForAlarms, format!("AnomalyAlarm {name} {why}"));
             if Some(name.as_str()) == self.alarm.metadata.name.as_deref() {
-                return Err(Problem::new(Reason::InvalidSpec, "alarms: an alarm can't combine itself"));
+                return Err(Problem::new(Shared::InvalidSpec, "alarms: an alarm can't combine itself"));
             }
             let child = self.facts.alarms.get(name).ok_or_else(|| waiting("isn't there: create it"))?;
             let (scope, alarm) = child.alarm.as_ref().ok_or_else(|| waiting("isn't in CloudWatch yet"))?;
             if scope != self.scope {
                 return Err(Problem::new(
-                    Reason::InvalidSpec,
+                    Shared::InvalidSpec,
                     format!(
                         "alarms: AnomalyAlarm {name} is in {} and this one in {}, or they have different roles: CloudWatch combines only alarms of one account and Region",
                         scope.region, self.scope.region

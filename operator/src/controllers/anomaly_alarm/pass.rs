@@ -1,41 +1,37 @@
 //! One pass over one object: desired → observe → plan → apply, until nothing is left to do, then status.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use jiff::Timestamp;
-use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER};
+use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER, Resource};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Applier, ApplyError};
-use super::desired::Desired;
+use super::desired::{Desired, owner};
 use super::memory::Memory;
 use super::metrics::AlarmMetrics;
 use super::names::Names;
-use super::objects::{Objects, Target};
 use super::observe::{Observed, Subject};
-use super::plan::{Plan, plan};
+use super::plan::{Plan, Standing, plan};
 use super::reason::{Problem, Reason};
-use super::status::{ConditionType, Outcome, events, fold, problem_of};
+use super::status::{ConditionType, Outcome, events, fold};
 use super::world::{World, facts, key, sharers};
 use crate::aws::{Aws, AwsError};
-use crate::backoff::{Backoff, jitter};
+use crate::backoff::Backoff;
 use crate::controllers::conditions::find;
-use crate::controllers::events::Happened;
-use crate::controllers::in_aws::{AwsPolicy, last_error};
-use crate::reconcile::{Classify, ErrorClass};
+use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
+use crate::controllers::in_aws::{AwsPolicy, Clock, Memories, Objects, Shared, drift, last_error};
+use crate::controllers::object::Target;
 
-/// Times that a pass looks again at what it did.
-const ROUNDS: usize = 4;
-/// How often an object at rest is looked at though nothing changed.
-const REST: Duration = Duration::from_secs(900);
-/// After a refusal that only a change of the spec can help; what is refused may depend on things in AWS too.
-const REFUSED: Duration = Duration::from_secs(600);
 /// When to try again: sooner than elsewhere, since an alarm that isn't there guards nothing.
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(40) };
+/// How often it is looked whether what something else must mend is mended.
+const MENDED: Duration = Duration::from_secs(30);
+/// How often it is looked whether what is deleted is gone.
+const DELETING: Duration = Duration::from_secs(2);
 
 /// Reconciles alarms, one pass at a time for each.
 pub(super) struct Alarms<O, W> {
@@ -47,34 +43,39 @@ pub(super) struct Alarms<O, W> {
     pub lost: CancellationToken,
     /// Told which other objects to look at again.
     pub wake: UnboundedSender<String>,
-    pub memories: Mutex<HashMap<String, Memory>>,
+    pub memories: Memories<Memory>,
+    pub clock: Clock,
 }
 
 /// How a series of rounds ended.
 struct Reached {
     observed: Observed,
     plan: Plan,
-    drift: Vec<String>,
 }
 
-impl<O: Objects, W: World> Alarms<O, W> {
+impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
     /// One pass; says when the next is due if nothing changes.
     pub(super) async fn pass(&self, alarm: &AnomalyAlarm) -> Result<Option<Duration>, ApplyError> {
         let key = key(alarm);
-        let mut memory = self.take(&key);
-        let result = if alarm.metadata.deletion_timestamp.is_some() {
+        let mut memory = Memory::from(self.memories.take(&key));
+        let deleting = alarm.metadata.deletion_timestamp.is_some();
+        let result = if deleting {
             self.delete(alarm, &key, &mut memory).await
         } else {
             self.keep(alarm, &key, &mut memory).await
         };
-        if !matches!(result, Ok(None)) || alarm.metadata.deletion_timestamp.is_none() {
-            self.memories.lock().unwrap_or_else(PoisonError::into_inner).insert(key, memory);
+        if !deleting || !matches!(result, Ok(None)) {
+            self.memories.put(&key, memory);
         }
         result
     }
 
-    fn take(&self, key: &str) -> Memory {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+    /// The object is gone.
+    pub(super) fn forget(&self, namespace: &str, name: &str) {
+        let key = format!("{namespace}/{name}");
+        self.aws.forget(&key);
+        self.memories.forget(&key);
+        self.metrics.forget(namespace, name);
     }
 
     /// Makes what is declared, and says what became of it.
@@ -96,7 +97,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 let resources = status.resources.clone();
                 let outcome = self.outcome(alarm, None, None, resources, Some(problem));
                 self.write(&mut target, &before, &fold(&before, &outcome)).await?;
-                return Ok((!terminal).then_some(Duration::from_secs(30)));
+                return Ok((!terminal).then_some(MENDED));
             }
         };
         let reached = self.rounds(alarm, key, &mut target, &mut status, Some(&desired), memory).await;
@@ -104,7 +105,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
             Ok(reached) => self.report(alarm, &mut target, &status, &desired, reached, memory).await,
             Err(ApplyError::Aws(error)) => {
                 let delay = self.after(&error, memory);
-                let problem = problem_of(&error);
+                let problem = Problem::of(&error);
                 let resources = status.resources.clone();
                 let mut outcome = self.outcome(alarm, Some(&desired), None, resources, Some(problem));
                 outcome.error = Some(last_error(before.last_error.as_ref(), &error, outcome.now, delay));
@@ -125,7 +126,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
         reached: Reached,
         memory: &mut Memory,
     ) -> Result<Option<Duration>, ApplyError> {
-        let Reached { observed, plan, drift } = reached;
+        let Reached { observed, plan } = reached;
         let waiting =
             plan.waiting.or((!plan.actions.is_empty()).then(|| "it isn't as declared yet".to_owned()));
         let problem = plan.problem.or(waiting.map(|why| Problem::new(Reason::Settling, why)));
@@ -134,25 +135,20 @@ impl<O: Objects, W: World> Alarms<O, W> {
         let outcome = self.outcome(alarm, Some(desired), Some(&observed), plan.resources, problem);
         let next = fold(before, &outcome);
         self.write(target, before, &next).await?;
-        self.metrics.repaired(drift.len());
-        for note in drift {
-            let happened = Happened { reason: "DriftRepaired", is_warning: true, note, action: "Reconcile" };
-            self.objects.tell(target, &happened).await;
-        }
         let names: BTreeSet<String> = desired.alarms().map(|(_, config)| config.name().to_owned()).collect();
         if settled {
             memory.attempts = 0;
             memory.created.clear();
             self.aws.keep_only(&key(alarm), &desired.scope, &names);
-            return Ok(Some(REST.mul_f64(0.8 + 0.4 * jitter())));
+            return Ok(Some(again::rest()));
         }
         if terminal {
             return Ok(Some(REFUSED));
         }
         memory.attempts = memory.attempts.saturating_add(1);
         // What was read doesn't do: the next pass must read again.
-        memory.last_write = Some(tokio::time::Instant::now());
-        Ok(BACKOFF.delay(ErrorClass::Retry, memory.attempts.saturating_add(1), jitter()))
+        memory.last_write = Some(Instant::now());
+        Ok(Some(again::unfinished(memory.attempts.saturating_add(1), BACKOFF)))
     }
 
     /// Deletes what was made, then lets the object go.
@@ -168,26 +164,25 @@ impl<O: Objects, W: World> Alarms<O, W> {
         let retain = alarm.spec.deletion_policy == DeletionPolicy::Retain;
         if target.has_finalizer(FINALIZER) && !retain && !status.resources.is_empty() {
             if !self.policy.enabled {
-                let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
-                let problem = Problem::new(Reason::AwsDisabled, why);
-                let outcome = self.outcome(alarm, None, None, status.resources.clone(), Some(problem));
+                let resources = status.resources.clone();
+                let outcome = self.outcome(alarm, None, None, resources, Some(Problem::left_in_aws()));
                 self.write(&mut target, &before, &fold(&before, &outcome)).await?;
                 return Ok(Some(REFUSED));
             }
             let left = match self.rounds(alarm, key, &mut target, &mut status, None, memory).await {
                 Ok(Reached { plan, .. }) => {
                     let undone = (!plan.actions.is_empty()).then(|| "it is still seen in AWS".to_owned());
-                    let problem = plan.waiting.or(undone).map(|why| Problem::new(Reason::Deleting, why));
+                    let problem = plan.waiting.or(undone).map(|why| Problem::new(Shared::Deleting, why));
                     problem.map(|problem| (plan.resources, problem, None))
                 }
                 Err(ApplyError::Aws(error)) => {
-                    Some((status.resources.clone(), problem_of(&error), Some(error)))
+                    Some((status.resources.clone(), Problem::of(&error), Some(error)))
                 }
                 Err(error) => return Err(error),
             };
             if let Some((resources, problem, error)) = left {
-                let delay = error.as_ref().map_or(Duration::from_secs(2), |error| self.after(error, memory));
-                memory.last_write = Some(tokio::time::Instant::now());
+                let delay = error.as_ref().map_or(DELETING, |error| self.after(error, memory));
+                memory.last_write = Some(Instant::now());
                 let resources = if resources.is_empty() { status.resources.clone() } else { resources };
                 let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
                 let last = status.last_error.as_ref();
@@ -202,8 +197,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
                 .await
                 .map_err(|source| ApplyError::object(&target, source))?;
         }
-        self.aws.forget(key);
-        self.metrics.forget(&target.namespace, &target.name);
+        self.forget(&target.namespace, &target.name);
         Ok(None)
     }
 
@@ -219,7 +213,6 @@ impl<O: Objects, W: World> Alarms<O, W> {
     ) -> Result<Reached, ApplyError> {
         let own_names = self.own_names(alarm, status);
         let sharers = self.sharers(alarm, desired, status);
-        let mut drift = Vec::new();
         let mut round = 0;
         // What is recorded is what stands in the status; what was deleted since is left out here.
         let mut view = status.clone();
@@ -227,28 +220,31 @@ impl<O: Objects, W: World> Alarms<O, W> {
             round += 1;
             let subject = Subject {
                 key,
-                namespace: &target.namespace.clone(),
-                name: &target.name.clone(),
-                uid: alarm.metadata.uid.as_deref().unwrap_or_default(),
+                object: owner(alarm),
                 status: &view,
                 settled: settled(&view, alarm.metadata.generation),
                 sharers: &sharers,
                 own_names: &own_names,
                 resync: self.policy.resync(),
+                now: (self.clock)(),
             };
             let observed = subject.observe(&self.aws, desired, memory).await?;
-            let plan = plan(desired, &observed, &view, target.has_finalizer(FINALIZER), memory);
+            let has_finalizer = target.has_finalizer(FINALIZER);
+            let standing = Standing { status: &view, has_finalizer, now: subject.now };
+            let plan = plan(desired, &observed, standing, memory);
             if plan.actions.is_empty() || round > ROUNDS {
-                return Ok(Reached { observed, plan, drift });
+                return Ok(Reached { observed, plan });
             }
-            drift.extend(plan.drift.iter().cloned());
             let applier = Applier {
                 objects: &self.objects,
                 aws: &self.aws,
                 scope: desired.map(|desired| &desired.scope),
                 lost: &self.lost,
+                clock: &self.clock,
             };
             applier.apply(target, status, plan.actions, memory).await?;
+            self.metrics.repaired(plan.drift.len());
+            drift::tell(&self.objects, target, plan.drift).await;
             view.resources = plan.resources;
         }
     }
@@ -282,12 +278,7 @@ impl<O: Objects, W: World> Alarms<O, W> {
     /// When to try again after AWS refused.
     fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
         memory.attempts = memory.attempts.saturating_add(1);
-        // An alarm that a composite refers to can't be deleted yet; that passes.
-        let class = match error.class() {
-            ErrorClass::Terminal if error.operation.starts_with("Delete") => ErrorClass::Retry,
-            class => class,
-        };
-        BACKOFF.delay(class, memory.attempts, jitter()).unwrap_or(REFUSED)
+        again::after(error, memory.attempts, BACKOFF)
     }
 
     fn outcome<'a>(
@@ -295,11 +286,11 @@ impl<O: Objects, W: World> Alarms<O, W> {
         alarm: &AnomalyAlarm,
         desired: Option<&'a Desired>,
         observed: Option<&'a Observed>,
-        resources: Vec<tidewatch_crds::anomaly_alarm::Resource>,
+        resources: Vec<Resource>,
         problem: Option<Problem>,
     ) -> Outcome<'a> {
         Outcome {
-            now: Timestamp::now(),
+            now: (self.clock)(),
             generation: alarm.metadata.generation,
             read_every: format_duration(self.policy.resync()),
             desired,

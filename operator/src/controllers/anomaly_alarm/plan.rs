@@ -4,13 +4,16 @@
 //! alarms, composite, mute rule are made in this order and deleted in the reverse one; a composite that should go is
 //! changed or deleted before what it refers to.
 
-use tidewatch_crds::anomaly_alarm::{AnomalyAlarmStatus, Resource, ResourceKind};
+use jiff::Timestamp;
+use tidewatch_crds::anomaly_alarm::{ADOPT_ANNOTATION, AnomalyAlarmStatus, Resource, ResourceKind};
 
-use super::desired::{Desired, SPEC_HASH, spec_hash};
+use super::desired::{Desired, spec_hash};
 use super::memory::Memory;
 use super::observe::{DetectorSeen, MuteSeen, Observed, Owner, Seen, Stale, same};
 use super::reason::{Problem, Reason};
 use crate::aws::types::{AlarmConfig, DetectorConfig, DetectorId, MuteRule, Tags};
+use crate::controllers::in_aws::Shared;
+use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, retag};
 
 /// One thing to do. Each may be repeated without harm.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,22 +43,29 @@ pub(super) struct Plan {
     pub drift: Vec<String>,
 }
 
+/// What is known of the object so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub status: &'a AnomalyAlarmStatus,
+    pub has_finalizer: bool,
+    pub now: Timestamp,
+}
+
 /// What to do about one object.
 pub(super) fn plan(
     desired: Option<&Desired>,
     observed: &Observed,
-    status: &AnomalyAlarmStatus,
-    has_finalizer: bool,
+    standing: Standing<'_>,
     memory: &Memory,
 ) -> Plan {
     let mut plan = Plan::default();
     if let Some(desired) = desired {
         plan.problem = problem(desired, observed);
         if plan.problem.is_some() {
-            plan.resources.clone_from(&status.resources);
+            plan.resources.clone_from(&standing.status.resources);
             return plan;
         }
-        plan.make(desired, observed, status, has_finalizer, memory);
+        plan.make(desired, observed, standing, memory);
     }
     plan.clear_away(observed);
     plan
@@ -66,18 +76,21 @@ fn problem(desired: &Desired, observed: &Observed) -> Option<Problem> {
     for (name, seen) in &observed.alarms {
         if let Seen::There { owner: Owner::Other(whose), .. } = seen {
             return Some(Problem::new(
-                Reason::NotOurs,
+                Shared::NotOurs,
                 format!(
-                    "alarm {name} exists in CloudWatch, and {whose}; nothing was changed: to take it over write annotation {}: {name}",
-                    tidewatch_crds::anomaly_alarm::ADOPT_ANNOTATION
+                    "alarm {name} exists in CloudWatch, and {whose}; nothing was changed: to take it over write annotation {ADOPT_ANNOTATION}: {}",
+                    desired.adoptable_as
                 ),
             ));
         }
     }
     if let MuteSeen::Other(whose) = &observed.mute {
         return Some(Problem::new(
-            Reason::NotOurs,
-            format!("the mute rule exists in CloudWatch, and {whose}; nothing was changed"),
+            Shared::NotOurs,
+            format!(
+                "the mute rule exists in CloudWatch, and {whose}; nothing was changed: to take it over write annotation {ADOPT_ANNOTATION}: {}",
+                desired.adoptable_as
+            ),
         ));
     }
     let (id, config) = desired.detector.as_ref()?;
@@ -94,7 +107,7 @@ fn problem(desired: &Desired, observed: &Observed) -> Option<Problem> {
     // One that someone else made is used as it is; only a wish for another training can't be had.
     if *config != DetectorConfig::default() && foreign.config != *config {
         return Some(Problem::new(
-            Reason::NotOurs,
+            Shared::NotOurs,
             format!(
                 "the anomaly detector for {id} exists in CloudWatch, isn't Tidewatch's, and is trained otherwise: remove condition.band.training to use it as it is"
             ),
@@ -104,14 +117,8 @@ fn problem(desired: &Desired, observed: &Observed) -> Option<Problem> {
 }
 
 impl Plan {
-    fn make(
-        &mut self,
-        desired: &Desired,
-        observed: &Observed,
-        status: &AnomalyAlarmStatus,
-        has_finalizer: bool,
-        memory: &Memory,
-    ) {
+    fn make(&mut self, desired: &Desired, observed: &Observed, standing: Standing<'_>, memory: &Memory) {
+        let Standing { status, has_finalizer, now } = standing;
         let owned = observed.detector.ours;
         let mut resources = desired.resources(owned);
         for resource in &mut resources {
@@ -121,19 +128,22 @@ impl Plan {
         }
         let mut works = Vec::new();
         if let Some((id, config)) = &desired.detector {
-            self.detector(id, config, &observed.detector, memory, &mut works);
+            self.detector(id, config, &observed.detector, (memory, now), &mut works);
         }
         for (_, config) in desired.alarms() {
-            self.alarm(desired, &config, observed, status, memory, &mut works);
+            self.alarm(desired, &config, observed, standing, memory, &mut works);
         }
         if let Some(rule) = &desired.mute {
             let differs = match &observed.mute {
                 MuteSeen::Assumed | MuteSeen::Other(_) => false,
                 MuteSeen::Absent => true,
-                MuteSeen::There(there) => there != rule,
+                MuteSeen::There(there) | MuteSeen::Adoptable(there, _) => there != rule,
             };
             if differs {
                 works.push(Action::PutMute(rule.clone(), desired.tags.clone()));
+            }
+            if let MuteSeen::Adoptable(_, arn) = &observed.mute {
+                works.push(Action::Tag(arn.clone(), desired.tags.clone()));
             }
         }
         if !has_finalizer {
@@ -155,7 +165,7 @@ impl Plan {
         id: &DetectorId,
         config: &DetectorConfig,
         seen: &DetectorSeen,
-        memory: &Memory,
+        (memory, now): (&Memory, Timestamp),
         works: &mut Vec<Action>,
     ) {
         let differs = match &seen.there {
@@ -165,7 +175,7 @@ impl Plan {
         if !differs {
             return;
         }
-        if memory.just_wrote(&detector_key(id), &format!("{config:?}")) {
+        if memory.written.just_wrote(&detector_key(id), &format!("{config:?}"), now) {
             self.waiting = Some(format!("the anomaly detector for {id} was written and isn't seen yet"));
         } else {
             works.push(Action::PutDetector(id.clone(), config.clone()));
@@ -177,15 +187,17 @@ impl Plan {
         desired: &Desired,
         config: &AlarmConfig,
         observed: &Observed,
-        status: &AnomalyAlarmStatus,
+        standing: Standing<'_>,
         memory: &Memory,
         works: &mut Vec<Action>,
     ) {
+        let Standing { status, now, .. } = standing;
         let name = config.name();
         let tags = desired.tags_of(config, observed.detector.ours);
         let hash = spec_hash(config);
+        let just_wrote = memory.written.just_wrote(name, &hash, now);
         let mut put = |waiting: &mut Option<String>| {
-            if memory.just_wrote(name, &hash) {
+            if just_wrote {
                 *waiting = Some(format!("alarm {name} was written and isn't seen yet"));
             } else {
                 works.push(Action::PutAlarm(Box::new(config.clone()), tags.clone()));
@@ -194,7 +206,7 @@ impl Plan {
         match observed.alarms.get(name) {
             None | Some(Seen::Absent) => {
                 let made = status.resources.iter().any(|r| r.name == name && r.arn.is_some());
-                if made && !memory.just_wrote(name, &hash) {
+                if made && !just_wrote {
                     self.drift.push(format!("alarm {name} was deleted by hand, and is made again"));
                 }
                 put(&mut self.waiting);
@@ -206,17 +218,16 @@ impl Plan {
                 };
                 if alarm.config != *config {
                     let by_hand = there.is_some_and(|there| there.get(SPEC_HASH) == Some(&hash));
-                    if by_hand && !memory.just_wrote(name, &hash) {
+                    if by_hand && !just_wrote {
                         self.drift.push(format!("alarm {name} was changed by hand, and is put back"));
                     }
                     put(&mut self.waiting);
                 }
                 if let Some(there) = there {
-                    let is_due = |action: &Action| !just_tagged(action, memory);
-                    let (due, written): (Vec<_>, Vec<_>) =
-                        retag(&alarm.arn, there, &tags, &status.tag_keys).into_iter().partition(is_due);
-                    works.extend(due);
-                    if !written.is_empty() {
+                    let retag = retag(there, &tags, &status.tag_keys);
+                    let (due, unseen) = memory.written.due(&alarm.arn, retag, now);
+                    works.extend(retagging(&alarm.arn, due));
+                    if unseen {
                         self.waiting =
                             Some(format!("the tags of alarm {name} were written and aren't seen yet"));
                     }
@@ -256,42 +267,10 @@ pub(super) fn detector_key(id: &DetectorId) -> String {
     format!("detector {id:?}")
 }
 
-/// Tags that are missing or differ, and those that we set once and are no longer wanted.
-fn retag(arn: &str, there: &Tags, wanted: &Tags, set_before: &[String]) -> Vec<Action> {
-    let differing: Tags = wanted
-        .iter()
-        .filter(|(key, value)| there.get(*key) != Some(value))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let ours = |key: &String| set_before.contains(key) || key.starts_with("tidewatch.dev/");
-    let surplus: Vec<String> =
-        there.keys().filter(|key| ours(key) && !wanted.contains_key(*key)).cloned().collect();
-    let mut actions = Vec::new();
-    if !differing.is_empty() {
-        actions.push(Action::Tag(arn.to_owned(), differing));
-    }
-    if !surplus.is_empty() {
-        actions.push(Action::Untag(arn.to_owned(), surplus));
-    }
-    actions
-}
-
-/// What is remembered of tags that were written, by the alarm's ARN.
-pub(super) fn tags_written(tags: &Tags) -> String {
-    format!("{tags:?}")
-}
-
-/// What the removal of an alarm's tags is remembered by.
-pub(super) fn untagging(arn: &str) -> String {
-    format!("tags away from {arn}")
-}
-
-fn just_tagged(action: &Action, memory: &Memory) -> bool {
-    match action {
-        Action::Tag(arn, tags) => memory.just_wrote(arn, &tags_written(tags)),
-        Action::Untag(arn, keys) => memory.just_wrote(&untagging(arn), &keys.join(" ")),
-        _ => false,
-    }
+fn retagging(arn: &str, Retag { set, remove }: Retag) -> impl Iterator<Item = Action> {
+    let set = (!set.is_empty()).then(|| Action::Tag(arn.to_owned(), set));
+    let remove = (!remove.is_empty()).then(|| Action::Untag(arn.to_owned(), remove));
+    set.into_iter().chain(remove)
 }
 
 #[cfg(test)]

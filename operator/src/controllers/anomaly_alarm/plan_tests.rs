@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::*;
 use crate::aws::types::{Alarm, Detector, State, Training};
-use crate::controllers::anomaly_alarm::desired::OWNER_UID;
 use crate::controllers::anomaly_alarm::facts::{Facts, MonitorFact, Published};
 use crate::controllers::in_aws::AwsPolicy;
 
@@ -63,6 +62,12 @@ fn in_place(desired: &Desired) -> (Observed, AnomalyAlarmStatus) {
     (observed, status)
 }
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn standing(status: &AnomalyAlarmStatus, has_finalizer: bool) -> Standing<'_> {
+    Standing { status, has_finalizer, now: NOW }
+}
+
 fn nothing() -> Observed {
     Observed {
         detector: DetectorSeen { ours: true, ..DetectorSeen::default() },
@@ -92,7 +97,8 @@ fn kinds(plan: &Plan) -> Vec<String> {
 #[test]
 fn what_isnt_there_is_recorded_and_then_made_in_order() {
     let desired = desired();
-    let plan = plan(Some(&desired), &nothing(), &AnomalyAlarmStatus::default(), false, &Memory::default());
+    let plan =
+        plan(Some(&desired), &nothing(), standing(&AnomalyAlarmStatus::default(), false), &Memory::default());
     assert_eq!(kinds(&plan), ["finalizer", "record", "detector", "metric", "network", "composite", "mute"]);
     assert!(plan.problem.is_none() && plan.drift.is_empty());
 }
@@ -101,7 +107,7 @@ fn what_isnt_there_is_recorded_and_then_made_in_order() {
 fn nothing_is_done_about_what_is_in_place() {
     let desired = desired();
     let (observed, status) = in_place(&desired);
-    let plan = plan(Some(&desired), &observed, &status, true, &Memory::default());
+    let plan = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
     assert_eq!(kinds(&plan), [""; 0]);
     assert!(plan.resources.iter().filter(|r| r.arn.is_some()).count() == 3, "{:?}", plan.resources);
 }
@@ -115,9 +121,9 @@ fn nothing_at_all_is_written_while_one_alarm_is_someone_elses() {
         *owner = Owner::Other("it was made by someone else".to_owned());
     }
     observed.detector.there = None;
-    let plan = plan(Some(&desired), &observed, &status, false, &Memory::default());
+    let plan = plan(Some(&desired), &observed, standing(&status, false), &Memory::default());
     assert!(plan.actions.is_empty(), "{:?}", plan.actions);
-    assert_eq!(plan.problem.unwrap().reason, Reason::NotOurs);
+    assert_eq!(plan.problem.unwrap().reason, Reason::Shared(Shared::NotOurs));
 }
 
 #[test]
@@ -131,13 +137,13 @@ fn a_change_by_hand_is_put_back_and_told_and_a_change_of_the_spec_is_not_told() 
         config.evaluation_periods = 9;
     }
     *alarm = Arc::new(changed);
-    let repaired = plan(Some(&desired), &observed, &status, true, &Memory::default());
+    let repaired = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
     assert_eq!(kinds(&repaired), ["metric"]);
     assert!(repaired.drift[0].contains("changed by hand"), "{:?}", repaired.drift);
 
     let Some(Seen::There { owner: Owner::Ours(tags), .. }) = observed.alarms.get_mut(&name) else { panic!() };
     tags.insert(SPEC_HASH.to_owned(), "of an older spec".to_owned());
-    let updated = plan(Some(&desired), &observed, &status, true, &Memory::default());
+    let updated = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
     assert_eq!(kinds(&updated), ["metric", "tag"]);
     assert!(updated.drift.is_empty(), "{:?}", updated.drift);
 }
@@ -149,8 +155,8 @@ fn what_was_just_written_and_isnt_seen_yet_is_not_written_again() {
     let config = AlarmConfig::Metric(desired.metric.clone().unwrap());
     observed.alarms.insert(config.name().to_owned(), Seen::Absent);
     let mut memory = Memory::default();
-    memory.wrote(config.name(), spec_hash(&config));
-    let plan = plan(Some(&desired), &observed, &status, true, &memory);
+    memory.written.wrote(config.name(), spec_hash(&config), NOW);
+    let plan = plan(Some(&desired), &observed, standing(&status, true), &memory);
     assert!(plan.actions.is_empty() && plan.waiting.is_some(), "{plan:?}");
 }
 
@@ -163,11 +169,10 @@ fn only_tags_that_we_set_are_removed() {
     tags.insert("old".to_owned(), "1".to_owned());
     tags.insert("someone-elses".to_owned(), "1".to_owned());
     tags.insert("team".to_owned(), "b".to_owned());
-    let plan = plan(Some(&desired), &observed, &status, true, &Memory::default());
+    let plan = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
     let arn = format!("arn:{name}");
     let team = Tags::from([("team".to_owned(), "a".to_owned())]);
     assert_eq!(plan.actions, [Action::Tag(arn.clone(), team), Action::Untag(arn, vec!["old".to_owned()])]);
-    assert!(desired.tags.contains_key(OWNER_UID));
 }
 
 #[test]
@@ -186,17 +191,17 @@ fn everything_goes_in_reverse_and_the_detector_only_when_the_alarms_are_gone() {
         ..Observed::default()
     };
     let (status, memory) = (AnomalyAlarmStatus::default(), Memory::default());
-    let first = plan(None, &observed(Stale::Ours, Stale::InUse), &status, true, &memory);
+    let first = plan(None, &observed(Stale::Ours, Stale::InUse), standing(&status, true), &memory);
     assert_eq!(
         kinds(&first),
         ["delete MuteRule", "delete CompositeAlarm", "delete NetworkAlarm", "delete MetricAlarm"]
     );
     assert!(first.resources.len() == 1 && first.waiting.is_some(), "{first:?}");
-    let second = plan(None, &observed(Stale::Absent, Stale::Ours), &status, true, &memory);
+    let second = plan(None, &observed(Stale::Absent, Stale::Ours), standing(&status, true), &memory);
     assert_eq!(kinds(&second), ["delete Detector"]);
     assert!(second.resources.is_empty() && second.waiting.is_none(), "{second:?}");
     for (left, forgotten) in [(Stale::InUse, true), (Stale::NotOurs, true), (Stale::Waiting, false)] {
-        let plan = plan(None, &observed(Stale::Absent, left.clone()), &status, true, &memory);
+        let plan = plan(None, &observed(Stale::Absent, left.clone()), standing(&status, true), &memory);
         assert!(plan.actions.is_empty(), "{left:?}");
         assert_eq!(plan.resources.is_empty(), forgotten, "{left:?}");
     }
@@ -209,17 +214,17 @@ fn a_detector_that_someone_else_made_is_used_as_it_is_and_never_changed() {
     let there = observed.detector.there.as_mut().unwrap();
     there.config.timezone = "Asia/Tokyo".to_owned();
     observed.detector.ours = false;
-    let used = plan(Some(&desired), &observed, &status, true, &Memory::default());
+    let used = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
     assert!(!kinds(&used).contains(&"detector".to_owned()) && used.problem.is_none(), "{used:?}");
 
     let mut wishing = desired.clone();
     wishing.detector.as_mut().unwrap().1.periodic_spikes = true;
-    let refused = plan(Some(&wishing), &observed, &status, true, &Memory::default());
+    let refused = plan(Some(&wishing), &observed, standing(&status, true), &Memory::default());
     assert!(refused.actions.is_empty());
-    assert_eq!(refused.problem.unwrap().reason, Reason::NotOurs);
+    assert_eq!(refused.problem.unwrap().reason, Reason::Shared(Shared::NotOurs));
 
     observed.detector =
         DetectorSeen { ours: true, contested_by: Some("shop/a".to_owned()), ..observed.detector };
-    let contested = plan(Some(&wishing), &observed, &status, true, &Memory::default());
+    let contested = plan(Some(&wishing), &observed, standing(&status, true), &Memory::default());
     assert_eq!(contested.problem.unwrap().reason, Reason::TrainingConflict);
 }

@@ -1,93 +1,54 @@
-//! Why an alarm isn't in place: one reason a cause, with its sentence.
+//! Why an alarm isn't in place: one reason a cause.
 
-use crate::aws::{AwsError, ErrorKind};
+use crate::controllers::in_aws::{self, Shared};
 
 /// Reasons of condition Ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     InPlace,
-    InvalidSpec,
-    RoleNotAllowed,
-    AdoptionNotAllowed,
     NotSupported,
-    NotOurs,
     TrainingConflict,
-    Rejected,
-    AwsDisabled,
-    RegionUnknown,
     WaitingForMonitor,
     WaitingForCanary,
     WaitingForAlarms,
     Settling,
-    Deleting,
-    Throttled,
-    Denied,
-    NoCredentials,
-    QuotaReached,
-    AwsUnreachable,
+    /// One that other kinds in AWS have too.
+    Shared(Shared),
+}
+
+impl From<Shared> for Reason {
+    fn from(shared: Shared) -> Self {
+        Self::Shared(shared)
+    }
 }
 
 impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::InPlace => "InPlace",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::RoleNotAllowed => "RoleNotAllowed",
-            Self::AdoptionNotAllowed => "AdoptionNotAllowed",
             Self::NotSupported => "NotSupported",
-            Self::NotOurs => "NotOurs",
             Self::TrainingConflict => "TrainingConflict",
-            Self::Rejected => "Rejected",
-            Self::AwsDisabled => "AWSDisabled",
-            Self::RegionUnknown => "RegionUnknown",
             Self::WaitingForMonitor => "WaitingForMonitor",
             Self::WaitingForCanary => "WaitingForCanary",
             Self::WaitingForAlarms => "WaitingForAlarms",
             Self::Settling => "Settling",
-            Self::Deleting => "Deleting",
-            Self::Throttled => "Throttled",
-            Self::Denied => "Denied",
-            Self::NoCredentials => "NoCredentials",
-            Self::QuotaReached => "QuotaReached",
-            Self::AwsUnreachable => "AWSUnreachable",
+            Self::Shared(shared) => shared.as_str(),
         }
     }
 
     /// Only a change of the spec (or of what the chart allows) helps: Ready is False. Else it is Unknown, and tried again.
     pub(super) fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            Self::InvalidSpec
-                | Self::RoleNotAllowed
-                | Self::AdoptionNotAllowed
-                | Self::NotSupported
-                | Self::NotOurs
-                | Self::TrainingConflict
-                | Self::Rejected
-        )
-    }
-
-    pub(super) fn of(error: &AwsError) -> Self {
-        match error.kind {
-            ErrorKind::Terminal => Self::Rejected,
-            ErrorKind::Throttled => Self::Throttled,
-            ErrorKind::Denied => Self::Denied,
-            ErrorKind::Credentials => Self::NoCredentials,
-            ErrorKind::Quota => Self::QuotaReached,
-            ErrorKind::Retry | ErrorKind::NotFound | ErrorKind::Conflict => Self::AwsUnreachable,
+        match self {
+            Self::NotSupported | Self::TrainingConflict => true,
+            Self::Shared(shared) => shared.is_terminal(),
+            Self::InPlace
+            | Self::WaitingForMonitor
+            | Self::WaitingForCanary
+            | Self::WaitingForAlarms
+            | Self::Settling => false,
         }
     }
 }
 
 /// Why the alarm isn't in place as declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub reason: Reason,
-    pub message: String,
-}
-
-impl Problem {
-    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-}
+pub(super) type Problem = in_aws::Problem<Reason>;

@@ -14,6 +14,7 @@ use super::reason::{Problem, Reason};
 use crate::aws::types::{Alarm, Limit, State, Training, Watched};
 use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find};
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::Shared;
 
 /// So many transitions are kept.
 const TRANSITIONS: usize = 10;
@@ -228,24 +229,13 @@ pub(super) fn events(previous: &AnomalyAlarmStatus, next: &AnomalyAlarmStatus) -
         if now.status == "False" && before.as_ref().map(|ready| &ready.message) != Some(&now.message) {
             events.push(happened("NotInPlace", true, format!("{}: {}", now.reason, now.message)));
         } else if now.status == "Unknown"
-            && ["Denied", "NoCredentials", "QuotaReached"].contains(&now.reason.as_str())
+            && Shared::REFUSALS.iter().any(|refusal| refusal.as_str() == now.reason)
             && reason_before != Some(now.reason.as_str())
         {
             events.push(happened("AWSRefused", true, format!("{}: {}", now.reason, now.message)));
         }
     }
     events
-}
-
-/// The problem that an error of AWS is.
-pub(super) fn problem_of(error: &crate::aws::AwsError) -> Problem {
-    let advice = match Reason::of(error) {
-        Reason::Denied => "; grant it by IAM (docs/iam.md)",
-        Reason::NoCredentials => "; give the operator's service account an IAM role (docs/iam.md)",
-        Reason::QuotaReached => "; ask AWS for a higher quota",
-        _ => "",
-    };
-    Problem::new(Reason::of(error), format!("{error}{advice}"))
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn what_aws_refuses_is_unknown_and_what_the_spec_cant_be_is_false() {
         (ErrorKind::Retry, "Unknown", "AWSUnreachable"),
     ] {
         let error = AwsError::local("PutMetricAlarm", "eu-west-1", kind, "what AWS said");
-        let problem = Some(problem_of(&error));
+        let problem = Some(Problem::of(&error));
         let last = last_error(None, &error, time("2026-11-22T12:05:00Z"), Duration::from_secs(9));
         let outcome = Outcome { problem, error: Some(last), ..outcome(&desired, None) };
         let status = fold(&AnomalyAlarmStatus::default(), &outcome);

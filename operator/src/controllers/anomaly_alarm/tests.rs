@@ -3,13 +3,12 @@
 mod apiserver;
 mod bed;
 mod canary;
-mod cluster;
 mod composite;
 mod faults;
 mod fleet;
-mod kills;
 mod lag;
 mod lifecycle;
 mod outage;
 mod roles;
-mod scenario;
+mod sweeps;
+mod world;

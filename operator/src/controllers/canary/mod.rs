@@ -29,13 +29,13 @@ use tidewatch_crds::{Canary, CanaryStatus};
 use tidewatch_prober::{Prober, ProberConfig, secrets_of};
 use tokio_util::sync::CancellationToken;
 
-use self::aws::{AwsCanaries, KubeObjects, Surroundings};
+use self::aws::{AwsCanaries, Surroundings};
 use self::desired::Problem;
 use self::status::{ConditionType, Known};
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::controllers::events;
-use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::in_aws::{AwsPolicy, KubeObjects};
 use crate::controllers::object::{Target, apply_status};
 use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
@@ -116,12 +116,12 @@ fn in_aws(
     dependencies: &Dependencies,
     wake: mpsc::UnboundedSender<String>,
     cancel: &CancellationToken,
-) -> AwsCanaries<KubeObjects> {
+) -> AwsCanaries<KubeObjects<Canary>> {
     let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, .. } =
         dependencies.clone();
     let tuning = Tuning::every(aws_policy.resync());
     AwsCanaries::new(Surroundings {
-        objects: KubeObjects { client, instance },
+        objects: KubeObjects::new(client, instance, "tidewatch.dev/canary", CANARY_FINALIZER),
         aws: Aws::new(config, calls, tuning, wake, cancel.child_token()),
         policy,
         aws_policy,
@@ -159,7 +159,7 @@ async fn api_server(client: &Client) -> Vec<IpNet> {
 struct Canaries {
     dependencies: Dependencies,
     engine: Engine,
-    in_aws: AwsCanaries<KubeObjects>,
+    in_aws: AwsCanaries<KubeObjects<Canary>>,
     known: Mutex<HashMap<String, Remembered>>,
 }
 

@@ -1,69 +1,10 @@
-//! Each call fails once in each way, and each write to the cluster: the end is the same.
+//! What is said of what fails, and what isn't.
 
 use serde_json::json;
 use tidewatch_aws_double::{Fault, FaultKind};
 
 use super::bed::{Bed, cpu};
-use super::cluster::{Effect, Fate};
-use super::scenario::{Faultless, Passes, Way, scenario};
-
-/// A process that fails is replaced by another, again and again.
-struct Restarts;
-
-impl Way for Restarts {
-    async fn rest(&self, bed: &mut Bed) {
-        for _ in 0..3 {
-            bed.sweep().await;
-            bed.restart().await;
-        }
-        bed.settle().await;
-    }
-}
-
-#[tokio::test]
-async fn every_call_may_fail_once_in_every_way() {
-    let faultless = Faultless::run(&Passes).await;
-    let kinds = [
-        FaultKind::Throttle,
-        FaultKind::ServerError,
-        FaultKind::Unavailable,
-        FaultKind::DropBefore,
-        FaultKind::DropAfter,
-        FaultKind::Denied,
-        FaultKind::ExpiredCredentials,
-        FaultKind::QuotaExceeded,
-    ];
-    let mut plans = 0;
-    for (operation, skip) in Faultless::each(&faultless.calls) {
-        for kind in kinds {
-            let mut bed = Bed::start().await;
-            bed.double.inject(Fault { operation: Some(operation.clone()), skip, times: 1, kind });
-            let restarting = matches!(kind, FaultKind::DropBefore | FaultKind::DropAfter);
-            let end = if restarting {
-                scenario(&mut bed, &Restarts).await
-            } else {
-                scenario(&mut bed, &Passes).await
-            };
-            assert_eq!(end, faultless.end, "{operation} fails as {kind:?} after {skip}");
-            plans += 1;
-        }
-    }
-    assert!(plans >= 96, "{plans} plans over {:?}", faultless.calls);
-}
-
-#[tokio::test]
-async fn every_write_to_the_cluster_may_fail_before_and_after_its_effect() {
-    let faultless = Faultless::run(&Passes).await;
-    for skip in 0..faultless.kube_writes {
-        for effect in [Effect::Before, Effect::After] {
-            let mut bed = Bed::start().await;
-            bed.fate_of_kube_write(skip, effect, Fate::Fails);
-            let end = scenario(&mut bed, &Passes).await;
-            assert_eq!(end, faultless.end, "write {skip} fails {effect:?} its effect");
-            assert!(bed.fate_met(), "write {skip} wasn't made");
-        }
-    }
-}
+use crate::controllers::in_aws::testing::{Effect, Fate};
 
 #[tokio::test]
 async fn what_aws_refuses_is_in_the_status_in_words_with_the_next_try() {
@@ -87,4 +28,47 @@ async fn what_aws_refuses_is_in_the_status_in_words_with_the_next_try() {
         bed.settle().await;
         assert_eq!(bed.status("cpu").last_error, None);
     }
+}
+
+#[tokio::test]
+async fn a_change_by_hand_that_was_undone_is_told_whatever_fails_next() {
+    for kube_too in [false, true] {
+        let mut bed = Bed::start().await;
+        bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {}}}));
+        bed.settle().await;
+        let name = bed.name_of("cpu");
+        bed.region(|region| {
+            region.alarms.get_mut(&name).unwrap().metric_mut().unwrap().evaluation_periods = Some(9);
+        });
+        bed.restart().await;
+        if kube_too {
+            bed.cluster.decide(0, Effect::Before, Fate::Fails);
+        }
+        let operation = Some("DescribeAlarms".to_owned());
+        bed.double.inject(Fault { operation, skip: 1, times: 1, kind: FaultKind::Throttle });
+        bed.sweep().await;
+        bed.settle().await;
+        let told = bed.events("cpu").into_iter().filter(|said| said.starts_with("DriftRepaired")).count();
+        assert_eq!(told, 1, "{:?}", bed.events("cpu"));
+    }
+}
+
+/// As one does that took too long: what it remembered is gone, and its reader goes on.
+#[tokio::test]
+async fn a_pass_that_is_ended_after_a_write_leads_to_no_second_write_and_to_no_tale_of_a_change_by_hand() {
+    let bed = Bed::start().await;
+    bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {"width": 2}}}));
+    bed.settle().await;
+    bed.double.clear_calls();
+    bed.double.inject(Fault::once("TagResource", FaultKind::HoldAfter));
+    bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {"width": 4}}}));
+    tokio::select! {
+        biased;
+        () = bed.double.held() => {}
+        _ = bed.pass("cpu") => panic!("nothing was held"),
+    }
+    bed.double.forget_held();
+    bed.settle().await;
+    assert_eq!(bed.writes(), ["PutMetricAlarm", "TagResource"]);
+    assert!(!bed.events("cpu").join("\n").contains("by hand"), "{:?}", bed.events("cpu"));
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::json;
 use tidewatch_aws_double::Options;
 
@@ -22,14 +21,14 @@ async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
         let metric = json!({"cloudWatch": {"namespace": "AWS/EC2", "metricName": "CPUUtilization", "dimensions": {"InstanceId": instance}}});
         bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
     }
-    bed.sweep_together(OBJECTS, 32).await;
-    bed.sweep_together(OBJECTS, 32).await;
+    bed.sweep_together(names(OBJECTS)).await;
+    bed.sweep_together(names(OBJECTS)).await;
     assert_eq!(bed.region(|region| (region.alarms.len(), region.detectors.len())), (OBJECTS, OBJECTS));
 
-    bed.tune(Tuning { resync: Duration::from_secs(3), gather: Duration::from_millis(150), paced: true });
+    bed.tuning = Tuning { resync: Duration::from_secs(3), gather: Duration::from_millis(150), paced: true };
     bed.restart().await;
-    bed.sweep_together(OBJECTS, 32).await;
-    let kube_writes = bed.kube_writes();
+    bed.sweep_together(names(OBJECTS)).await;
+    let kube_writes = bed.cluster.writes();
     // A resync that fell into the sweep wakes those that it read first.
     bed.woken();
     bed.double.clear_calls();
@@ -45,7 +44,7 @@ async fn a_thousand_alarms_at_rest_cost_twelve_reads_a_resync_and_no_write() {
     assert!(reads <= 12 * (resyncs + 1), "{reads} DescribeAlarms in {resyncs} resyncs");
     assert!(reads <= resyncs * 10 + 10, "{reads}");
     assert_eq!(bed.writes(), [""; 0]);
-    assert_eq!(bed.kube_writes(), kube_writes);
+    assert_eq!(bed.cluster.writes(), kube_writes);
     assert!(bed.woken().is_empty(), "an object at rest is left alone");
 }
 
@@ -63,7 +62,7 @@ async fn alarms_made_from_nothing_under_the_published_quota_are_made_once_each_a
     // A busy machine bunches calls now and then, and the double throttles one: it is tried again, as the loop would.
     let in_place = |bed: &Bed| (0..MADE).all(|index| bed.ready(&format!("cpu-{index}")).1 == "InPlace");
     while !in_place(&bed) {
-        bed.sweep_together(MADE, 32).await;
+        bed.sweep_together(names(MADE)).await;
         assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", bed.ready("cpu-0"));
     }
     // 20 s by the quota; how long it took is printed, not judged: the machine may be busy.
@@ -106,16 +105,7 @@ async fn the_documented_policy_is_what_the_operator_calls() {
     assert_eq!(called, documented);
 }
 
-impl Bed {
-    fn tune(&mut self, tuning: Tuning) {
-        self.set_tuning(tuning);
-    }
-
-    /// One pass over each object, so many at a time.
-    async fn sweep_together(&self, objects: usize, at_once: usize) {
-        let names: Vec<String> = (0..objects).map(|index| format!("cpu-{index}")).collect();
-        futures::stream::iter(&names)
-            .for_each_concurrent(at_once, |name| async { assert!(self.pass(name).await) })
-            .await;
-    }
+/// Names of the first so many objects.
+fn names(objects: usize) -> impl Iterator<Item = String> {
+    (0..objects).map(|index| format!("cpu-{index}"))
 }

@@ -6,6 +6,7 @@ use tidewatch_aws_double::AlarmState as DoubleState;
 use tidewatch_crds::anomaly_alarm::{AlarmState, TrainingState};
 
 use super::bed::{ACCOUNT, Bed, REGION, ROLE, cpu, everything};
+use crate::controllers::in_aws::testing::set;
 
 #[tokio::test]
 async fn what_is_declared_is_in_cloudwatch_and_the_status_says_so() {
@@ -44,7 +45,7 @@ async fn nothing_is_written_once_it_is_in_place_nor_after_a_restart() {
     let mut bed = Bed::start().await;
     bed.apply("cpu", &everything());
     bed.settle().await;
-    let (status, kube_writes) = (bed.status("cpu"), bed.kube_writes());
+    let (status, kube_writes) = (bed.status("cpu"), bed.cluster.writes());
     bed.double.clear_calls();
     for _ in 0..3 {
         bed.sweep().await;
@@ -55,7 +56,7 @@ async fn nothing_is_written_once_it_is_in_place_nor_after_a_restart() {
         bed.sweep().await;
     }
     assert_eq!(bed.writes(), [""; 0]);
-    assert_eq!((bed.status("cpu"), bed.kube_writes()), (status, kube_writes));
+    assert_eq!((bed.status("cpu"), bed.cluster.writes()), (status, kube_writes));
 }
 
 /// Each change, by hand-picked JSON pointers into the spec of everything; the result must be what a new object of the
@@ -110,7 +111,7 @@ async fn a_change_of_each_field_leads_to_what_the_changed_spec_alone_would_make(
         bed.apply("cpu", &spec);
         bed.settle().await;
         assert_eq!(bed.ready("cpu").1, "InPlace", "{pointer}: {:?}", bed.ready("cpu"));
-        assert_eq!(bed.there(), fresh.there(), "{pointer} {value}");
+        assert_eq!(bed.all(), fresh.all(), "{pointer} {value}");
         assert_eq!(bed.status("cpu").resources, fresh.status("cpu").resources, "{pointer}");
         // And back.
         bed.apply("cpu", &everything());
@@ -118,15 +119,8 @@ async fn a_change_of_each_field_leads_to_what_the_changed_spec_alone_would_make(
         let back = Bed::start().await;
         back.apply("cpu", &everything());
         back.settle().await;
-        assert_eq!(bed.there(), back.there(), "back from {pointer} {value}");
+        assert_eq!(bed.all(), back.all(), "back from {pointer} {value}");
     }
-}
-
-/// Sets the value at a JSON pointer, making the last member if it isn't there; null removes it.
-fn set(spec: &mut Value, pointer: &str, value: Value) {
-    let (parent, member) = pointer.rsplit_once('/').unwrap();
-    let parent = spec.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-    if value.is_null() { drop(parent.remove(member)) } else { drop(parent.insert(member.to_owned(), value)) }
 }
 
 #[tokio::test]
@@ -137,17 +131,17 @@ async fn everything_goes_with_the_object_and_stays_with_retain() {
     bed.delete("cpu");
     bed.settle().await;
     assert!(bed.get("cpu").is_none());
-    assert!(bed.there().is_empty(), "{:?}", bed.there());
+    assert!(bed.all().is_empty(), "{:?}", bed.all());
 
     let mut spec = everything();
     set(&mut spec, "/deletionPolicy", json!("Retain"));
     bed.apply("cpu", &spec);
     bed.settle().await;
-    let there = bed.there();
+    let there = bed.all();
     bed.delete("cpu");
     bed.settle().await;
     assert!(bed.get("cpu").is_none());
-    assert_eq!(bed.there(), there);
+    assert_eq!(bed.all(), there);
 }
 
 #[tokio::test]
@@ -219,12 +213,12 @@ async fn an_alarm_that_isnt_ours_is_neither_changed_nor_deleted_until_it_is_adop
     // Its tags were removed and it was changed: nothing says any more that it is ours.
     let mut changed = spec.clone();
     set(&mut changed, "/condition/threshold/value", json!(90));
-    let foreign = bed.there();
+    let foreign = bed.all();
     bed.apply("cpu", &changed);
     bed.settle().await;
     assert_eq!(bed.ready("cpu").1, "NotOurs", "{:?}", bed.ready("cpu"));
-    assert_eq!(bed.there(), foreign);
-    bed.apply_annotated("cpu", &changed, Some(&name));
+    assert_eq!(bed.all(), foreign);
+    bed.apply_annotated("cpu", &changed, &name);
     bed.settle().await;
     assert_eq!(bed.ready("cpu").1, "InPlace");
     bed.region(|region| {
@@ -249,14 +243,14 @@ async fn an_alarm_of_another_name_is_adopted_where_the_chart_allows_it() {
     });
     bed.delete("old");
     bed.settle().await;
-    bed.apply_annotated("cpu", &spec, Some("legacy-cpu"));
+    bed.apply_annotated("cpu", &spec, "legacy-cpu");
     bed.settle().await;
     assert_eq!(bed.ready("cpu").1, "InPlace", "{:?}", bed.ready("cpu"));
     let names = bed.region(|region| region.alarms.keys().cloned().collect::<Vec<_>>());
     assert_eq!(names, ["legacy-cpu"]);
     bed.delete("cpu");
     bed.settle().await;
-    assert!(bed.there().is_empty());
+    assert!(bed.all().is_empty());
 }
 
 #[tokio::test]
@@ -269,18 +263,18 @@ async fn another_region_or_role_leaves_nothing_behind() {
     set(&mut elsewhere, "/region", json!("us-east-1"));
     bed.apply("cpu", &elsewhere);
     bed.settle().await;
-    assert!(bed.there().is_empty(), "{:?}", bed.there());
-    assert_eq!(bed.there_in(ACCOUNT, "us-east-1").len(), 2);
+    assert!(bed.all().is_empty(), "{:?}", bed.all());
+    assert_eq!(bed.all_in(ACCOUNT, "us-east-1").len(), 2);
     let mut other_account = spec.clone();
     set(&mut other_account, "/roleArn", json!(ROLE));
     bed.apply("cpu", &other_account);
     bed.settle().await;
-    assert!(bed.there_in(ACCOUNT, "us-east-1").is_empty());
-    assert_eq!(bed.there_in("210987654321", REGION).len(), 2);
+    assert!(bed.all_in(ACCOUNT, "us-east-1").is_empty());
+    assert_eq!(bed.all_in("210987654321", REGION).len(), 2);
     assert!(bed.double.calls().iter().any(|call| call.role.as_deref() == Some(ROLE)));
     bed.delete("cpu");
     bed.settle().await;
-    assert!(bed.there_in("210987654321", REGION).is_empty());
+    assert!(bed.all_in("210987654321", REGION).is_empty());
 }
 
 #[tokio::test]
@@ -288,7 +282,7 @@ async fn changes_made_by_hand_are_put_back_and_told() {
     let mut bed = Bed::start().await;
     bed.apply("cpu", &everything());
     bed.settle().await;
-    let (name, before) = (bed.name_of("cpu"), bed.there());
+    let (name, before) = (bed.name_of("cpu"), bed.all());
     bed.region(|region| {
         region.alarms.get_mut(&name).unwrap().metric_mut().unwrap().evaluation_periods = Some(9);
         region.alarms.remove(&format!("{name}-composite"));
@@ -297,7 +291,7 @@ async fn changes_made_by_hand_are_put_back_and_told() {
     // What was written a moment ago isn't written again, in case reads lag: a new process knows of no such write.
     bed.restart().await;
     bed.settle().await;
-    assert_eq!(bed.there(), before);
+    assert_eq!(bed.all(), before);
     let told = bed.events("cpu").join("\n");
     assert!(told.contains("DriftRepaired") && told.contains("changed by hand"), "{told}");
     assert!(told.contains("deleted by hand"), "{told}");
@@ -366,7 +360,7 @@ async fn an_alarm_of_alarms_waits_for_them_and_goes_before_them() {
         bed.delete(name);
     }
     bed.settle().await;
-    assert!(bed.there().is_empty(), "{:?}", bed.there());
+    assert!(bed.all().is_empty(), "{:?}", bed.all());
 }
 
 #[tokio::test]
@@ -388,4 +382,42 @@ async fn what_cannot_be_is_never_sent_to_aws() {
         assert!(ready != "True" && !reason.is_empty() && !message.is_empty(), "{spec}");
     }
     assert!(bed.double.calls().is_empty(), "{:?}", bed.double.calls());
+}
+
+/// As after a restore from a backup: the same names, and another uid.
+#[tokio::test]
+async fn all_that_an_object_of_the_same_name_left_is_adopted_by_one_annotation() {
+    let combined = json!({"alarms": {"anyOf": ["cpu"]}});
+    for (name, spec) in [("cpu", everything()), ("all", combined)] {
+        let mut bed = Bed::start().await;
+        bed.apply("cpu", &everything());
+        bed.apply(name, &spec);
+        bed.settle().await;
+        let before = bed.all();
+        bed.region(|region| {
+            let alarms = region.alarms.values_mut().map(|alarm| &mut alarm.tags);
+            let rules = region.mute_rules.values_mut().map(|rule| &mut rule.tags);
+            for tags in alarms.chain(rules) {
+                if tags["tidewatch.dev/name"] == name {
+                    tags.insert("tidewatch.dev/owner-uid".to_owned(), "before".to_owned());
+                }
+            }
+        });
+        bed.cluster.forget(name);
+        bed.restart().await;
+        bed.apply(name, &spec);
+        bed.sweep().await;
+        let (_, reason, message) = bed.ready(name);
+        assert_eq!(reason, "NotOurs", "{message}");
+        let adopt = message.rsplit(": ").next().unwrap();
+        assert_eq!(adopt, bed.name_of(name), "what the message says to write: {message}");
+        bed.apply_annotated(name, &spec, adopt);
+        bed.settle().await;
+        assert_eq!(bed.ready(name).1, "InPlace", "{name}: {:?}", bed.ready(name));
+        assert_eq!(bed.all(), before);
+        bed.delete(name);
+        bed.settle().await;
+        let left = bed.all().keys().filter(|key| key.contains(&bed.name_of(name))).count();
+        assert_eq!(left, 0, "{:?}", bed.all());
+    }
 }

@@ -10,7 +10,7 @@ async fn an_object_says_once_that_aws_is_out_and_once_that_it_goes_on_and_is_the
     let bed = Bed::start().await;
     bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {}}}));
     bed.settle().await;
-    let (before, writes) = (bed.status("cpu"), bed.kube_writes());
+    let (before, writes) = (bed.status("cpu"), bed.cluster.writes());
     bed.double.inject(Fault { operation: None, skip: 0, times: 1_000, kind: FaultKind::Unavailable });
     bed.apply("cpu", &json!({"metric": cpu(), "condition": {"band": {"width": 4}}}));
     for _ in 0..20 {
@@ -21,7 +21,7 @@ async fn an_object_says_once_that_aws_is_out_and_once_that_it_goes_on_and_is_the
     let last = bed.status("cpu").last_error.unwrap();
     assert!(last.next_try.unwrap() > last.at, "{last:?}");
     assert_eq!(bed.status("cpu").resources, before.resources, "what is there isn't forgotten");
-    assert!(bed.kube_writes() - writes <= 2, "{} writes in 20 passes", bed.kube_writes() - writes);
+    assert!(bed.cluster.writes() - writes <= 2, "{} writes in 20 passes", bed.cluster.writes() - writes);
     bed.double.clear_faults();
     bed.settle().await;
     assert_eq!((bed.ready("cpu").1.as_str(), bed.status("cpu").last_error), ("InPlace", None));

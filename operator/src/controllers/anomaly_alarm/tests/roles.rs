@@ -25,8 +25,8 @@ async fn an_alarm_with_a_role_is_made_in_the_roles_account_with_what_sts_gave() 
     bed.apply("cpu", &spec(2.0));
     bed.settle().await;
     assert_eq!(bed.ready("cpu").1, "InPlace", "{:?}", bed.ready("cpu"));
-    assert!(bed.there().is_empty(), "in the operator's own account: {:?}", bed.there());
-    assert_eq!(bed.there_in(ROLES_ACCOUNT, REGION).len(), 2);
+    assert!(bed.all().is_empty(), "in the operator's own account: {:?}", bed.all());
+    assert_eq!(bed.all_in(ROLES_ACCOUNT, REGION).len(), 2);
     let assumed = bed.double.calls_of("AssumeRole");
     assert_eq!(assumed.len(), 1, "{assumed:?}");
     assert_eq!((assumed[0].service.as_str(), assumed[0].access_key.as_str()), ("sts", KEY));

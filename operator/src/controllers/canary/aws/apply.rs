@@ -5,13 +5,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::desired::Desired;
 use super::memory::Memory;
-use super::objects::Objects;
 use super::place::Place;
 use super::plan::Action;
 use crate::aws::synthetics::Synthetics;
 use crate::aws::{Aws, AwsError, ErrorKind};
 use crate::controllers::canary::Error;
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::{Clock, Objects};
 use crate::controllers::object::Target;
 
 /// Why an application ended early.
@@ -30,11 +30,12 @@ pub(super) struct Applier<'a, O> {
     pub desired: Option<&'a Desired>,
     /// Cancelled when leadership ended.
     pub lost: &'a CancellationToken,
+    pub clock: &'a Clock,
 }
 
-impl<O: Objects> Applier<'_, O> {
-    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up. What people should know of it
-    /// goes to `told`.
+impl<O: Objects<CanaryStatus>> Applier<'_, O> {
+    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up. What people
+    /// should know of it goes to `told`.
     pub(super) async fn apply(
         &self,
         target: &mut Target,
@@ -93,16 +94,17 @@ impl<O: Objects> Applier<'_, O> {
             Action::AddFinalizer | Action::Record(_) => Ok(()),
             Action::Stop(place) => {
                 self.at(place).await.stop(&place.name).await?;
-                memory.began("stop");
+                memory.began(place, "stop", (self.clock)());
                 Ok(())
             }
             Action::Delete(place) => {
                 self.at(place).await.delete(&place.name).await?;
-                memory.began("delete");
+                memory.began(place, "delete", (self.clock)());
                 Ok(())
             }
             Action::RemoveReplicas(place, regions) => {
                 self.at(place).await.remove_replicas(&place.name, regions).await?;
+                memory.began(place, "remove the replicas of", (self.clock)());
                 told.push(Happened {
                     reason: "ReplicasRemoved",
                     is_warning: false,
@@ -130,24 +132,30 @@ impl<O: Objects> Applier<'_, O> {
         action: &Action,
         memory: &mut Memory,
     ) -> Result<(), AwsError> {
-        let synthetics = self.at(&desired.place).await;
+        let (place, synthetics) = (&desired.place, self.at(&desired.place).await);
         match action {
             Action::Create => {
                 synthetics.create(&desired.parts, &desired.tags).await?;
-                memory.created(desired.hash());
-                memory.began("create");
+                memory.created(desired.hash(), (self.clock)());
+                memory.began(place, "create", (self.clock)());
             }
             Action::Update(fields) => {
                 synthetics.update(&desired.parts, fields).await?;
-                memory.updated(desired.hash());
-                memory.began("update");
+                memory.updated(place, desired.hash(), (self.clock)());
+                memory.began(place, "update", (self.clock)());
             }
             Action::Start => {
-                synthetics.start(&desired.place.name).await?;
-                memory.began("start");
+                synthetics.start(&place.name).await?;
+                memory.began(place, "start", (self.clock)());
             }
-            Action::Tag(arn, tags) => synthetics.tag(arn, tags).await?,
-            Action::Untag(arn, keys) => synthetics.untag(arn, keys).await?,
+            Action::Tag(arn, tags) => {
+                synthetics.tag(arn, tags).await?;
+                memory.written.tagged(arn, tags, (self.clock)());
+            }
+            Action::Untag(arn, keys) => {
+                synthetics.untag(arn, keys).await?;
+                memory.written.untagged(arn, keys, (self.clock)());
+            }
             _ => {}
         }
         Ok(())

@@ -9,21 +9,16 @@ use tidewatch_synthetics as synthetics;
 use tidewatch_synthetics::{Family, Refusal, Runtime, RuntimeVersion};
 
 use super::place::{Place, Wanted, aws};
-use super::reason::{Problem, Reason};
+use super::reason::Problem;
 use super::runs::Runs;
 use super::{runtime, schedule};
 use crate::aws::synthetics::types::{
     CanaryConfig, CanaryParts, CanarySeen, Code, Encryption, Entry, Field, RunConfig, Schedule, Vpc,
 };
 use crate::aws::types::Tags;
-use crate::controllers::in_aws::short_hash;
+use crate::controllers::in_aws::owner::{Owner, SPEC_HASH};
+use crate::controllers::in_aws::{Shared, short_hash};
 
-/// Tags that say whose a canary is.
-pub(super) const OWNER_UID: &str = "tidewatch.dev/owner-uid";
-pub(super) const OWNER_NAMESPACE: &str = "tidewatch.dev/namespace";
-pub(super) const OWNER_NAME: &str = "tidewatch.dev/name";
-/// Hash of what the operator last wrote: a difference to what is there is a change made by hand.
-pub(super) const SPEC_HASH: &str = "tidewatch.dev/spec-hash";
 /// Hashes of what AWS doesn't tell again.
 pub(super) const CODE_HASH: &str = "tidewatch.dev/code-hash";
 pub(super) const ENVIRONMENT_HASH: &str = "tidewatch.dev/environment-hash";
@@ -137,7 +132,7 @@ impl Desired {
 
 fn refused(refusals: &[Refusal]) -> Problem {
     let sentences: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    Problem::new(Reason::InvalidSpec, sentences.join("; "))
+    Problem::new(Shared::InvalidSpec, sentences.join("; "))
 }
 
 /// "ActiveTracing … for canaries that use the syn-nodejs-2.0 or later runtime" of Puppeteer, and of Java
@@ -147,7 +142,7 @@ fn traced(spec: &CanarySpec, version: RuntimeVersion) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        Reason::InvalidSpec,
+        Shared::InvalidSpec,
         format!(
             "spec.tracing: AWS traces what runs on Puppeteer or Java, and this canary runs on {version}: leave tracing out, or write provider: Embedded for checks"
         ),
@@ -171,7 +166,7 @@ fn content(
     }
     let package = synthetics::package(spec, &version, script).map_err(|refusals| refused(&refusals))?;
     let archive = synthetics::archive(&package.files)
-        .map_err(|error| Problem::new(Reason::InvalidSpec, error.to_string()))?;
+        .map_err(|error| Problem::new(Shared::InvalidSpec, error.to_string()))?;
     let entry = match package.entry {
         synthetics::Entry::Handler(handler) => Entry::Handler(handler),
         synthetics::Entry::MultiChecks => Entry::Blueprints(vec![MULTI_CHECKS.to_owned()]),
@@ -186,7 +181,7 @@ fn config(
     entry: Entry,
 ) -> Result<CanaryConfig, Problem> {
     let expression =
-        schedule::expression(&spec.schedule).map_err(|message| Problem::new(Reason::InvalidSpec, message))?;
+        schedule::expression(&spec.schedule).map_err(|message| Problem::new(Shared::InvalidSpec, message))?;
     Ok(CanaryConfig {
         role: aws.execution_role_arn.clone(),
         artifacts: aws.artifacts.trim_start_matches("s3://").trim_end_matches('/').to_owned(),
@@ -222,7 +217,7 @@ fn timeout_seconds(spec: &CanarySpec) -> Result<i32, Problem> {
         (None, None) => Ok(MINUTE_SECONDS),
     };
     let seconds =
-        seconds.map_err(|error| Problem::new(Reason::InvalidSpec, format!("spec.timeout: {error}")))?;
+        seconds.map_err(|error| Problem::new(Shared::InvalidSpec, format!("spec.timeout: {error}")))?;
     Ok(i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
@@ -234,19 +229,18 @@ fn named_in_reasons(spec: &CanarySpec) -> Vec<String> {
 }
 
 fn tags(canary: &Canary, parts: &CanaryParts, code_hash: &str) -> Tags {
-    let meta = &canary.metadata;
     let environment = short_hash(format!("{:?}", parts.environment).as_bytes());
     let spec = short_hash(format!("{:?} {code_hash} {environment}", parts.config).as_bytes());
-    let mut tags = canary.spec.tags.clone();
-    for (key, value) in [
-        (OWNER_UID, meta.uid.clone().unwrap_or_default()),
-        (OWNER_NAMESPACE, meta.namespace.clone().unwrap_or_default()),
-        (OWNER_NAME, meta.name.clone().unwrap_or_default()),
-        (CODE_HASH, code_hash.to_owned()),
-        (ENVIRONMENT_HASH, environment),
-        (SPEC_HASH, spec),
-    ] {
+    let mut tags = owner(canary).tags(&canary.spec.tags);
+    for (key, value) in
+        [(CODE_HASH, code_hash.to_owned()), (ENVIRONMENT_HASH, environment), (SPEC_HASH, spec)]
+    {
         tags.insert(key.to_owned(), value);
     }
     tags
+}
+
+/// Whose an object's canaries are.
+pub(super) fn owner(canary: &Canary) -> Owner<'_> {
+    Owner::of("Canary", &canary.metadata)
 }

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use tidewatch_crds::Canary;
 use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, DeletionPolicy, LastError};
+use tidewatch_crds::{Canary, CanaryStatus};
 
 use super::apply::left_behind;
+use super::case::{Case, Trouble};
 use super::memory::Memory;
-use super::objects::Objects;
-use super::pass::{AwsCanaries, BACKOFF, Case, REFUSED, ROUNDS, Trouble};
+use super::pass::AwsCanaries;
 use super::plan::{Plan, Standing, plan};
-use super::reason::{Problem, Reason};
+use super::reason::{Problem, problem_of};
+use super::report::BACKOFF;
+use super::scripts::Scripts;
 use super::status::fold;
-use crate::backoff::jitter;
 use crate::controllers::canary::Error;
-use crate::reconcile::ErrorClass;
+use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
+use crate::controllers::in_aws::{Objects, Shared};
 
 /// What isn't deleted yet.
 struct Remaining {
@@ -24,7 +26,7 @@ struct Remaining {
     next: Duration,
 }
 
-impl<O: Objects> AwsCanaries<O> {
+impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
     /// Deletes what an object has in AWS that is run elsewhere now. What is left of it, and when to go on.
     pub(in crate::controllers::canary) async fn leave(
         &self,
@@ -34,9 +36,16 @@ impl<O: Objects> AwsCanaries<O> {
         let mut memory = self.take(&case.key);
         let result = self.clear(&mut case, &mut memory).await;
         self.tell(&mut case).await;
-        let (left, next) = match result? {
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => {
+                self.put(&case.key, memory);
+                return Err(error);
+            }
+        };
+        let (left, next) = match result {
             None => {
-                self.aws.forget(&case.key);
+                self.forget(&case.key);
                 if case.target.has_finalizer(CANARY_FINALIZER) {
                     self.let_go(&mut case).await?;
                 }
@@ -46,7 +55,7 @@ impl<O: Objects> AwsCanaries<O> {
                 (aws.map(|aws| AwsCanary { last_error: error, ..aws }), Some(next))
             }
         };
-        self.put(case.key, memory);
+        self.put(&case.key, memory);
         Ok((left, next))
     }
 
@@ -63,7 +72,6 @@ impl<O: Objects> AwsCanaries<O> {
                 outcome.aws = aws;
                 outcome.error = error;
                 self.write(case, memory, &fold(&case.status, &outcome)).await?;
-                self.tell(case).await;
                 return Ok(Some(next));
             }
             if let Some(aws) = case.status.aws.as_ref().filter(|aws| !aws.functions.is_empty()) {
@@ -71,7 +79,6 @@ impl<O: Objects> AwsCanaries<O> {
                 let place = place.unwrap_or("S3");
                 case.told.insert(0, left_behind(&format!("the results of {}'s runs, in {place}", aws.name)));
             }
-            self.tell(case).await;
         }
         if case.target.has_finalizer(CANARY_FINALIZER) {
             self.let_go(case).await?;
@@ -93,11 +100,9 @@ impl<O: Objects> AwsCanaries<O> {
             return Ok(None);
         }
         if !self.aws_policy.enabled {
-            let why = "the operator isn't allowed to use AWS any more, so that what it made there can't be deleted: set the chart's aws.enabled, or deletionPolicy: Retain";
-            let problem = Problem::new(Reason::AwsDisabled, why);
             return Ok(Some(Remaining {
                 aws: case.status.aws.clone(),
-                why: problem,
+                why: Problem::left_in_aws(),
                 error: None,
                 next: REFUSED,
             }));
@@ -108,10 +113,10 @@ impl<O: Objects> AwsCanaries<O> {
                 let why = plan.waiting.unwrap_or_else(|| "it is still seen in AWS".to_owned());
                 memory.attempts = memory.attempts.saturating_add(1);
                 memory.called();
-                let next = BACKOFF.delay(ErrorClass::Retry, memory.attempts, jitter()).unwrap_or(REFUSED);
+                let next = again::unfinished(memory.attempts, BACKOFF);
                 Ok(Some(Remaining {
                     aws: plan.aws,
-                    why: Problem::new(Reason::Deleting, why),
+                    why: Problem::new(Shared::Deleting, why),
                     error: None,
                     next,
                 }))
@@ -120,7 +125,7 @@ impl<O: Objects> AwsCanaries<O> {
                 let next = self.after(&error, memory);
                 let last_error = Some(self.last_error(&case.status, &error, next));
                 let aws = case.status.aws.clone();
-                Ok(Some(Remaining { aws, why: Problem::of(&error), error: last_error, next }))
+                Ok(Some(Remaining { aws, why: problem_of(&error), error: last_error, next }))
             }
             Err(Trouble::Problem(problem)) => {
                 Ok(Some(Remaining { aws: case.status.aws.clone(), why: problem, error: None, next: REFUSED }))
@@ -135,7 +140,8 @@ impl<O: Objects> AwsCanaries<O> {
         loop {
             round += 1;
             let observed = self.look(case, None, view.as_ref(), memory).await?;
-            let standing = Standing { recorded: view.as_ref(), has_finalizer: true, ran: false };
+            let standing =
+                Standing { recorded: view.as_ref(), has_finalizer: true, ran: false, now: (self.clock)() };
             let plan = plan(None, &observed, standing, memory);
             if plan.actions.is_empty() || round > ROUNDS {
                 return Ok(plan);

@@ -6,18 +6,19 @@ use tidewatch_crds::{Canary, CanaryStatus};
 
 use super::desired::Desired;
 use super::memory::Memory;
-use super::objects::{Files, Objects};
 use super::observe::Observed;
 use super::pass::AwsCanaries;
 use super::reason::{Problem, Reason};
 use super::runs;
+use super::scripts::{Files, Scripts};
 use crate::aws::AwsError;
+use crate::controllers::in_aws::Objects;
 use crate::embedded::History;
 
 /// Runs that are older don't count any more.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-impl<O: Objects> AwsCanaries<O> {
+impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
     /// The files of the script's ConfigMap.
     pub(super) async fn script(&self, canary: &Canary) -> Result<Option<Files>, Problem> {
         let Some(reference) = canary.spec.script.as_ref().and_then(|script| script.config_map_ref.as_ref())

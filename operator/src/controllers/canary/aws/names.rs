@@ -1,7 +1,6 @@
-//! Names of canaries: `<prefix>-<namespace>-<name>-<hash>`, the same for as long as the object has its name. The hash tells
-//! a-b/c from a/b-c, and one cluster's object from another's.
+//! What the canary of an object is called in AWS.
 
-use crate::controllers::in_aws::{AwsPolicy, short_hash};
+use crate::controllers::in_aws::{AwsPolicy, identity};
 
 /// AWS takes 255 characters (API_CreateCanary), but makes names of Lambda functions (64), of layers and of log groups out
 /// of them, and doesn't say how it shortens these. So that people still tell functions apart, names are kept shorter.
@@ -10,7 +9,7 @@ const HASH: usize = 9;
 
 /// What the canary of an object is called.
 pub(super) fn canary(policy: &AwsPolicy, namespace: &str, name: &str) -> String {
-    let hash = short_hash(format!("{}\0{namespace}\0{name}", policy.cluster_name).as_bytes());
+    let hash = identity(policy, namespace, name);
     let base = format!("{}-{namespace}-{name}", policy.prefix);
     // AWS takes [0-9a-z_-]; names of objects may have dots.
     let plain = |c: char| match c.to_ascii_lowercase() {

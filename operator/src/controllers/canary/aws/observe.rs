@@ -6,12 +6,12 @@ use std::time::Duration;
 use tidewatch_crds::canary::{AwsCanary, FormerCanary};
 use tokio::time::Instant;
 
-use super::desired::{OWNER_NAME, OWNER_NAMESPACE, OWNER_UID};
 use super::place::{Place, Wanted};
 use crate::aws::synthetics::CanaryReading;
 use crate::aws::synthetics::types::{CanarySeen, RunSeen};
-use crate::aws::types::Tags;
 use crate::aws::{Aws, AwsError, Connection};
+use crate::controllers::in_aws::again;
+use crate::controllers::in_aws::owner::{self, Owner, Whose};
 
 /// What is there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,7 +29,7 @@ pub(super) enum Seen {
     Absent,
     There {
         canary: Arc<CanarySeen>,
-        owner: Owner,
+        owner: Whose,
     },
 }
 
@@ -37,20 +37,10 @@ impl Seen {
     /// The canary, if it is the object's own, or to be.
     pub(super) fn usable(&self) -> Option<&CanarySeen> {
         match self {
-            Self::There { canary, owner: Owner::Ours | Owner::Adoptable } => Some(canary),
+            Self::There { canary, owner: Whose::Ours | Whose::Adoptable } => Some(canary),
             _ => None,
         }
     }
-}
-
-/// Whose a canary is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
-    Ours,
-    /// Not ours, and the object may take it over.
-    Adoptable,
-    /// Not ours: whose, in words.
-    Other(String),
 }
 
 /// What an observation starts from.
@@ -58,12 +48,10 @@ pub(super) enum Owner {
 pub(super) struct Subject<'a> {
     /// `namespace/name`
     pub key: &'a str,
-    pub namespace: &'a str,
-    pub name: &'a str,
-    pub uid: &'a str,
+    pub object: Owner<'a>,
     pub resync: Duration,
-    /// Readings must be as young.
-    pub newer_than: Option<Instant>,
+    /// Readings must be of after that.
+    pub last_write: Option<Instant>,
 }
 
 impl Subject<'_> {
@@ -94,9 +82,7 @@ impl Subject<'_> {
         adopts: bool,
     ) -> Result<(Seen, Option<Arc<RunSeen>>), AwsError> {
         let connection = aws.connection(&place.scope).await;
-        let now = Instant::now();
-        let old = now.checked_sub(self.resync * 3).unwrap_or(now);
-        let newer_than = self.newer_than.map_or(old, |written| written.max(old));
+        let newer_than = again::newer_than(self.last_write, self.resync);
         let CanaryReading { canary, last_run } =
             connection.canaries.canary(self.key, &place.name, newer_than).await?;
         let canary = match canary {
@@ -105,30 +91,11 @@ impl Subject<'_> {
             // asked for by its name.
             None => connection.synthetics.canary(&place.name).await?.map(Arc::new),
         };
-        let owner = canary.as_ref().map(|canary| self.whose(&canary.tags, adopts));
+        let owner = canary.as_ref().map(|canary| self.object.whose(&canary.tags, adopts));
         Ok(match canary.zip(owner) {
             Some((canary, owner)) => (Seen::There { canary, owner }, last_run),
             None => (Seen::Absent, None),
         })
-    }
-
-    fn whose(&self, tags: &Tags, adopts: bool) -> Owner {
-        let tag = |key: &str| tags.get(key).map(String::as_str);
-        let other = |whose: String| if adopts { Owner::Adoptable } else { Owner::Other(whose) };
-        let Some(uid) = tag(OWNER_UID) else {
-            return other("it was made by someone else (it has no tag tidewatch.dev/owner-uid)".to_owned());
-        };
-        if uid == self.uid {
-            return Owner::Ours;
-        }
-        let (namespace, name) = (tag(OWNER_NAMESPACE).unwrap_or("?"), tag(OWNER_NAME).unwrap_or("?"));
-        if namespace == self.namespace && name == self.name {
-            return other(format!(
-                "it belongs to a Canary of this name that is gone or of another cluster (uid {uid})"
-            ));
-        }
-        // Two objects can't have one canary.
-        Owner::Other(format!("it belongs to Canary {namespace}/{name} (uid {uid})"))
     }
 }
 
@@ -155,7 +122,7 @@ async fn tagged(
     connection: &Connection,
     canary: Arc<CanarySeen>,
 ) -> Result<Option<Arc<CanarySeen>>, AwsError> {
-    if canary.tags.contains_key(OWNER_UID) {
+    if owner::is_owned(&canary.tags) {
         return Ok(Some(canary));
     }
     Ok(connection.synthetics.canary(&canary.name).await?.map(Arc::new))

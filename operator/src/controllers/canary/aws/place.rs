@@ -4,15 +4,22 @@ use tidewatch_crds::Canary;
 use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, AwsSpec, FormerCanary};
 
 use super::names;
-use super::reason::{Problem, Reason};
+use super::reason::Problem;
 use crate::aws::Scope;
-use crate::controllers::in_aws::AwsPolicy;
+use crate::controllers::in_aws::{Adoption, AwsPolicy, Shared};
 
 /// Where a canary is, and what it is called there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub scope: Scope,
     pub name: String,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let role = self.scope.role.as_deref().unwrap_or_default();
+        write!(f, "{} {} {role}", self.name, self.scope.region)
+    }
 }
 
 impl Place {
@@ -49,33 +56,25 @@ impl Wanted {
         let meta = &canary.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let own = names::canary(policy, namespace, meta.name.as_deref().unwrap_or_default());
-        if !policy.enabled {
-            return Err(Problem::new(
-                Reason::AwsDisabled,
-                "the operator isn't allowed to use AWS: ask whoever runs Tidewatch to set the chart's aws.enabled",
-            ));
-        }
+        policy.is_on()?;
         let aws = aws(canary)?;
-        let Some(region) = aws.region.as_deref().or(policy.region.as_deref()).or(own_region) else {
-            return Err(Problem::new(
-                Reason::RegionUnknown,
-                "no Region is known: write spec.aws.region: ap-northeast-1, or set the chart's aws.region",
-            ));
-        };
+        let region = policy.region_of(aws.region.as_deref(), own_region, "spec.aws.region")?;
         // What a canary runs as counts too: its script could do whatever that role may.
-        let mut roles = aws.role_arn.iter().chain([&aws.execution_role_arn]);
-        if let Some(role) = roles.find(|role| !policy.allows_role(namespace, role)) {
-            return Err(Problem::new(
-                Reason::RoleNotAllowed,
-                format!(
-                    "namespace {namespace} may not use role {role}: ask whoever runs Tidewatch to add it to the chart's aws.roles.{namespace}"
-                ),
-            ));
+        for role in aws.role_arn.iter().chain([&aws.execution_role_arn]) {
+            policy.allows_role(namespace, role)?;
         }
-        let adopt = adopted(canary, namespace, &own, policy)?;
-        let scope = Scope { region: region.to_owned(), role: aws.role_arn.clone() };
-        let adopts = adopt.is_some();
-        Ok(Self { place: Place { scope, name: adopt.unwrap_or(own) }, adopts })
+        let adopted = policy.adopted(
+            meta,
+            &Adoption {
+                annotation: ADOPT_CANARY_ANNOTATION,
+                what: "canary",
+                own: &own,
+                is_plain: |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-',
+            },
+        )?;
+        let scope = Scope { region, role: aws.role_arn.clone() };
+        let adopts = adopted.is_some();
+        Ok(Self { place: Place { scope, name: adopted.unwrap_or(own) }, adopts })
     }
 }
 
@@ -83,34 +82,8 @@ impl Wanted {
 pub(super) fn aws(canary: &Canary) -> Result<&AwsSpec, Problem> {
     canary.spec.aws.as_ref().ok_or_else(|| {
         Problem::new(
-            Reason::InvalidSpec,
+            Shared::InvalidSpec,
             "spec.aws: AWS needs to know as whom the canary runs and where its results go: write aws: {executionRoleArn: …, artifacts: s3://…}",
         )
     })
-}
-
-fn adopted(
-    canary: &Canary,
-    namespace: &str,
-    own: &str,
-    policy: &AwsPolicy,
-) -> Result<Option<String>, Problem> {
-    let annotations = canary.metadata.annotations.as_ref();
-    let Some(adopt) = annotations.and_then(|all| all.get(ADOPT_CANARY_ANNOTATION)) else { return Ok(None) };
-    if adopt != own && !policy.allows_adoption(namespace, adopt) {
-        return Err(Problem::new(
-            Reason::AdoptionNotAllowed,
-            format!(
-                "namespace {namespace} may not adopt canary {adopt}: ask whoever runs Tidewatch to add the beginning of its name to the chart's aws.adoptable.{namespace}, or remove annotation {ADOPT_CANARY_ANNOTATION}"
-            ),
-        ));
-    }
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-    if adopt.is_empty() || adopt.len() > 255 || !adopt.bytes().all(plain) {
-        return Err(Problem::new(
-            Reason::InvalidSpec,
-            format!("annotation {ADOPT_CANARY_ANNOTATION}: {adopt:?} isn't the name of a canary"),
-        ));
-    }
-    Ok(Some(adopt.clone()))
 }

@@ -1,4 +1,4 @@
-//! From what is there and what should be to what is to be done next. Pure, apart from how long ago something was tried.
+//! From what is there and what should be to what is to be done next. Pure.
 //!
 //! A canary has one state at a time, and each operation is legal in some states only: what AWS works on is waited for,
 //! never fought. So there is at most one thing to do to a canary, and the next pass decides on the one after it. What is
@@ -7,15 +7,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, FormerCanary};
 
-use super::desired::{Desired, SPEC_HASH};
+use super::desired::Desired;
 use super::memory::Memory;
-use super::observe::{Observed, Owner, Seen};
+use super::observe::{Observed, Seen};
 use super::place::Place;
 use super::reason::{Problem, Reason};
 use crate::aws::synthetics::types::{CanarySeen, CanaryState, Field};
 use crate::aws::types::Tags;
+use crate::controllers::in_aws::Shared;
+use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, Whose, retag};
 
 /// A creation that failed for a role that Lambda doesn't know yet is tried again after this, then ever later.
 const ROLE_BASE: Duration = Duration::from_secs(10);
@@ -65,6 +68,7 @@ pub(super) struct Standing<'a> {
     pub has_finalizer: bool,
     /// The status says that this generation of the spec is in place and runs.
     pub ran: bool,
+    pub now: Timestamp,
 }
 
 /// What to do about one object.
@@ -78,10 +82,10 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     if let Some(desired) = desired {
         let mut aws = record(desired, observed, recorded);
-        if let Seen::There { owner: Owner::Other(whose), .. } = &observed.current {
+        if let Seen::There { owner: Whose::Other(whose), .. } = &observed.current {
             aws.foreign = true;
             plan.problem = Some(Problem::new(
-                Reason::NotOurs,
+                Shared::NotOurs,
                 format!(
                     "canary {name} exists in CloudWatch Synthetics, and {whose}; nothing was changed: to take it over write annotation {ADOPT_CANARY_ANNOTATION}: {name}",
                     name = desired.place.name
@@ -101,7 +105,7 @@ pub(super) fn plan(
         }
         plan.aws = Some(aws);
     }
-    plan.clear_away(observed, recorded);
+    plan.clear_away(observed, recorded, memory, standing.now);
     plan
 }
 
@@ -151,7 +155,7 @@ fn covers(recorded: &AwsCanary, next: &AwsCanary) -> bool {
 impl Plan {
     fn keep(&mut self, desired: &Desired, seen: &Seen, standing: Standing<'_>, memory: &Memory) {
         let Seen::There { canary, owner } = seen else {
-            if memory.just_began("create") {
+            if memory.just_began(&desired.place, "create", standing.now) {
                 return self.wait("the canary was made and isn't seen yet");
             }
             let known = standing.recorded.filter(|recorded| Place::of(recorded) == desired.place);
@@ -163,9 +167,11 @@ impl Plan {
             return self.actions.push(Action::Create);
         };
         match &canary.state {
-            CanaryState::Error if is_failed_creation(canary) => self.failed_creation(desired, canary, memory),
+            CanaryState::Error if is_failed_creation(canary) => {
+                self.failed_creation(desired, canary, memory, standing.now);
+            }
             CanaryState::Error | CanaryState::Ready | CanaryState::Stopped | CanaryState::Running => {
-                let adopting = *owner == Owner::Adoptable;
+                let adopting = *owner == Whose::Adoptable;
                 self.settle(desired, canary, adopting, standing, memory);
             }
             CanaryState::Creating
@@ -190,52 +196,78 @@ impl Plan {
         standing: Standing<'_>,
         memory: &Memory,
     ) {
+        let now = standing.now;
         // To suspend comes first: an update would run the canary once more.
         if canary.state == CanaryState::Running && !desired.running {
-            return self.begin("stop", Action::Stop(desired.place.clone()), memory);
+            let stop = Action::Stop(desired.place.clone());
+            return self.begin(&desired.place, "stop", stop, memory, now);
         }
-        let written = memory.update_ended(desired.hash()) && !rolled_back(canary);
+        let written = memory.update_ended(desired.hash(), now) && !rolled_back(canary);
         let fields = desired.differing(canary, written);
         if canary.state == CanaryState::Error || canary.reason_code.as_deref() == Some("ROLLBACK_FAILED") {
             // Nobody knows what of it is as it reads.
-            return self.update(desired, canary, Field::ALL.into_iter().collect(), memory);
+            return self.update(desired, canary, Field::ALL.into_iter().collect(), memory, now);
         }
         if !fields.is_empty() {
             if canary.tags.get(SPEC_HASH) == Some(&desired.stands_as)
                 && !adopting
-                && !memory.just_began("update")
+                && !memory.just_began(&desired.place, "update", now)
             {
                 self.drift.push(by_hand(canary, &fields));
             }
-            return self.update(desired, canary, fields, memory);
+            return self.update(desired, canary, fields, memory, now);
         }
         if let Some(arn) = &canary.arn {
             let set_before =
                 standing.recorded.map(|recorded| recorded.tag_keys.as_slice()).unwrap_or_default();
-            self.actions.extend(retag(arn, &canary.tags, &desired.tags, set_before));
+            let retag = retag(&canary.tags, &desired.tags, set_before);
+            let (due, unseen) = memory.written.due(arn, retag, now);
+            self.tag(arn, due);
+            if unseen {
+                self.wait("the tags of the canary were written and aren't seen yet");
+            }
         }
         if desired.running && canary.state != CanaryState::Running {
-            if canary.state == CanaryState::Stopped && standing.ran && !memory.just_began("start") {
+            if canary.state == CanaryState::Stopped
+                && standing.ran
+                && !memory.just_began(&desired.place, "start", now)
+            {
                 self.drift.push(format!("canary {} was stopped by hand, and is started again", canary.name));
             }
-            self.begin("start", Action::Start, memory);
+            self.begin(&desired.place, "start", Action::Start, memory, now);
+        }
+    }
+
+    fn tag(&mut self, arn: &str, Retag { set, remove }: Retag) {
+        if !set.is_empty() {
+            self.actions.push(Action::Tag(arn.to_owned(), set));
+        }
+        if !remove.is_empty() {
+            self.actions.push(Action::Untag(arn.to_owned(), remove));
         }
     }
 
     /// Does `action`, unless it was done just now and isn't seen yet.
-    fn begin(&mut self, operation: &'static str, action: Action, memory: &Memory) {
-        if memory.just_began(operation) {
+    fn begin(&mut self, place: &Place, operation: &str, action: Action, memory: &Memory, now: Timestamp) {
+        if memory.just_began(place, operation, now) {
             self.wait(&format!("AWS was asked to {operation} the canary, which isn't seen yet"));
         } else {
             self.actions.push(action);
         }
     }
 
-    fn update(&mut self, desired: &Desired, canary: &CanarySeen, fields: BTreeSet<Field>, memory: &Memory) {
+    fn update(
+        &mut self,
+        desired: &Desired,
+        canary: &CanarySeen,
+        fields: BTreeSet<Field>,
+        memory: &Memory,
+        now: Timestamp,
+    ) {
         let tried = memory.update.as_ref().filter(|update| update.tried.hash == desired.hash());
         if let Some(update) = tried
             && (rolled_back(canary) || canary.state == CanaryState::Error)
-            && update.begun
+            && update.has_ended(now)
         {
             let why = canary.reason.as_deref().unwrap_or("AWS gave no reason");
             self.problem = Some(Problem::new(
@@ -245,23 +277,23 @@ impl Plan {
                     canary.reason_code.as_deref().unwrap_or(canary.state.as_str())
                 ),
             ));
-            if update.tried.is_due(UPDATE_BASE, UPDATE_CAP) {
+            if update.tried.is_due(UPDATE_BASE, UPDATE_CAP, now) {
                 self.actions.push(Action::Update(fields));
             }
             return;
         }
-        self.begin("update", Action::Update(fields), memory);
+        self.begin(&desired.place, "update", Action::Update(fields), memory, now);
     }
 
     /// What was never made: only another one can be made of it.
-    fn failed_creation(&mut self, desired: &Desired, canary: &CanarySeen, memory: &Memory) {
+    fn failed_creation(&mut self, desired: &Desired, canary: &CanarySeen, memory: &Memory, now: Timestamp) {
         let why = canary.reason.as_deref().unwrap_or("AWS gave no reason");
         let other = canary.tags.get(SPEC_HASH).map(String::as_str) != Some(desired.hash());
         let role = why.contains("cannot be assumed by Lambda");
         let due = match &memory.creation {
             None => role,
-            Some(tried) if role => tried.is_due(ROLE_BASE, ROLE_CAP),
-            Some(tried) => tried.is_due(CREATION_AGAIN, CREATION_AGAIN),
+            Some(tried) if role => tried.is_due(ROLE_BASE, ROLE_CAP, now),
+            Some(tried) => tried.is_due(CREATION_AGAIN, CREATION_AGAIN, now),
         };
         let (reason, words) = if role {
             (
@@ -276,18 +308,25 @@ impl Plan {
         };
         self.problem = Some(Problem::new(reason, format!("AWS couldn't make the canary: {why}; {words}")));
         if due || other {
-            self.begin("delete", Action::Delete(desired.place.clone()), memory);
+            let delete = Action::Delete(desired.place.clone());
+            self.begin(&desired.place, "delete", delete, memory, now);
         }
     }
 
     /// What is no longer wanted: stopped, deleted, and its log groups after it.
-    fn clear_away(&mut self, observed: &Observed, recorded: Option<&AwsCanary>) {
+    fn clear_away(
+        &mut self,
+        observed: &Observed,
+        recorded: Option<&AwsCanary>,
+        memory: &Memory,
+        now: Timestamp,
+    ) {
         let (mut left, mut unwritten) = (Vec::new(), false);
         for (former, seen) in &observed.leaving {
             let known = with_function(former, seen);
             // The name of its function is recorded before it is gone.
             let written = recorded.is_some_and(|recorded| knows(recorded, &known));
-            if self.leave(&known, seen, written) {
+            if self.leave(&known, seen, written, (memory, now)) {
                 unwritten |= !written;
                 left.push(known);
             }
@@ -304,25 +343,36 @@ impl Plan {
     }
 
     /// One of those; whether it is still to be known.
-    fn leave(&mut self, former: &FormerCanary, seen: &Seen, written: bool) -> bool {
+    fn leave(
+        &mut self,
+        former: &FormerCanary,
+        seen: &Seen,
+        written: bool,
+        (memory, now): (&Memory, Timestamp),
+    ) -> bool {
         let place = Place::of_former(former);
         let canary = match seen {
+            Seen::Absent if memory.just_began(&place, "create", now) => {
+                self.wait("the canary was made and isn't seen yet");
+                return true;
+            }
             Seen::Absent => {
                 let logs = former.functions.iter();
                 self.actions.extend(logs.map(|function| Action::DeleteLogs(place.clone(), function.clone())));
                 return false;
             }
-            Seen::There { owner: Owner::Other(_) | Owner::Adoptable, .. } => return false,
-            Seen::There { canary, owner: Owner::Ours } => canary,
+            Seen::There { owner: Whose::Other(_) | Whose::Adoptable, .. } => return false,
+            Seen::There { canary, owner: Whose::Ours } => canary,
         };
         match canary.state {
             _ if !written => {}
-            CanaryState::Running => self.actions.push(Action::Stop(place)),
+            CanaryState::Running => self.begin(&place, "stop", Action::Stop(place.clone()), memory, now),
             CanaryState::Ready | CanaryState::Stopped | CanaryState::Error if !canary.replicas.is_empty() => {
-                self.actions.push(Action::RemoveReplicas(place, canary.replicas.clone()));
+                let remove = Action::RemoveReplicas(place.clone(), canary.replicas.clone());
+                self.begin(&place, "remove the replicas of", remove, memory, now);
             }
             CanaryState::Ready | CanaryState::Stopped | CanaryState::Error => {
-                self.actions.push(Action::Delete(place));
+                self.begin(&place, "delete", Action::Delete(place.clone()), memory, now);
             }
             CanaryState::Creating
             | CanaryState::Starting
@@ -370,31 +420,11 @@ fn working(canary: &CanarySeen) -> String {
 }
 
 /// A canary that has no function was never made, whatever the code says.
-fn is_failed_creation(canary: &CanarySeen) -> bool {
+pub(super) fn is_failed_creation(canary: &CanarySeen) -> bool {
     canary.reason_code.as_deref() == Some("CREATE_FAILED") || canary.function.is_none()
 }
 
 /// An update that failed leaves the canary in the state that it was in: only the code tells.
 fn rolled_back(canary: &CanarySeen) -> bool {
     matches!(canary.reason_code.as_deref(), Some("ROLLBACK_COMPLETE" | "ROLLBACK_FAILED"))
-}
-
-/// Tags that are missing or differ, and those that we set once and are no longer wanted.
-fn retag(arn: &str, there: &Tags, wanted: &Tags, set_before: &[String]) -> Vec<Action> {
-    let differing: Tags = wanted
-        .iter()
-        .filter(|(key, value)| there.get(*key) != Some(value))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let ours = |key: &String| set_before.contains(key) || key.starts_with("tidewatch.dev/");
-    let surplus: Vec<String> =
-        there.keys().filter(|key| ours(key) && !wanted.contains_key(*key)).cloned().collect();
-    let mut actions = Vec::new();
-    if !differing.is_empty() {
-        actions.push(Action::Tag(arn.to_owned(), differing));
-    }
-    if !surplus.is_empty() {
-        actions.push(Action::Untag(arn.to_owned(), surplus));
-    }
-    actions
 }

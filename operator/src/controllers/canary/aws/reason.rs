@@ -1,107 +1,64 @@
-//! Why a canary isn't in place in AWS: one reason a cause, with its sentence.
+//! Why a canary isn't in place in AWS: one reason a cause.
 
 use crate::aws::{AwsError, ErrorKind};
+use crate::controllers::in_aws::{self, Shared};
 
 /// Reasons of condition Ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    InvalidSpec,
-    RoleNotAllowed,
-    AdoptionNotAllowed,
-    NotOurs,
-    Rejected,
     CreationFailed,
     UpdateFailed,
-    AwsDisabled,
-    RegionUnknown,
     ScriptsNotAllowed,
     ScriptNotFound,
     ScriptUnreadable,
     RoleNotAssumable,
     /// AWS works on it.
     InProgress,
-    Deleting,
-    Throttled,
-    Denied,
-    NoCredentials,
-    QuotaReached,
-    AwsUnreachable,
+    /// One that other kinds in AWS have too.
+    Shared(Shared),
+}
+
+impl From<Shared> for Reason {
+    fn from(shared: Shared) -> Self {
+        Self::Shared(shared)
+    }
 }
 
 impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::InvalidSpec => "InvalidSpec",
-            Self::RoleNotAllowed => "RoleNotAllowed",
-            Self::AdoptionNotAllowed => "AdoptionNotAllowed",
-            Self::NotOurs => "NotOurs",
-            Self::Rejected => "Rejected",
             Self::CreationFailed => "CreationFailed",
             Self::UpdateFailed => "UpdateFailed",
-            Self::AwsDisabled => "AWSDisabled",
-            Self::RegionUnknown => "RegionUnknown",
             Self::ScriptsNotAllowed => "ScriptsNotAllowed",
             Self::ScriptNotFound => "ScriptNotFound",
             Self::ScriptUnreadable => "ScriptUnreadable",
             Self::RoleNotAssumable => "RoleNotAssumable",
             Self::InProgress => "InProgress",
-            Self::Deleting => "Deleting",
-            Self::Throttled => "Throttled",
-            Self::Denied => "Denied",
-            Self::NoCredentials => "NoCredentials",
-            Self::QuotaReached => "QuotaReached",
-            Self::AwsUnreachable => "AWSUnreachable",
+            Self::Shared(shared) => shared.as_str(),
         }
     }
 
     /// Only a change of the spec, or of what it names, helps: Ready is False. Else it is Unknown, and tried again.
     pub(super) fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            Self::InvalidSpec
-                | Self::RoleNotAllowed
-                | Self::AdoptionNotAllowed
-                | Self::NotOurs
-                | Self::Rejected
-                | Self::CreationFailed
-                | Self::UpdateFailed
-        )
-    }
-
-    fn of(error: &AwsError) -> Self {
-        match error.kind {
-            ErrorKind::Terminal => Self::Rejected,
-            ErrorKind::Throttled => Self::Throttled,
-            ErrorKind::Denied => Self::Denied,
-            ErrorKind::Credentials => Self::NoCredentials,
-            ErrorKind::Quota => Self::QuotaReached,
-            ErrorKind::Conflict => Self::InProgress,
-            ErrorKind::Retry | ErrorKind::NotFound => Self::AwsUnreachable,
+        match self {
+            Self::CreationFailed | Self::UpdateFailed => true,
+            Self::Shared(shared) => shared.is_terminal(),
+            Self::ScriptsNotAllowed
+            | Self::ScriptNotFound
+            | Self::ScriptUnreadable
+            | Self::RoleNotAssumable
+            | Self::InProgress => false,
         }
     }
 }
 
 /// Why the canary isn't in place as declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub reason: Reason,
-    pub message: String,
-}
+pub(super) type Problem = in_aws::Problem<Reason>;
 
-impl Problem {
-    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-
-    /// The problem that an error of AWS is.
-    pub(super) fn of(error: &AwsError) -> Self {
-        let reason = Reason::of(error);
-        let advice = match reason {
-            Reason::Denied => "; grant it by IAM (docs/iam.md)",
-            Reason::NoCredentials => "; give the operator's service account an IAM role (docs/iam.md)",
-            Reason::QuotaReached => "; ask AWS for a higher quota",
-            _ => "",
-        };
-        Self::new(reason, format!("{error}{advice}"))
+/// The problem that an error of AWS is. A conflict is that AWS works on the canary.
+pub(super) fn problem_of(error: &AwsError) -> Problem {
+    match error.kind {
+        ErrorKind::Conflict => Problem::new(Reason::InProgress, error.to_string()),
+        _ => Problem::of(error),
     }
 }

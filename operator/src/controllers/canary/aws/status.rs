@@ -12,6 +12,7 @@ use crate::aws::synthetics::types::{CanarySeen, CanaryState};
 use crate::controllers::canary::status::ConditionType;
 use crate::controllers::conditions::{Says, Truth, conditions, find};
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::Shared;
 use crate::embedded::History;
 
 /// What came of a pass.
@@ -147,9 +148,9 @@ pub(super) fn events(previous: &CanaryStatus, next: &CanaryStatus) -> Vec<Happen
             events.push(said("RuntimeDeprecation", now.message));
         }
     }
-    let refusals = [Reason::Denied, Reason::NoCredentials, Reason::QuotaReached, Reason::RoleNotAssumable];
+    let mut refusals = Shared::REFUSALS.map(Reason::Shared).into_iter().chain([Reason::RoleNotAssumable]);
     if let Some(now) = of(next, ConditionType::Ready)
-        && refusals.iter().any(|reason| reason.as_str() == now.reason)
+        && refusals.any(|reason| reason.as_str() == now.reason)
         && of(previous, ConditionType::Ready).is_none_or(|before| before.reason != now.reason)
     {
         events.push(said("AWSRefused", format!("{}: {}", now.reason, now.message)));

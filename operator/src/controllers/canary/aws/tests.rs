@@ -7,6 +7,7 @@ mod faults;
 mod fleet;
 mod lifecycle;
 mod states;
+mod sweeps;
 
 use std::collections::BTreeMap;
 

@@ -27,7 +27,7 @@ async fn what_is_declared_is_in_synthetics_and_runs() {
         (Some("RUNNING"), Some("syn-nodejs-5.2"))
     );
     assert_eq!(bed.writes(), ["CreateCanary", "StartCanary"]);
-    assert_eq!(bed.condition("home", "RuntimeCurrent").0, "True");
+    assert_eq!(bed.cluster.condition("home", "RuntimeCurrent").0, "True");
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn nothing_is_written_once_it_is_in_place_nor_after_a_restart() {
     bed.double.advance(SOON);
     bed.restart().await;
     bed.sweep().await;
-    let (status, kube_writes) = (bed.status("home"), bed.kube_writes());
+    let (status, kube_writes) = (bed.status("home"), bed.cluster.writes());
     bed.double.clear_calls();
     for _ in 0..3 {
         bed.sweep().await;
@@ -50,7 +50,7 @@ async fn nothing_is_written_once_it_is_in_place_nor_after_a_restart() {
         bed.sweep().await;
     }
     assert_eq!(bed.writes(), [""; 0]);
-    assert_eq!((bed.status("home"), bed.kube_writes()), (status, kube_writes));
+    assert_eq!((bed.status("home"), bed.cluster.writes()), (status, kube_writes));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn runs_are_in_the_status_each_once_and_a_failure_says_why() {
     bed.sweep().await;
     assert_eq!(bed.status("home").result, Some(RunResult::Passed));
     assert_eq!(usize::try_from(counted(&bed)).unwrap(), ended);
-    assert_eq!(bed.condition("home", "Passing").0, "True");
+    assert_eq!(bed.cluster.condition("home", "Passing").0, "True");
 
     let outcome = Outcome::Fail { reason: "Step home: status 500".to_owned(), step: None };
     bed.region(|region| region.plan_runs(&name, RunPlan { outcome, duration: None, times: None })).unwrap();
@@ -83,7 +83,7 @@ async fn runs_are_in_the_status_each_once_and_a_failure_says_why() {
     assert_eq!(status.result, Some(RunResult::Failed));
     let failure = status.last_failure.unwrap();
     assert_eq!((failure.check.as_str(), failure.message.as_str()), ("home", "Step home: status 500"));
-    assert_eq!(bed.condition("home", "Passing").0, "False");
+    assert_eq!(bed.cluster.condition("home", "Passing").0, "False");
     assert_eq!(bed.ready("home").0, "True", "a failing canary is in place");
     assert!(status.aws.unwrap().failure_artifacts.unwrap().starts_with("s3://shop-canaries/"));
     let events = bed.events("home").join("\n");
@@ -212,7 +212,7 @@ async fn what_cannot_be_is_never_sent_to_aws() {
     }
     assert_eq!(bed.writes(), [""; 0]);
     let mut off = Bed::start().await;
-    off.aws_policy.enabled = false;
+    off.policy.enabled = false;
     off.restart().await;
     off.apply("self", &checks());
     off.sweep().await;

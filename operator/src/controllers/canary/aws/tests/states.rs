@@ -210,6 +210,25 @@ async fn a_failed_update_that_reads_running_again_is_told() {
 }
 
 #[tokio::test]
+async fn an_update_that_failed_before_anybody_looked_is_tried_again_ever_more_rarely() {
+    let bed = Bed::start().await;
+    bed.apply("home", &checks());
+    bed.settle().await;
+    let name = bed.name_of("home");
+    bed.region(|region| region.synthetics.delays.update = jiff::SignedDuration::ZERO);
+    bed.apply("home", &with(checks(), "/timeout", json!("40s")));
+    for _ in 0..12 {
+        bed.region(|region| region.fail_next_update(&name, "Lambda said no", true)).unwrap();
+        bed.sweep().await;
+        bed.double.advance(SOON);
+    }
+    assert_eq!(bed.ready("home").1, "UpdateFailed", "{:?}", bed.ready("home"));
+    // In five minutes: at once, and after one, two and four.
+    let updates = bed.writes().iter().filter(|write| *write == "UpdateCanary").count();
+    assert!((2..=4).contains(&updates), "{updates}");
+}
+
+#[tokio::test]
 async fn changes_made_by_hand_are_put_back_and_told() {
     let mut bed = Bed::start().await;
     bed.apply("home", &with(checks(), "/tags", json!({"team": "a"})));
@@ -328,11 +347,11 @@ async fn the_end_of_a_runtime_that_was_named_is_told_ninety_days_before() {
     let spec: Value = with(checks(), "/aws/runtimeVersion", json!("syn-nodejs-4.0"));
     bed.apply("home", &spec);
     bed.settle().await;
-    assert_eq!(bed.condition("home", "RuntimeCurrent").0, "True");
+    assert_eq!(bed.cluster.condition("home", "RuntimeCurrent").0, "True");
     runtime(&bed, "syn-nodejs-4.0", Some("2027-02-01T00:00:00Z"));
     bed.restart().await;
     bed.sweep().await;
-    let (status, reason, message) = bed.condition("home", "RuntimeCurrent");
+    let (status, reason, message) = bed.cluster.condition("home", "RuntimeCurrent");
     assert_eq!((status.as_str(), reason.as_str()), ("False", "DeprecationNear"));
     assert!(message.contains("syn-nodejs-4.0") && message.contains("2027-02-01"), "{message}");
     assert_eq!(bed.ready("home").0, "True");
@@ -342,7 +361,7 @@ async fn the_end_of_a_runtime_that_was_named_is_told_ninety_days_before() {
     bed.restart().await;
     bed.double.clear_calls();
     bed.sweep().await;
-    assert_eq!(bed.condition("home", "RuntimeCurrent").1, "Deprecated");
+    assert_eq!(bed.cluster.condition("home", "RuntimeCurrent").1, "Deprecated");
     assert_eq!((bed.ready("home").0.as_str(), bed.writes().len()), ("True", 0));
     bed.apply("other", &spec);
     bed.sweep().await;

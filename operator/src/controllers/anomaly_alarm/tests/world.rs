@@ -1,0 +1,54 @@
+//! What alarms depend on, as far as the controller sees it: a map.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tidewatch_crds::{AnomalyAlarm, Canary};
+
+use crate::controllers::anomaly_alarm::facts::{CanaryFact, ChildFact, MonitorFact, child};
+use crate::controllers::anomaly_alarm::world::{World, canary_fact, records};
+use crate::controllers::in_aws::testing::Cluster;
+
+#[derive(Default)]
+pub(super) struct Others {
+    pub(super) monitors: BTreeMap<String, MonitorFact>,
+    pub(super) canaries: BTreeMap<String, Canary>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Around {
+    alarms: Cluster<AnomalyAlarm>,
+    others: Arc<Mutex<Others>>,
+}
+
+impl Around {
+    /// The same others, around these alarms.
+    pub(super) fn of(&self, alarms: Cluster<AnomalyAlarm>) -> Self {
+        Self { alarms, others: Arc::clone(&self.others) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap()
+    }
+}
+
+impl World for Around {
+    fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact> {
+        self.lock().monitors.get(&format!("{namespace}/{name}")).cloned()
+    }
+
+    fn canary(&self, namespace: &str, name: &str) -> Option<CanaryFact> {
+        self.lock().canaries.get(&format!("{namespace}/{name}")).map(canary_fact)
+    }
+
+    fn alarm(&self, _namespace: &str, name: &str) -> Option<ChildFact> {
+        self.alarms.get(name).as_ref().map(child)
+    }
+
+    fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm> {
+        let others = self.alarms.all().into_iter();
+        others
+            .filter(|other| other.metadata.uid != except.metadata.uid && records(other, detectors))
+            .collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! What is known of an object during a pass, and why the pass may end early.
+
+use tidewatch_crds::{Canary, CanaryStatus};
+
+use super::apply::Stopped;
+use super::reason::Problem;
+use crate::aws::AwsError;
+use crate::controllers::canary::Error;
+use crate::controllers::canary::status::ConditionType;
+use crate::controllers::conditions::find;
+use crate::controllers::events::Happened;
+use crate::controllers::object::Target;
+
+/// Why a series of rounds ended early.
+pub(super) enum Trouble {
+    Problem(Problem),
+    Refused(AwsError),
+    Cluster(Error),
+}
+
+impl From<AwsError> for Trouble {
+    fn from(error: AwsError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Stopped> for Trouble {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(error) => Self::Refused(error),
+            Stopped::Cluster(error) => Self::Cluster(error),
+        }
+    }
+}
+
+/// An object, and what is known of it during a pass.
+pub(super) struct Case<'a> {
+    pub canary: &'a Canary,
+    pub key: String,
+    pub target: Target,
+    /// The one that stands, kept up.
+    pub status: CanaryStatus,
+    /// What is to be told at the end of the pass.
+    pub told: Vec<Happened>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(canary: &'a Canary) -> Self {
+        let target = Target::of(canary);
+        Self {
+            canary,
+            key: format!("{}/{}", target.namespace, target.name),
+            target,
+            status: canary.status.clone().unwrap_or_default(),
+            told: Vec::new(),
+        }
+    }
+
+    /// The status says that this generation is in place and runs.
+    pub(super) fn ran(&self) -> bool {
+        find(&self.status.conditions, ConditionType::Ready).is_some_and(|ready| {
+            ready.status == "True"
+                && ready.reason == "Running"
+                && ready.observed_generation == self.canary.metadata.generation
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! Changes made by hand in AWS that were undone, as Events.
+
+use super::Objects;
+use crate::controllers::events::Happened;
+use crate::controllers::object::Target;
+
+/// Told as soon as they are undone: whatever fails next, nobody would know of them any more.
+pub(in crate::controllers) async fn tell<S>(objects: &impl Objects<S>, target: &Target, undone: Vec<String>) {
+    for note in undone {
+        let happened = Happened { reason: "DriftRepaired", is_warning: true, note, action: "Reconcile" };
+        objects.tell(target, &happened).await;
+    }
+}

@@ -1,0 +1,137 @@
+//! Whose something in AWS is, by its tags.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::aws::types::Tags;
+
+const UID: &str = "tidewatch.dev/owner-uid";
+const NAMESPACE: &str = "tidewatch.dev/namespace";
+const NAME: &str = "tidewatch.dev/name";
+/// Hash of what the operator last wrote: a difference to what is there is a change made by hand.
+pub(in crate::controllers) const SPEC_HASH: &str = "tidewatch.dev/spec-hash";
+/// What the operator's own tags begin with.
+const OWN: &str = "tidewatch.dev/";
+
+/// An object, as far as tags tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::controllers) struct Owner<'a> {
+    /// Such as AnomalyAlarm.
+    pub kind: &'static str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub uid: &'a str,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::controllers) enum Whose {
+    Ours,
+    /// Not ours, and the object may take it over.
+    Adoptable,
+    /// Not ours: whose, in words.
+    Other(String),
+}
+
+impl<'a> Owner<'a> {
+    pub(in crate::controllers) fn of(kind: &'static str, meta: &'a ObjectMeta) -> Self {
+        let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
+        Self { kind, namespace: text(&meta.namespace), name: text(&meta.name), uid: text(&meta.uid) }
+    }
+
+    /// The user's tags, and those that say whose it is.
+    pub(in crate::controllers) fn tags(&self, users: &Tags) -> Tags {
+        let mut tags = users.clone();
+        for (key, value) in [(UID, self.uid), (NAMESPACE, self.namespace), (NAME, self.name)] {
+            tags.insert(key.to_owned(), value.to_owned());
+        }
+        tags
+    }
+
+    /// Whose something with these tags is. What another object has is never taken over: two can't have the same.
+    pub(in crate::controllers) fn whose(&self, tags: &Tags, adopts: bool) -> Whose {
+        let tag = |key: &str| tags.get(key).map(String::as_str);
+        let other = |whose: String| if adopts { Whose::Adoptable } else { Whose::Other(whose) };
+        let Some(uid) = tag(UID) else {
+            return other(format!("it was made by someone else (it has no tag {UID})"));
+        };
+        if uid == self.uid {
+            return Whose::Ours;
+        }
+        let (kind, namespace, name) = (self.kind, tag(NAMESPACE).unwrap_or("?"), tag(NAME).unwrap_or("?"));
+        if (namespace, name) == (self.namespace, self.name) {
+            let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+            return other(format!(
+                "it belongs to {article} {kind} of this name that is gone or of another cluster (uid {uid})"
+            ));
+        }
+        Whose::Other(format!("it belongs to {kind} {namespace}/{name} (uid {uid})"))
+    }
+}
+
+/// Whether tags say that something is an object's at all.
+pub(in crate::controllers) fn is_owned(tags: &Tags) -> bool {
+    tags.contains_key(UID)
+}
+
+/// Keys of those of `tags` that are the user's.
+pub(in crate::controllers) fn users_keys(tags: &Tags) -> Vec<String> {
+    tags.keys().filter(|key| !key.starts_with(OWN)).cloned().collect()
+}
+
+/// What is to be done for tags to be as wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::controllers) struct Retag {
+    /// Missing, or different.
+    pub set: Tags,
+    /// Set by us once, and no longer wanted.
+    pub remove: Vec<String>,
+}
+
+/// From what is `there` to what is `wanted`. Tags that others set stay: ours are those that we `set_before`, and our own.
+pub(in crate::controllers) fn retag(there: &Tags, wanted: &Tags, set_before: &[String]) -> Retag {
+    let differs = |(key, value): &(&String, &String)| there.get(*key) != Some(*value);
+    let ours = |key: &&String| set_before.contains(key) || key.starts_with(OWN);
+    Retag {
+        set: wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect(),
+        remove: there.keys().filter(ours).filter(|key| !wanted.contains_key(*key)).cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(of: &[(&str, &str)]) -> Tags {
+        of.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn owner(name: &'static str, uid: &'static str) -> Owner<'static> {
+        Owner { kind: "AnomalyAlarm", namespace: "shop", name, uid }
+    }
+
+    #[test]
+    fn whose_something_is_is_told_by_its_tags_and_only_what_nobody_has_is_adopted() {
+        let (mine, before, others) = (owner("cpu", "2"), owner("cpu", "1"), owner("mem", "3"));
+        for adopts in [false, true] {
+            assert_eq!(mine.whose(&mine.tags(&Tags::new()), adopts), Whose::Ours);
+            let Whose::Other(whose) = mine.whose(&others.tags(&Tags::new()), adopts) else {
+                panic!("another object's was taken")
+            };
+            assert_eq!(whose, "it belongs to AnomalyAlarm shop/mem (uid 3)");
+        }
+        for theirs in [Tags::new(), tags(&[("team", "a")]), before.tags(&Tags::new())] {
+            assert_eq!(mine.whose(&theirs, true), Whose::Adoptable, "{theirs:?}");
+            assert!(matches!(mine.whose(&theirs, false), Whose::Other(_)), "{theirs:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_set_and_only_what_we_set_is_removed() {
+        let there =
+            tags(&[("same", "1"), ("other", "1"), ("old", "1"), ("theirs", "1"), ("tidewatch.dev/old", "1")]);
+        let wanted = tags(&[("same", "1"), ("other", "2"), ("new", "1")]);
+        let retag = retag(&there, &wanted, &["old".to_owned(), "same".to_owned()]);
+        assert_eq!(retag.set, tags(&[("other", "2"), ("new", "1")]));
+        assert_eq!(retag.remove, ["old", "tidewatch.dev/old"]);
+    }
+}
