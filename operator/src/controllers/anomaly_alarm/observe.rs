@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::desired::{DETECTOR, Desired};
 use super::facts::{Sharer, detector_of, scope_of};
 use super::memory::Memory;
+use super::plan::detector_key;
 use crate::aws::types::{Alarm, Detector, DetectorId, MuteRule, Tags};
 use crate::aws::{Aws, AwsError, Connection, Scope};
 use crate::controllers::in_aws::again;
@@ -275,13 +276,20 @@ impl Subject<'_> {
             ResourceKind::MetricAlarm | ResourceKind::NetworkAlarm | ResourceKind::CompositeAlarm => {
                 let names = [resource.name.clone()];
                 let readings = connection.reader.alarms(self.key, &names, self.newer_than(memory)).await?;
-                let Some(alarm) = readings.into_values().flatten().next() else { return Ok(Stale::Absent) };
+                let Some(alarm) = readings.into_values().flatten().next() else {
+                    return Ok(self.unseen(&resource.name, memory));
+                };
                 Ok(match self.owner(connection, &alarm.arn, false).await? {
                     Owner::Ours(_) | Owner::Assumed => Stale::Ours,
                     Owner::Adoptable(_) | Owner::Other(_) => Stale::NotOurs,
                 })
             }
         }
+    }
+
+    /// What isn't seen isn't there, unless this process wrote it just now: then it is ours, and only reads are behind.
+    fn unseen(&self, name: &str, memory: &Memory) -> Stale {
+        if memory.written.just_wrote_any(name, self.now) { Stale::Ours } else { Stale::Absent }
     }
 
     /// A detector goes with its last user. Users are looked for in the cluster and among all alarms of the account.
@@ -298,7 +306,7 @@ impl Subject<'_> {
             return Ok(Stale::InUse);
         }
         let detectors = connection.reader.detectors(self.key, None, self.newer_than(memory)).await?;
-        if !detectors.contains_key(id) {
+        if !detectors.contains_key(id) && self.unseen(&detector_key(id), memory) == Stale::Absent {
             return Ok(Stale::Absent);
         }
         let minute_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap_or_else(Instant::now);
