@@ -5,6 +5,7 @@ mod bed;
 mod changes;
 mod faults;
 mod fleet;
+mod groups;
 mod lag;
 mod lifecycle;
 mod states;
