@@ -52,6 +52,12 @@ impl AlarmMetrics {
         self.drift.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
+    /// Another replica leads, and shows what it knows.
+    pub(super) fn clear(&self) {
+        self.firing.clear();
+        self.ready.clear();
+    }
+
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         let alarm = Alarm { namespace: namespace.to_owned(), name: name.to_owned() };
         self.firing.remove(&alarm);

@@ -79,7 +79,11 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     let (canaries, canaries_writer) = reflector::store();
     let watching = watches::monitors(client.clone(), monitors_writer, alarms.clone(), wake.clone());
     let watching_canaries = watches::canaries(client.clone(), canaries_writer, alarms.clone(), wake.clone());
+    // What isn't listed yet isn't missing: a pass before that would say of alarms that are in place that they wait for it.
+    let listed = (monitors.clone(), canaries.clone());
+    let listed = async move { tokio::join!(listed.0.wait_until_ready(), listed.1.wait_until_ready()) };
     let world = Watched { alarms: alarms.clone(), monitors, canaries };
+    let shown = metrics.clone();
     let reconciler = Arc::new(Alarms {
         objects: KubeObjects::new(client, instance, "tidewatch.dev/anomaly-alarm", FINALIZER),
         world,
@@ -93,11 +97,19 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     });
     // A name that is told stands for itself and for those that depend on it.
     let triggers = woken.flat_map(move |key| futures::stream::iter(concerned(&key, &alarms)));
+    let passes = async {
+        tokio::select! {
+            _ = listed => {}
+            () = cancel.cancelled() => return,
+        }
+        controller.run(reconciler, triggers, LIMITS, cancel.clone()).await;
+    };
     tokio::select! {
-        () = controller.run(reconciler, triggers, LIMITS, cancel) => {}
+        () = passes => {}
         () = watching => {}
         () = watching_canaries => {}
     }
+    shown.clear();
 }
 
 type AlarmRef = ObjectRef<DeserializeGuard<AnomalyAlarm>>;
@@ -142,5 +154,9 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, Watched> {
             .write_status(&mut target, &status)
             .await
             .map_err(|source| ApplyError::object(&target, source))
+    }
+
+    fn gone(&self, namespace: &str, name: &str) {
+        self.forget(namespace, name);
     }
 }

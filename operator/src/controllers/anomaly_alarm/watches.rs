@@ -78,7 +78,13 @@ async fn tell<K>(
 {
     let mut touched = std::pin::pin!(reflector::reflector(writer, watched).touched_objects());
     while let Some(object) = touched.next().await {
-        let Ok(object) = object else { continue };
+        let object = match object {
+            Ok(object) => object,
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is tried again");
+                continue;
+            }
+        };
         for alarm in alarms.state() {
             let Ok(alarm) = &alarm.0 else { continue };
             if alarm.metadata.namespace == object.meta().namespace && names(&alarm.spec, &object.name_any()) {

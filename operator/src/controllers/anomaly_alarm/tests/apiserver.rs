@@ -1,7 +1,9 @@
 //! The whole controller between a real API server and the AWS double: watches, finalizer, status, events, wake-ups.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use prometheus_client::registry::Registry;
 use tidewatch_aws_double::{AlarmState, Double, Options};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +17,7 @@ use crate::leader::Leadership;
 async fn start(
     server: &ControlPlane,
     double: &Double,
+    metrics: &AlarmMetrics,
     cancel: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
     let dependencies = Dependencies {
@@ -23,7 +26,7 @@ async fn start(
         leadership: Leadership { lost: cancel.clone() },
         passes: crate::passes::PassMetrics::default(),
         instance: "test".to_owned(),
-        metrics: AlarmMetrics::default(),
+        metrics: metrics.clone(),
         calls: CallMetrics::default(),
         config: sdk_config(double, REGION).await,
     };
@@ -36,7 +39,7 @@ async fn an_alarm_that_is_applied_is_in_cloudwatch_fires_and_goes_with_its_objec
     install(&server, &["networkmonitors", "anomalyalarms", "canaries"]);
     let double = Double::start(Options::default()).await.unwrap();
     let cancel = CancellationToken::new();
-    let running = start(&server, &double, &cancel).await;
+    let running = start(&server, &double, &AlarmMetrics::default(), &cancel).await;
 
     let sample = repository().join("docs/samples/anomalyalarm.yaml");
     kubectl(&server, &["apply", "-f", sample.to_str().unwrap()], None);
@@ -82,6 +85,77 @@ async fn an_alarm_that_is_applied_is_in_cloudwatch_fires_and_goes_with_its_objec
     double.with(ACCOUNT, REGION, |region| {
         assert!(region.alarms.is_empty() && region.detectors.is_empty(), "{:?}", region.alarms);
     });
+    cancel.cancel();
+    running.await.unwrap();
+}
+
+/// Names of the alarms that the metrics show.
+fn shown(metrics: &AlarmMetrics) -> BTreeSet<String> {
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let names = text.lines().filter_map(|line| line.split("name=\"").nth(1)?.split('"').next());
+    names.map(str::to_owned).collect()
+}
+
+const MONITOR_AND_ALARMS: &str = r#"
+apiVersion: tidewatch.dev/v1alpha1
+kind: NetworkMonitor
+metadata: {name: net}
+spec: {local: [{pods: {selector: {matchLabels: {app: shop}}}}], publish: {cloudWatch: {}}}
+---
+apiVersion: tidewatch.dev/v1alpha1
+kind: AnomalyAlarm
+metadata: {name: gated}
+spec:
+  metric: {cloudWatch: {namespace: AWS/EC2, metricName: CPUUtilization}}
+  condition: {band: {}}
+  when: {networkHealth: {monitor: net}}
+---
+apiVersion: tidewatch.dev/v1alpha1
+kind: AnomalyAlarm
+metadata: {name: refused}
+spec:
+  metric: {cloudWatch: {namespace: AWS/EC2, metricName: CPUUtilization}}
+  condition: {band: {}}
+  roleArn: arn:aws:iam::123456789012:role/admin
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_leader_writes_nothing_anew_and_metrics_are_of_what_is_there_and_of_who_leads() {
+    let server = ControlPlane::start();
+    install(&server, &["networkmonitors", "anomalyalarms", "canaries"]);
+    let double = Double::start(Options::default()).await.unwrap();
+    let (metrics, cancel) = (AlarmMetrics::default(), CancellationToken::new());
+    let running = start(&server, &double, &metrics, &cancel).await;
+    kubectl(&server, &["apply", "-f", "-"], Some(MONITOR_AND_ALARMS));
+    kubectl(&server, &["wait", "--for=condition=Ready", "anomalarm/gated", "--timeout=60s"], None);
+    kubectl(&server, &["wait", "--for=condition=Ready=False", "anomalarm/refused", "--timeout=60s"], None);
+    assert_eq!(shown(&metrics), ["gated", "refused"].map(str::to_owned).into());
+    // It has no finalizer: nothing was made for it.
+    kubectl(&server, &["delete", "anomalarm", "refused", "--timeout=60s"], None);
+    let begun = Instant::now();
+    while shown(&metrics).len() > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", shown(&metrics));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    let version = || {
+        kubectl(&server, &["get", "anomalarm", "gated", "-o", "jsonpath={.metadata.resourceVersion}"], None)
+    };
+    cancel.cancel();
+    running.await.unwrap();
+    assert_eq!(shown(&metrics), BTreeSet::new());
+    let before = version();
+    let (other, cancel) = (AlarmMetrics::default(), CancellationToken::new());
+    let running = start(&server, &double, &other, &cancel).await;
+    let reads = double.calls_of("DescribeAlarms").len();
+    while double.calls_of("DescribeAlarms").len() < reads + 4 {
+        assert!(begun.elapsed() < Duration::from_secs(120), "nothing is read");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(version(), before, "{}", describe(&server));
     cancel.cancel();
     running.await.unwrap();
 }
