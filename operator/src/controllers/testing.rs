@@ -1,7 +1,7 @@
 //! A real API server, and the way to the AWS double.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
@@ -54,8 +54,16 @@ pub(super) fn install(server: &ControlPlane, plurals: &[&str]) {
     for plural in plurals {
         let file = repository().join(format!("charts/tidewatch-crds/templates/{plural}.yaml"));
         kubectl(server, &["apply", "--server-side", "-f", file.to_str().unwrap()], None);
+    }
+    for plural in plurals {
         let name = format!("crd/{plural}.tidewatch.dev");
-        kubectl(server, &["wait", "--for=condition=Established", &name, "--timeout=30s"], None);
+        let wait = ["wait", "--for=condition=Established", &name, "--timeout=30s"];
+        let begun = Instant::now();
+        // Of one that has no conditions yet kubectl says so and ends.
+        while let Err(error) = tokio::task::block_in_place(|| server.kubectl(&wait, None)) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{name}: {error}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
