@@ -242,7 +242,8 @@ impl Inner {
         };
         let result = request.and_then(|request| {
             validate::check(target.model, target.operation, &request)?;
-            self.run(target, caller, region, request, lag)
+            let answer = self.run(target, caller, region, request, lag);
+            answer.map_err(|error| error.modelled_by(target.operation))
         });
         match result {
             result if fault == Some(FaultKind::DropAfter) => {
