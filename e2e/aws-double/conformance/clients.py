@@ -1,10 +1,13 @@
-"""boto3 clients that speak one protocol of those that AWS's model offers, and send what they are given unchecked."""
+"""boto3 clients that speak one protocol of those that AWS's model offers, send what they are given unchecked, and check what
+they get."""
 
 import copy
 
 import boto3
 import botocore
 from botocore.config import Config
+
+import answers
 
 
 def client(service, url, region, protocol=None, key="AKCONFORMANCE", token=None, signed=True):
@@ -16,9 +19,10 @@ def client(service, url, region, protocol=None, key="AKCONFORMANCE", token=None,
     config = Config(
         parameter_validation=False,
         retries={"total_max_attempts": 1},
+        inject_host_prefix=False,
         signature_version=None if signed else botocore.UNSIGNED,
     )
-    return session.client(service, endpoint_url=url, config=config)
+    return answers.hold(session.client(service, endpoint_url=url, config=config))
 
 
 def speak(session, protocol):

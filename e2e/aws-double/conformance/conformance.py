@@ -10,6 +10,7 @@ import urllib.request
 
 from botocore.exceptions import ClientError
 
+import constraints
 import operations
 import refusals
 import synthetics
@@ -17,6 +18,7 @@ from clients import client
 
 # The double keeps a state for each Region, so that the protocols don't meet.
 PROTOCOLS = {"smithy-rpc-v2-cbor": "eu-west-1", "json": "us-east-1", "query": "ap-northeast-1"}
+OTHERS = ["synthetics", "sts", "logs"]
 
 
 def refused(api, call, request, expected, why):
@@ -95,6 +97,18 @@ def canaries(url):
     refused(unsigned, "get_canary", {"Name": "good"}, "MissingAuthenticationTokenException", "no signature")
 
 
+def constrained(url):
+    """Every constraint of every operation that is served, in each protocol; which were served, and how many were tried."""
+    served, tried = set(), 0
+    for service, protocol in [*(("cloudwatch", protocol) for protocol in PROTOCOLS), *((name, None) for name in OTHERS)]:
+        api = client(service, url, "eu-central-1", protocol)
+        prefix = "" if service in ("cloudwatch", "sts") else service + ":"
+        names, count = constraints.hold(api)
+        served |= {prefix + name for name in names}
+        tried += count
+    return sorted(served), tried
+
+
 def main(url):
     now = admin(url, "GET", "state")["now"]
     if datetime.datetime.fromisoformat(now.replace("Z", "+00:00")) != operations.NOW:
@@ -119,7 +133,10 @@ def main(url):
     own = {"monitoring": "", "sts": ""}
     name = lambda call: own.get(call["service"], call["service"] + ":") + call["operation"]
     succeeded = sorted({name(call) for call in calls if call["outcome"] == "Ok"})
+    served, tried = constrained(url)
     print(json.dumps({
+        "served": served,
+        "constraints": tried,
         "operations": succeeded,
         "refusals": len(refusals.CLOUDWATCH) + len(refusals.STS) + len(synthetics.REFUSALS + synthetics.LOGS_REFUSALS) + 4,
         "protocols": list(PROTOCOLS),

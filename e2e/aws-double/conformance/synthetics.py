@@ -268,9 +268,11 @@ def faults(it):
         ("NotFound", "ResourceNotFoundException", 404),
         ("QuotaExceeded", "ServiceQuotaExceededException", 402),
     ]:
-        it.admin("POST", "inject", {"operation": "GetCanary", "kind": kind})
+        # Nobody has a quota of reads.
+        wanted = "CreateGroup" if kind == "QuotaExceeded" else "GetCanary"
+        it.admin("POST", "inject", {"operation": wanted, "kind": kind})
         try:
-            it.get("good")
+            it.api.create_group(Name="one-too-many") if wanted == "CreateGroup" else it.get("good")
         except ClientError as error:
             equal((error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]), (code, status))
         else:

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{ErrorTrait, Model};
+use crate::model::{ErrorTrait, Model, Operation};
 
 /// One refusal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -57,6 +57,17 @@ impl ApiError {
         )
     }
 
+    /// A next token that nobody gave, as the operation says it: not every one models an error of its own for that.
+    pub(crate) fn modelled_by(self, operation: &Operation) -> Self {
+        if self.shape != "InvalidNextToken" || operation.models("InvalidNextToken") {
+            return self;
+        }
+        let modelled = ["InvalidParameterValueException", "InvalidParameterException"]
+            .into_iter()
+            .find(|shape| operation.models(shape));
+        Self { shape: modelled.unwrap_or("ValidationError"), ..self }
+    }
+
     /// A bug of the double itself: it must be seen as one, and not as a refusal.
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
         Self::new("InternalServiceFault", format!("the double is wrong: {message}"))
@@ -106,7 +117,7 @@ impl ApiError {
             "RequestEntityTooLarge" => "RequestEntityTooLargeException",
             "InternalServiceFault" => "InternalServerException",
             "ResourceNotFound" => "ResourceNotFoundException",
-            "ValidationError" | "InvalidNextToken" => "ValidationException",
+            "ValidationError" => "ValidationException",
             other => other,
         }
     }

@@ -71,15 +71,17 @@ impl Faults {
         self.waiting.clear();
     }
 
-    /// The fault that meets this call, if any. A fault that still lets calls through leaves the call to the next one.
-    pub(crate) fn meet(&mut self, service: &str, operation: &str) -> Option<FaultKind> {
+    /// The fault that meets this call, if any. A fault that still lets calls through leaves the call to the next one. A call
+    /// that was held before isn't held again.
+    pub(crate) fn meet(&mut self, service: &str, operation: &str, was_held: bool) -> Option<FaultKind> {
         let named = |name: &str| match name.split_once(':') {
             Some((one, name)) => one == service && name == operation,
             None => name == operation,
         };
         let mut met = None;
         for fault in &mut self.waiting {
-            if fault.times == 0 || !fault.operation.as_deref().is_none_or(named) {
+            let held_again = was_held && fault.kind == FaultKind::HoldBefore;
+            if fault.times == 0 || held_again || !fault.operation.as_deref().is_none_or(named) {
                 continue;
             }
             if fault.skip > 0 {
@@ -165,12 +167,12 @@ mod tests {
         });
         let met: Vec<_> =
             ["DescribeAlarms", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm", "PutMetricAlarm"]
-                .map(|operation| faults.meet("monitoring", operation))
+                .map(|operation| faults.meet("monitoring", operation, false))
                 .into();
         let throttle = Some(FaultKind::Throttle);
         assert_eq!(met, [None, throttle, Some(FaultKind::Denied), throttle, None]);
         faults.inject(Fault::once("synthetics:TagResource", FaultKind::Denied));
-        assert_eq!(faults.meet("monitoring", "TagResource"), None);
-        assert_eq!(faults.meet("synthetics", "TagResource"), Some(FaultKind::Denied));
+        assert_eq!(faults.meet("monitoring", "TagResource", false), None);
+        assert_eq!(faults.meet("synthetics", "TagResource", false), Some(FaultKind::Denied));
     }
 }

@@ -1,5 +1,5 @@
 //! boto3, with its own models and parsers, against the double: every operation, in every protocol that AWS's model
-//! offers, and what must be refused.
+//! offers, every constraint of the models, and what must be refused beyond them.
 //!
 //! It needs Python 3 with venv, and PyPI for the versions that conformance/requirements.txt pins.
 
@@ -130,15 +130,19 @@ impl Drop for Process {
     }
 }
 
+fn names(list: &serde_json::Value) -> BTreeSet<&str> {
+    list.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect()
+}
+
 #[test]
 fn boto3_understands_every_answer_and_sees_wrong_requests_refused() {
     let double = Process::start();
     let script = here("conformance/conformance.py");
     let output = run(Command::new(&*PYTHON).arg("-B").arg(script).arg(&double.url), "").stdout;
     let did: serde_json::Value = serde_json::from_slice(&output).unwrap();
-    let succeeded: BTreeSet<&str> =
-        did["operations"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
-    assert_eq!(succeeded, BTreeSet::from(OPERATIONS));
+    assert_eq!(names(&did["operations"]), BTreeSet::from(OPERATIONS));
+    assert_eq!(names(&did["served"]), BTreeSet::from(OPERATIONS));
+    assert!(did["constraints"].as_u64().unwrap() >= 2_000, "{did}");
     assert!(did["refusals"].as_u64().unwrap() >= 110, "{did}");
     assert_eq!(did["protocols"].as_array().unwrap().len(), 3);
 }

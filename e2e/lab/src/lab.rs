@@ -1,5 +1,6 @@
 //! The lab as its users see it.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::thread;
@@ -13,6 +14,7 @@ use crate::daemon::Daemon;
 use crate::down;
 use crate::error::{Error, Result};
 use crate::fault::{ActiveFault, Fault, FaultId, apply};
+use crate::http::{self, Answer};
 use crate::image::{self, ImageSpec};
 use crate::netns;
 use crate::options::{Options, Progress};
@@ -271,6 +273,15 @@ impl Lab {
         let (program, arguments) =
             command.split_first().ok_or_else(|| Error::Invalid("write the command to run".into()))?;
         Cmd::new(program).args(arguments).netns(path).limit(limit).run()
+    }
+
+    /// Sends an HTTP request from a place and reads the answer; places as for [`Lab::exec_in`]. Nothing of the lab is
+    /// reached from this machine itself.
+    ///
+    /// # Errors
+    /// When there is no such place, or there is no answer within seconds.
+    pub fn http(&self, place: &str, method: &str, to: SocketAddr, path: &str, body: &str) -> Result<Answer> {
+        http::ask(&self.netns_path(place)?, method, to, path, body)
     }
 
     /// Starts a command of this machine in an outside host and leaves it running; its log is returned. `down` ends it.

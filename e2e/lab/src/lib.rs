@@ -27,6 +27,7 @@ mod down;
 mod error;
 pub mod fault;
 mod gate;
+mod http;
 mod image;
 mod lab;
 mod netns;
@@ -46,6 +47,7 @@ mod up;
 
 pub use error::{Error, Result};
 pub use fault::{ActiveFault, Fault, FaultId, FaultParseError, Loss};
+pub use http::Answer;
 pub use image::ImageSpec;
 pub use lab::{Component, Lab, ScopedLab, Status};
 pub use options::{DEFAULT_NAME, LabName, Options, Progress};

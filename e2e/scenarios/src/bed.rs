@@ -20,6 +20,8 @@ pub const OPERATOR_NAMESPACE: &str = "tidewatch-system";
 pub const SHOP: &str = "shop";
 /// Length of an evaluation window of the monitors in `monitors.yaml`.
 pub const WINDOW: Duration = Duration::from_secs(10);
+/// The authorities that this machine trusts (package ca-certificates).
+const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 const APPLY_LIMIT: Duration = Duration::from_secs(60);
 const HELM_LIMIT: Duration = Duration::from_secs(120);
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(180);
@@ -97,7 +99,12 @@ impl Bed {
             [("shop", "tidewatch-shop"), ("agent", "tidewatch-agent"), ("operator", "tidewatch")]
         {
             let image = format!("tidewatch.local/{image}:dev");
-            lab.load_image(&ImageSpec::new(image, paths::binary(binary)?))?;
+            let mut image = ImageSpec::new(image, paths::binary(binary)?);
+            if binary == "tidewatch" {
+                // What every base image has: without it the AWS SDK knows nobody to trust.
+                image.files.push((ROOTS.into(), ROOTS.to_owned()));
+            }
+            lab.load_image(&image)?;
         }
         self.report.note("images built and loaded on all nodes");
         if taken_over {
@@ -107,8 +114,7 @@ impl Bed {
         }
         self.serve_remote()?;
         self.apply(&paths::manifest("shop.yaml"))?;
-        self.install()?;
-        self.wait_for_deployments(OPERATOR_NAMESPACE)?;
+        self.install_with(&[])?;
         self.report.note("the operator runs");
         self.apply(&paths::manifest("monitors.yaml"))?;
         self.wait_for_deployments(SHOP)?;
@@ -131,16 +137,21 @@ impl Bed {
         Ok(())
     }
 
-    /// Installs, or upgrades, both charts.
-    pub fn install(&self) -> anyhow::Result<()> {
+    /// Installs, or upgrades, both charts, with the lab's values and those of further files of `e2e/manifests`, and waits
+    /// until the operator runs.
+    pub fn install_with(&self, further: &[&str]) -> anyhow::Result<()> {
         self.helm_chart("tidewatch-crds", &[])?;
-        let values = paths::manifest("values-lab.yaml");
-        let values = values.to_str().context("the path of the values isn't UTF-8")?;
-        let cgroup = format!(
-            "agent.cgroupPath=/sys/fs/cgroup/unified/{}/$(NODE_NAME)",
-            self.lab_ref()?.plan().cgroup()
-        );
-        self.helm_chart("tidewatch", &["--values", values, "--set", &cgroup])
+        let mut arguments = Vec::new();
+        for name in ["values-lab.yaml"].iter().chain(further) {
+            let file = paths::manifest(name);
+            let file = file.to_str().context("the path of the values isn't UTF-8")?;
+            arguments.push(format!("--values={file}"));
+        }
+        let cgroup = self.lab_ref()?.plan().cgroup();
+        arguments.push(format!("--set=agent.cgroupPath=/sys/fs/cgroup/unified/{cgroup}/$(NODE_NAME)"));
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        self.helm_chart("tidewatch", &arguments)?;
+        self.wait_for_deployments(OPERATOR_NAMESPACE)
     }
 
     fn helm_chart(&self, chart: &str, extra: &[&str]) -> anyhow::Result<()> {
@@ -279,11 +290,15 @@ impl Bed {
     }
 }
 
+/// Whether its pods are those of its present template, all of them available and no others there, as
+/// `kubectl rollout status` wants it: an available pod of before says nothing of the new one.
 fn available(deployment: &Deployment) -> bool {
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let Some(status) = &deployment.status else { return false };
+    let updated = status.updated_replicas.unwrap_or(0);
     status.observed_generation == deployment.metadata.generation
-        && status.updated_replicas.unwrap_or(0) >= wanted
+        && updated >= wanted
+        && status.replicas.unwrap_or(0) == updated
         && status.available_replicas.unwrap_or(0) >= wanted
 }
 
@@ -303,14 +318,39 @@ impl Bed {
         let Ok(lab) = self.lab_ref() else { return };
         let selector = "app.kubernetes.io/component=operator";
         let logs = ["logs", "--namespace", OPERATOR_NAMESPACE, "--selector", selector, "--tail=25"];
-        let monitors = ["get", "networkmonitors", "--all-namespaces"];
+        let kinds = "networkmonitors,anomalyalarms,canaries.tidewatch.dev";
+        let objects = ["get", kinds, "--all-namespaces"];
         let pods = ["get", "pods", "--namespace", OPERATOR_NAMESPACE, "-o", "wide"];
-        for command in [&monitors[..], &pods[..], &logs[..]] {
+        for command in [&objects[..], &pods[..], &logs[..]] {
             self.report.plain(&format!("$ kubectl {}", command.join(" ")));
             match lab.kubectl(command, APPLY_LIMIT) {
                 Ok(output) => self.report.plain(output.stdout.trim_end()),
                 Err(error) => self.report.plain(&error.to_string()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rollout_whose_new_pod_crashes_beside_the_old_one_is_not_available() {
+        let deployment = |updated: i32, all: i32, available: i32| -> Deployment {
+            serde_json::from_value(json!({
+                "metadata": {"name": "operator", "generation": 2},
+                "spec": {"replicas": 1, "selector": {}, "template": {}},
+                "status": {"observedGeneration": 2, "replicas": all, "updatedReplicas": updated,
+                           "availableReplicas": available},
+            }))
+            .unwrap()
+        };
+        assert!(available(&deployment(1, 1, 1)));
+        assert!(!available(&deployment(1, 2, 1)), "the available one is the old one");
+        assert!(!available(&deployment(0, 1, 1)));
+        assert!(!available(&deployment(1, 1, 0)));
     }
 }

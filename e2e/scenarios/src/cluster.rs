@@ -9,7 +9,7 @@ use kube::api::{ListParams, ObjectMeta};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use tidewatch_crds::network_monitor::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, Canary, CanaryStatus};
 use tokio::runtime::Runtime;
 
 const CALL_LIMIT: Duration = Duration::from_secs(15);
@@ -61,6 +61,13 @@ impl Cluster {
         let api: Api<NetworkMonitor> = Api::namespaced(self.client(), namespace);
         let monitor = self.call(&format!("monitor {namespace}/{name}"), api.get(name))?;
         Ok(monitor.status.unwrap_or_default())
+    }
+
+    /// What an alarm says now.
+    pub fn alarm_status(&self, namespace: &str, name: &str) -> anyhow::Result<AnomalyAlarmStatus> {
+        let api: Api<AnomalyAlarm> = Api::namespaced(self.client(), namespace);
+        let alarm = self.call(&format!("alarm {namespace}/{name}"), api.get(name))?;
+        Ok(alarm.status.unwrap_or_default())
     }
 
     /// What a canary says now.

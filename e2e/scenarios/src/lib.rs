@@ -8,6 +8,7 @@ pub mod api_writes;
 pub mod bed;
 pub mod cluster;
 pub mod demo;
+pub mod double;
 pub mod expect;
 pub mod interrupt;
 pub mod metrics;

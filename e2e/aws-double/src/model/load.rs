@@ -266,7 +266,7 @@ fn pattern(shape: &str, source: String) -> Result<Pattern, ModelError> {
         Some(rest) => (Some("aws:"), rest.to_owned()),
         None => (None, ascii),
     };
-    let regex = Regex::new(&format!(r"\A(?s:{ascii})\z")).map_err(|error| ModelError::Pattern {
+    let regex = Regex::new(&format!(r"\A(?:{ascii})\z")).map_err(|error| ModelError::Pattern {
         shape: shape.to_owned(),
         pattern: source.clone(),
         source: Box::new(error),
@@ -319,5 +319,9 @@ mod tests {
         assert!(name.matches("tidewatch@prod"));
         assert!(!name.matches("tide watch"));
         assert!(!name.matches("gezeitenwächter"));
+        let synthetics = Model::synthetics().unwrap();
+        let token = synthetics.shape("PaginationToken").pattern.as_ref().unwrap();
+        assert!(token.matches("any text"));
+        assert!(!token.matches("two\nlines"));
     }
 }

@@ -37,11 +37,13 @@ pub(super) fn describe_alarm_history(
             && input.end_date.is_none_or(|end| item.timestamp <= end)
     };
     let oldest_first = input.scan_by.as_deref() == Some("TimestampAscending");
-    let items: Vec<&HistoryItem> = match oldest_first {
-        true => region.history.iter().filter(wanted).collect(),
-        false => region.history.iter().rev().filter(wanted).collect(),
+    // A page goes on from where an item stands among all, which neither a filter nor what happens meanwhile moves.
+    let numbered = region.history.iter().enumerate().filter(|(_, item)| wanted(item));
+    let numbered: Vec<(usize, &HistoryItem)> = match oldest_first {
+        true => numbered.collect(),
+        false => numbered.map(|(place, item)| (usize::MAX - place, item)).rev().collect(),
     };
-    let keyed = items.into_iter().enumerate().map(|(index, item)| (format!("{index:020}"), item));
+    let keyed = numbered.into_iter().map(|(place, item)| (format!("{place:020}"), item));
     let (items, next) = page(keyed, input.next_token.as_deref(), limit(input.max_records, 100))?;
     Ok(json!({"AlarmHistoryItems": items, "NextToken": next}))
 }

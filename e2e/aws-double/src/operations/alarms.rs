@@ -90,7 +90,8 @@ pub(super) struct SetAlarmState {
     state_reason_data: Option<String>,
 }
 
-/// Lasts until the alarm is next evaluated.
+/// Lasts until the alarm is next evaluated: for a metric alarm soon, for a composite one "only once any of its children
+/// alarms change state", or when its configuration is put again (SetAlarmState).
 pub(super) fn set_alarm_state(region: &mut Region, input: SetAlarmState) -> Result<(), ApiError> {
     let next = later(region);
     let Some(alarm) = region.alarms.get_mut(&input.alarm_name) else {
@@ -100,7 +101,7 @@ pub(super) fn set_alarm_state(region: &mut Region, input: SetAlarmState) -> Resu
     if data.is_some_and(|data| serde_json::from_str::<serde_json::Value>(data).is_err()) {
         return Err(ApiError::new("InvalidFormatFault", "StateReasonData was not syntactically valid JSON"));
     }
-    alarm.evaluate_at = next;
+    alarm.evaluate_at = if alarm.metric().is_some() { next } else { jiff::Timestamp::MAX };
     region.transition(&input.alarm_name, input.state_value, &input.state_reason, input.state_reason_data);
     region.settle();
     Ok(())

@@ -84,6 +84,15 @@ impl Core {
     }
 
     pub(crate) fn answer(&self, parts: &Parts, body: Result<Bytes, ApiError>) -> Answer {
+        self.run(parts, body, false)
+    }
+
+    /// Goes on with a call that was held before anything of it was done.
+    pub(crate) fn resume(&self, parts: &Parts, body: Result<Bytes, ApiError>) -> Answer {
+        self.run(parts, body, true)
+    }
+
+    fn run(&self, parts: &Parts, body: Result<Bytes, ApiError>, was_held: bool) -> Answer {
         if let Some(path) = parts.uri.path().strip_prefix("/_double/") {
             return Answer::Response(admin::answer(&mut self.lock(), &parts.method, path, body));
         }
@@ -107,7 +116,7 @@ impl Core {
             Err(error) => return refuse(&error),
         };
         let request = unread.map_or_else(|| target.decode(parts, &body), Err);
-        let (ending, hold) = self.lock().call(&target, credential, request, self.throttled);
+        let (ending, hold) = self.lock().call(&target, credential, request, self.throttled, was_held);
         if hold.is_some() {
             self.held.notify_waiters();
         }
@@ -170,13 +179,14 @@ impl Inner {
         credential: Credential,
         request: Result<Value, ApiError>,
         throttled: bool,
+        was_held: bool,
     ) -> (Ending, Option<Hold>) {
         let now = self.now();
         let caller = self.keys.caller(&credential.access_key, now);
         let fault = if caller.expired {
             None
         } else {
-            self.faults.meet(&target.model.signing_name, &target.operation.name)
+            self.faults.meet(&target.model.signing_name, &target.operation.name, was_held)
         };
         if fault == Some(FaultKind::HoldBefore) {
             return (Ending::NotBegun, Some(self.holds.hold()));
@@ -232,7 +242,8 @@ impl Inner {
         };
         let result = request.and_then(|request| {
             validate::check(target.model, target.operation, &request)?;
-            self.run(target, caller, region, request, lag)
+            let answer = self.run(target, caller, region, request, lag);
+            answer.map_err(|error| error.modelled_by(target.operation))
         });
         match result {
             result if fault == Some(FaultKind::DropAfter) => {

@@ -90,8 +90,14 @@ async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<
             // In a task of its own: it goes on even if the caller, whose connection this is, has gone meanwhile.
             let held = tokio::spawn(async move {
                 let done = hold.until_let_go().await?;
-                let answer = then.map_or_else(|| core.answer(&parts, body), Answer::Response);
+                let mut answer = then.map_or_else(|| core.resume(&parts, body), Answer::Response);
                 let _ = done.send(());
+                // Another fault may hold what has been done meanwhile.
+                if let Answer::Held(hold, then) = answer {
+                    let done = hold.until_let_go().await?;
+                    answer = then.map_or(Answer::Close, Answer::Response);
+                    let _ = done.send(());
+                }
                 Some(answer)
             });
             match held.await {

@@ -9,6 +9,11 @@ use super::{
 use crate::math::{Evaluation, Value};
 use crate::validate::queries::common_period;
 
+/// Periods before the evaluated ones that are looked at in case some of those are missing: "CloudWatch attempts to retrieve
+/// a higher number of data points than the number specified as Evaluation Periods". How many, AWS doesn't say; in its
+/// examples it is 5 for 3 (alarms-and-missing-data).
+const FURTHER_BACK: i64 = 2;
+
 /// AWS evaluates an alarm about once a minute.
 pub(crate) const EVALUATED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
@@ -60,7 +65,8 @@ impl Region {
         let period = common_period(&queries)?;
         let periods = config.evaluation_periods?;
         let to = floor(self.now, period);
-        let length = SignedDuration::from_secs(period.checked_mul(periods)?);
+        let range = periods.checked_add(FURTHER_BACK)?;
+        let length = SignedDuration::from_secs(period.checked_mul(range)?);
         let window = Window { from: to.checked_sub(length).ok()?, to, period };
         let evaluation = Evaluation { region: self, queries: &queries, window };
         let line = match evaluation.query(&watched) {
@@ -74,7 +80,7 @@ impl Region {
         let points: Vec<(Timestamp, Datapoint)> =
             window.periods().map(|at| (at, datapoint(config, &line, band.as_ref(), at))).collect();
         let state = decide(config, &points)?;
-        Some(finding(config, state, &points, band.as_ref(), window, self.now))
+        Some(finding(config, state, recent(&points, periods), band.as_ref(), window, self.now))
     }
 }
 
@@ -130,11 +136,23 @@ fn datapoint(config: &MetricAlarm, line: &Line, band: Option<&(Line, Line)>, at:
     }
 }
 
-/// The state that follows from the datapoints, oldest first; none leaves the alarm in the state that it has.
+/// The latest datapoints that exist, at most as many as there are evaluated periods, oldest first: "CloudWatch uses missing
+/// data points only as few times as possible".
+fn recent(points: &[(Timestamp, Datapoint)], periods: i64) -> Vec<(Timestamp, Datapoint)> {
+    let existing: Vec<_> = points.iter().filter(|(_, point)| *point != Datapoint::Missing).copied().collect();
+    let most = usize::try_from(periods).unwrap_or(0);
+    let surplus = existing.len().saturating_sub(most);
+    existing.into_iter().skip(surplus).collect()
+}
+
+/// The state that follows from the datapoints of the whole range, oldest first; none leaves the alarm in the state that it
+/// has.
 fn decide(config: &MetricAlarm, points: &[(Timestamp, Datapoint)]) -> Option<AlarmState> {
-    let needed = usize::try_from(config.datapoints_to_alarm.or(config.evaluation_periods)?).ok()?;
-    let breaching = points.iter().filter(|(_, point)| matches!(point, Datapoint::Breaching(_))).count();
-    let missing = points.iter().filter(|(_, point)| *point == Datapoint::Missing).count();
+    let periods = config.evaluation_periods?;
+    let needed = usize::try_from(config.datapoints_to_alarm.unwrap_or(periods)).ok()?;
+    let recent = recent(points, periods);
+    let breaching = recent.iter().filter(|(_, point)| matches!(point, Datapoint::Breaching(_))).count();
+    let missing = usize::try_from(periods).ok()?.saturating_sub(recent.len());
     let treatment = match config.namespace.as_deref() {
         // TreatMissingData: these "always ignore missing data".
         Some("AWS/DynamoDB") => "ignore",
@@ -142,30 +160,29 @@ fn decide(config: &MetricAlarm, points: &[(Timestamp, Datapoint)]) -> Option<Ala
     };
     let when = |alarm: bool| Some(if alarm { AlarmState::Alarm } else { AlarmState::Ok });
     match treatment {
+        // With enough datapoints "the value you set for how to treat missing data is not needed and is ignored".
+        _ if missing == 0 || breaching >= needed => when(breaching >= needed),
         "breaching" => when(breaching + missing >= needed),
-        "notBreaching" => when(breaching >= needed),
-        "ignore" if missing == points.len() => None,
-        _ if missing == points.len() => Some(AlarmState::InsufficientData),
-        _ => when(breaching >= needed || early(points, needed)),
+        "notBreaching" => when(false),
+        "ignore" if breaching == recent.len() => None,
+        "ignore" => when(false),
+        _ if recent.is_empty() => Some(AlarmState::InsufficientData),
+        _ => when(early(points, needed)),
     }
 }
 
 /// With data missing an alarm fires when its oldest breaching datapoint is at least as old as DatapointsToAlarm, and all
-/// that came later breach or are missing (alarms-and-missing-data, "Avoiding premature transitions").
+/// others breach or are missing (alarms-and-missing-data, "Avoiding premature transitions").
 fn early(points: &[(Timestamp, Datapoint)], needed: usize) -> bool {
-    let missing = points.iter().any(|(_, point)| *point == Datapoint::Missing);
     let oldest = points.iter().position(|(_, point)| matches!(point, Datapoint::Breaching(_)));
-    missing
-        && oldest.is_some_and(|oldest| {
-            points.len() - oldest >= needed
-                && points.iter().skip(oldest).all(|(_, point)| !matches!(point, Datapoint::Within(_)))
-        })
+    oldest.is_some_and(|oldest| points.len() - oldest >= needed)
+        && points.iter().all(|(_, point)| !matches!(point, Datapoint::Within(_)))
 }
 
 fn finding(
     config: &MetricAlarm,
     state: AlarmState,
-    points: &[(Timestamp, Datapoint)],
+    points: Vec<(Timestamp, Datapoint)>,
     band: Option<&(Line, Line)>,
     window: Window,
     now: Timestamp,
@@ -177,24 +194,25 @@ fn finding(
             Datapoint::Within(value) | Datapoint::Breaching(value) => Some(*value),
         })
         .collect();
+    let bounds = |line: &Line| -> serde_json::Value {
+        points.iter().filter_map(|(at, _)| line.get(at)).copied().collect::<Vec<f64>>().into()
+    };
     let breaching = points.iter().filter(|(_, point)| matches!(point, Datapoint::Breaching(_))).count();
-    let of = points.len();
+    let of = config.evaluation_periods.unwrap_or_default();
     let reason = match state {
         AlarmState::Alarm => {
             format!("Threshold Crossed: {breaching} out of the last {of} datapoints {values:?} crossed")
         }
         AlarmState::Ok => {
-            format!(
-                "Threshold Crossed: {} out of the last {of} datapoints {values:?} did not cross",
-                of - breaching
-            )
+            let within = points.len() - breaching;
+            format!("Threshold Crossed: {within} out of the last {of} datapoints {values:?} did not cross")
         }
         AlarmState::InsufficientData => format!("Insufficient Data: {of} datapoints were unknown."),
     };
     let mut data = json!({
         "version": "1.0",
         "queryDate": now,
-        "startDate": window.from,
+        "startDate": points.first().map_or(window.from, |(at, _)| *at),
         "period": window.period,
         "recentDatapoints": values,
     });
@@ -202,8 +220,8 @@ fn finding(
     let optional = [
         ("statistic", statistic.map(|statistic| json!(statistic))),
         ("threshold", config.threshold.map(|threshold| json!(threshold))),
-        ("recentLowerThresholds", band.map(|(lower, _)| json!(lower.values().collect::<Vec<_>>()))),
-        ("recentUpperThresholds", band.map(|(_, upper)| json!(upper.values().collect::<Vec<_>>()))),
+        ("recentLowerThresholds", band.map(|(lower, _)| bounds(lower))),
+        ("recentUpperThresholds", band.map(|(_, upper)| bounds(upper))),
     ];
     if let serde_json::Value::Object(members) = &mut data {
         let present = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

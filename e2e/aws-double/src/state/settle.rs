@@ -31,20 +31,11 @@ impl Region {
             if changed.is_empty() {
                 return;
             }
-            let concerned = |alarm: &&Alarm| concerns(alarm, &changed);
+            let concerned = |alarm: &&Alarm| concerns(alarm, &changed) && self.may_follow(alarm, &changed);
             let moves: Vec<_> =
                 self.alarms.values().filter(concerned).filter_map(|it| self.follows(it)).collect();
-            // A composite whose state was set through the API follows again when that is over.
-            let waiting =
-                self.alarms.values().filter(|alarm| alarm.composite().is_some() && !self.due(alarm));
-            let waiting: Vec<String> = waiting.map(|alarm| alarm.name().to_owned()).collect();
-            let still = moves.is_empty();
             for (name, state, reason, data) in moves {
                 self.transition(&name, state, &reason, Some(data));
-            }
-            self.changed.extend(waiting);
-            if still {
-                return;
             }
         }
         // A circle stays as it is until one of its rules changes.
@@ -58,13 +49,18 @@ impl Region {
         self.settle();
     }
 
-    fn due(&self, alarm: &Alarm) -> bool {
-        !alarm.held && alarm.evaluate_at <= self.now
+    /// A state that was set by hand stays, and one that was set through the API until a child changes.
+    fn may_follow(&self, alarm: &Alarm, changed: &BTreeSet<String>) -> bool {
+        let child_changed = || {
+            let children = self.children(alarm.name());
+            children.iter().any(|child| child != alarm.name() && changed.contains(child))
+        };
+        !alarm.held && (alarm.evaluate_at <= self.now || child_changed())
     }
 
     /// The state that a composite alarm has to change to.
     fn follows(&self, alarm: &Alarm) -> Option<(String, AlarmState, String, String)> {
-        let rule = Rule::parse(&alarm.composite().filter(|_| self.due(alarm))?.alarm_rule).ok()?;
+        let rule = Rule::parse(&alarm.composite()?.alarm_rule).ok()?;
         let child = |reference: &str| self.alarms.get(self.alarm_name(reference)?);
         let holds = rule.holds(&|reference| child(reference).map(|alarm| alarm.state));
         let state = if holds { AlarmState::Alarm } else { AlarmState::Ok };

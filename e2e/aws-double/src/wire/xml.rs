@@ -1,5 +1,7 @@
 //! awsQuery, the answer's side: XML.
 
+use std::borrow::Cow;
+
 use quick_xml::escape::escape;
 use serde_json::Value;
 
@@ -24,14 +26,14 @@ pub(super) fn error(model: &Model, told: &ErrorTrait, error: &ApiError, request_
     let members: String = error
         .members
         .iter()
-        .map(|(name, value)| format!("<{name}>{}</{name}>", escape(value.as_str().unwrap_or_default())))
+        .map(|(name, value)| format!("<{name}>{}</{name}>", text(value.as_str().unwrap_or_default())))
         .collect();
     format!(
         "<ErrorResponse xmlns=\"{}\"><Error><Type>{side}</Type><Code>{}</Code><Message>{}</Message>{members}</Error>\
          <RequestId>{}</RequestId></ErrorResponse>",
         escape(model.xml_namespace.as_str()),
         escape(told.code.as_str()),
-        escape(error.message.as_str()),
+        text(&error.message),
         escape(request_id),
     )
     .into_bytes()
@@ -68,7 +70,17 @@ fn content(model: &Model, shape: &str, value: &Value, xml: &mut String) {
                 xml.push_str("</entry>");
             }
         }
-        (_, Value::String(text)) => xml.push_str(&escape(text.as_str())),
+        (_, Value::String(string)) => xml.push_str(&text(string)),
         (_, other) => xml.push_str(&other.to_string()),
     }
+}
+
+/// A text as XML can carry it: characters that XML 1.0 hasn't (2.2, Char), even escaped, are shown as a replacement.
+fn text(text: &str) -> Cow<'_, str> {
+    let known = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if text.chars().all(known) {
+        return escape(text);
+    }
+    let shown: String = text.chars().map(|letter| if known(letter) { letter } else { '\u{fffd}' }).collect();
+    escape(shown)
 }

@@ -104,3 +104,30 @@ async fn actions_are_switched_and_history_tells_everything_also_of_deleted_alarm
         ]
     );
 }
+
+#[tokio::test]
+async fn pages_of_the_history_repeat_nothing_though_something_happens_in_between() {
+    let (double, client) = start().await;
+    cpu_alarm(&client, "cpu").send().await.unwrap();
+    let set = |state| {
+        double.with(ACCOUNT, REGION, |region| region.set_state("cpu", state, "by hand", None)).unwrap()
+    };
+    set(AlarmState::Alarm);
+    set(AlarmState::Ok);
+    let newest_first = || client.describe_alarm_history().alarm_name("cpu").max_records(2);
+    let first = newest_first().send().await.unwrap();
+    set(AlarmState::Alarm);
+    let rest = newest_first().set_next_token(first.next_token().map(str::to_owned)).send().await.unwrap();
+    let pages = [first, rest];
+    let told: Vec<_> = pages
+        .iter()
+        .flat_map(|page| page.alarm_history_items())
+        .map(|item| item.history_summary().unwrap())
+        .collect();
+    let expected = [
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+        "Alarm \"cpu\" created",
+    ];
+    assert_eq!(told, expected);
+}

@@ -109,15 +109,27 @@ async fn a_suppressor_holds_actions_back_while_it_fires_and_a_while_longer() {
 }
 
 #[tokio::test]
-async fn a_composite_set_through_the_api_follows_its_children_again_a_minute_later() {
+async fn a_composite_set_through_the_api_follows_again_once_a_child_changes_or_it_is_put_again() {
     let (double, client) = start().await;
-    client.put_composite_alarm().alarm_name("never").alarm_rule("FALSE").send().await.unwrap();
+    cpu_alarm(&client, "child").send().await.unwrap();
+    let put = client.put_composite_alarm().alarm_name("parent").alarm_rule("OK(child)");
+    put.clone().send().await.unwrap();
+    client.put_composite_alarm().alarm_name("above").alarm_rule("ALARM(parent)").send().await.unwrap();
     let set =
-        client.set_alarm_state().alarm_name("never").state_value(StateValue::Alarm).state_reason("test");
+        client.set_alarm_state().alarm_name("parent").state_value(StateValue::Alarm).state_reason("test");
+    set.clone().send().await.unwrap();
+    double.advance(SignedDuration::from_hours(1));
+    assert_eq!(state(&client, "parent").await, StateValue::Alarm);
+    assert_eq!(state(&client, "above").await, StateValue::Alarm);
+    let child = |state| {
+        double.with(ACCOUNT, REGION, |region| region.set_state("child", state, "by hand", None)).unwrap();
+    };
+    child(AlarmState::Alarm);
+    assert_eq!(state(&client, "parent").await, StateValue::Ok);
+    assert_eq!(state(&client, "above").await, StateValue::Ok);
     set.send().await.unwrap();
-    assert_eq!(state(&client, "never").await, StateValue::Alarm);
-    double.advance(SignedDuration::from_mins(1));
-    assert_eq!(state(&client, "never").await, StateValue::Ok);
+    put.send().await.unwrap();
+    assert_eq!(state(&client, "parent").await, StateValue::Ok);
 }
 
 #[tokio::test]

@@ -49,7 +49,10 @@ async fn an_alarm_follows_the_data_that_is_put() {
     assert_eq!(data["threshold"], 80.0);
     put(&double, &client, 1.0).await;
     assert_eq!(state(&client, "m").await, StateValue::Ok);
+    // Older data is looked at before it is called missing.
     double.advance(SignedDuration::from_mins(15));
+    assert_eq!(state(&client, "m").await, StateValue::Ok);
+    double.advance(SignedDuration::from_mins(5));
     assert_eq!(state(&client, "m").await, StateValue::InsufficientData);
 }
 

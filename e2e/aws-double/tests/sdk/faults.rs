@@ -85,6 +85,24 @@ async fn a_held_call_answers_when_it_is_let_go_and_comes_to_nothing_when_it_is_f
 }
 
 #[tokio::test]
+async fn a_call_is_held_once_by_each_kind_of_hold_and_a_fault_of_two_times_holds_two_calls() {
+    let (double, client) = start().await;
+    double.inject(Fault { times: 2, ..Fault::once("PutMetricAlarm", FaultKind::HoldBefore) });
+    double.inject(Fault::once("PutMetricAlarm", FaultKind::HoldAfter));
+    for (name, holds) in [("first", 2), ("second", 1)] {
+        let (answer, ()) = tokio::join!(cpu_alarm(&client, name).send(), async {
+            for _ in 0..holds {
+                double.held().await;
+                double.let_go().await;
+            }
+        });
+        answer.unwrap();
+    }
+    cpu_alarm(&client, "third").send().await.unwrap();
+    assert_eq!(alarms(&double), 3);
+}
+
+#[tokio::test]
 async fn the_sdk_s_own_retries_get_through_a_throttle() {
     let (double, _) = start().await;
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));

@@ -1,16 +1,15 @@
 //! Making faults and healing them.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{ActiveFault, Fault, FaultId, Loss, rules};
 use crate::cgroup;
 use crate::cluster;
 use crate::command::Cmd;
 use crate::error::{Error, Result};
+use crate::http;
 use crate::lab::Lab;
 use crate::netns;
 use crate::network::remote_link;
@@ -274,28 +273,12 @@ fn shop(lab: &Lab, place: &Place, path: &str) -> Result<()> {
     let Place::Shop { node, address, .. } = place else { return Ok(()) };
     let address = std::net::SocketAddr::new(*address, SHOP_ADMIN_PORT);
     let netns = netns::path(&lab.plan().netns(node));
-    let answer = netns::within(&netns, || post(address, path))?.map_err(Error::system(format!(
-        "asking http://{address}{path} in {node} (is it a pod of tidewatch-shop?)"
-    )))?;
-    match answer.split(' ').nth(1) {
-        Some(code) if code.starts_with('2') => Ok(()),
-        _ => Err(Error::Invalid(format!(
-            "http://{address}{path} in {node} answered {:?}",
-            answer.lines().next()
-        ))),
+    let answer = http::ask(&netns, "POST", address, path, "")?;
+    if (200..300).contains(&answer.status) {
+        return Ok(());
     }
-}
-
-fn post(address: std::net::SocketAddr, path: &str) -> std::io::Result<String> {
-    let limit = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut head = [0; 512];
-    let length = stream.read(&mut head)?;
-    Ok(String::from_utf8_lossy(head.get(..length).unwrap_or_default()).into_owned())
+    Err(Error::Invalid(format!(
+        "http://{address}{path} in {node} answered {} (is it a pod of tidewatch-shop?)",
+        answer.status
+    )))
 }

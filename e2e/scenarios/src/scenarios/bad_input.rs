@@ -21,8 +21,8 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
 /// What the API itself refuses, with a word that the answer must have.
 pub(super) fn refused(bed: &Bed) -> anyhow::Result<()> {
     let cases = [
-        ("an empty selector", json!({"local": [{"pods": {"selector": {}}}]}), "selector"),
-        ("no local endpoint", json!({"local": []}), "local"),
+        ("an empty selector", json!({"local": [{"pods": {"selector": {}}}]}), "at least one label"),
+        ("no local endpoint", json!({"local": []}), "nothing is selected"),
         (
             "a CIDR typo",
             json!({"local": [{"namespace": "shop"}], "remote": [{"cidr": "10.20.0.0/33"}]}),
@@ -31,20 +31,21 @@ pub(super) fn refused(bed: &Bed) -> anyhow::Result<()> {
         (
             "a CIDR with host bits",
             json!({"local": [{"namespace": "shop"}], "remote": [{"cidr": "10.20.3.4/16"}]}),
-            "10.20.0.0/16",
+            "bits set beyond its prefix",
         ),
         (
             "two selections in one",
             json!({"local": [{"namespace": "shop", "zone": "zone-1"}]}),
             "exactly one way",
         ),
-        ("an AWS service as local", json!({"local": [{"awsService": "S3"}]}), "spec.remote"),
+        ("an AWS service as local", json!({"local": [{"awsService": "S3"}]}), "move awsService"),
         (
             "a window of a second",
             json!({"local": [{"namespace": "shop"}], "evaluation": {"window": "1s"}}),
             "10s to 10m",
         ),
     ];
+    let count = cases.len();
     for (what, spec, word) in cases {
         let Err(error) = create(bed, "mistake", spec) else {
             delete(bed, "mistake");
@@ -55,7 +56,7 @@ pub(super) fn refused(bed: &Bed) -> anyhow::Result<()> {
             bail!("a monitor with {what} was refused without a hint (no {word:?}): {text}");
         }
     }
-    bed.report.note("7 mistakes were refused at apply, each with what to write instead");
+    bed.report.note(&format!("{count} mistakes were refused at apply, each with what to write instead"));
     Ok(())
 }
 

@@ -23,14 +23,17 @@ const KUBECTL_LIMIT: Duration = Duration::from_secs(30);
 pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     let expected = Expected::workload("shop/payments", &[FaultCause::Unreachable]);
     let policy = paths::manifest("deny-payments.yaml");
-    canary::begin(bed)?;
-    bed.apply(&policy)?;
-    let tried = Trial::of(Fault::block(SHOP, "payments"), expected).run_while(bed, |bed| {
-        let seen = canary::times_out(bed).and_then(|()| names_policy(bed, "shop/deny-payments"));
-        let deleted = delete(bed, &policy);
-        seen.and(deleted)
-    });
-    let tried = tried.and_then(|()| canary::passes(bed));
+    let trial = Trial::of(Fault::block(SHOP, "payments"), expected);
+    let tried = canary::begin(bed)
+        .and_then(|()| bed.apply(&policy))
+        .and_then(|()| {
+            trial.run_while(bed, |bed| {
+                let seen = canary::times_out(bed).and_then(|()| names_policy(bed, "shop/deny-payments"));
+                let deleted = delete(bed, &policy);
+                seen.and(deleted)
+            })
+        })
+        .and_then(|()| canary::passes(bed));
     // Nothing is left of a scenario that failed before its verdict.
     let deleted = delete(bed, &policy).and(canary::end(bed));
     tried.and(deleted)

@@ -1,5 +1,6 @@
 //! What is tried, and the order.
 
+mod aws;
 mod bad_input;
 mod blocked;
 mod canary;
@@ -36,7 +37,7 @@ pub fn lanes() -> Vec<Lane> {
     ]
 }
 
-const LIFE: [Scenario; 9] = [
+const LIFE: [Scenario; 10] = [
     Scenario {
         name: "healthy",
         proves: "a healthy cluster stays Healthy, costs no API write, and its counters are the kernel's own",
@@ -56,6 +57,11 @@ const LIFE: [Scenario; 9] = [
         name: "canary",
         proves: "a canary passes, tells how long it took, and says why where it can't pass or run",
         run: canary::run,
+    },
+    Scenario {
+        name: "aws",
+        proves: "alarms and canaries of AWS come to be by the chart's values, tell what happens there, and go without a trace",
+        run: aws::run,
     },
     Scenario {
         name: "agent-killed",

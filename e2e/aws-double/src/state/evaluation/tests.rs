@@ -1,10 +1,10 @@
 use super::*;
 
-/// `X` breaches, `0` doesn't, `-` is missing; the newest is last, as in AWS's own tables.
+/// `X` breaches, `0` doesn't, `-` is missing; the newest is last, as in AWS's own tables. Three periods are evaluated.
 fn decided(points: &str, needed: i64, treatment: &str) -> Option<AlarmState> {
     let config: MetricAlarm = serde_json::from_value(json!({
         "AlarmName": "a", "MetricName": "M", "Namespace": "NS",
-        "EvaluationPeriods": points.len(), "DatapointsToAlarm": needed, "TreatMissingData": treatment,
+        "EvaluationPeriods": 3, "DatapointsToAlarm": needed, "TreatMissingData": treatment,
     }))
     .unwrap();
     let point = |letter| match letter {
@@ -16,22 +16,42 @@ fn decided(points: &str, needed: i64, treatment: &str) -> Option<AlarmState> {
     decide(&config, &points)
 }
 
+/// The states for `missing`, `ignore`, `breaching` and `notBreaching`.
+fn all(points: &str, needed: i64) -> [Option<AlarmState>; 4] {
+    ["missing", "ignore", "breaching", "notBreaching"].map(|how| decided(points, needed, how))
+}
+
+/// Both tables of alarms-and-missing-data, and the examples of "Avoiding premature transitions" below them.
 #[test]
-fn missing_data_is_treated_as_the_alarm_says() {
+fn missing_data_is_treated_as_in_aws_s_own_tables() {
     use AlarmState::{Alarm, InsufficientData, Ok};
-    for (points, needed, missing, ignore, breaching, not_breaching) in [
-        ("XXX", 3, Some(Alarm), Some(Alarm), Some(Alarm), Some(Alarm)),
-        ("0XX", 3, Some(Ok), Some(Ok), Some(Ok), Some(Ok)),
-        ("0XX", 2, Some(Alarm), Some(Alarm), Some(Alarm), Some(Alarm)),
-        ("---", 3, Some(InsufficientData), None, Some(Alarm), Some(Ok)),
-        ("0--", 3, Some(Ok), Some(Ok), Some(Ok), Some(Ok)),
-        ("X--", 3, Some(Alarm), Some(Alarm), Some(Alarm), Some(Ok)),
-        ("-X-", 3, Some(Ok), Some(Ok), Some(Alarm), Some(Ok)),
-        ("-X-", 2, Some(Alarm), Some(Alarm), Some(Alarm), Some(Ok)),
-        ("X0-", 2, Some(Ok), Some(Ok), Some(Alarm), Some(Ok)),
+    const KEPT: Option<AlarmState> = None;
+    for (points, needed, states) in [
+        ("0-X-X", 3, [Some(Ok); 4]),
+        ("0----", 3, [Some(Ok); 4]),
+        ("-----", 3, [Some(InsufficientData), KEPT, Some(Alarm), Some(Ok)]),
+        ("0XX-X", 3, [Some(Alarm); 4]),
+        ("--X--", 3, [Some(Alarm), KEPT, Some(Alarm), Some(Ok)]),
+        ("0-X-X", 2, [Some(Alarm); 4]),
+        ("00X0X", 2, [Some(Alarm); 4]),
+        ("0-X--", 2, [Some(Ok), Some(Ok), Some(Alarm), Some(Ok)]),
+        ("----0", 2, [Some(Ok), Some(Ok), Some(Alarm), Some(Ok)]),
+        ("---X-", 2, [Some(Alarm), KEPT, Some(Alarm), Some(Ok)]),
+        ("----X", 3, [Some(Ok), KEPT, Some(Alarm), Some(Ok)]),
+        ("---X0", 3, [Some(Ok), Some(Ok), Some(Ok), Some(Ok)]),
+        ("--X-0", 3, [Some(Ok), Some(Ok), Some(Ok), Some(Ok)]),
     ] {
-        let all = ["missing", "ignore", "breaching", "notBreaching"].map(|how| decided(points, needed, how));
-        assert_eq!(all, [missing, ignore, breaching, not_breaching], "{points} {needed}");
+        assert_eq!(all(points, needed), states, "{points} {needed}");
+    }
+}
+
+#[test]
+fn with_all_data_there_the_latest_datapoints_decide_alone() {
+    use AlarmState::{Alarm, Ok};
+    for (points, needed, state) in
+        [("00XXX", 3, Alarm), ("XX0XX", 3, Ok), ("XX00X", 2, Ok), ("0XX0X", 2, Alarm), ("XXX00", 1, Alarm)]
+    {
+        assert_eq!(all(points, needed), [Some(state); 4], "{points} {needed}");
     }
 }
 
