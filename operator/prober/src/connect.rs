@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{PoisonError, RwLock};
 
 use tidewatch_crds::canary::IpFamily;
 use tokio::net::TcpStream;
@@ -59,7 +60,7 @@ fn join(failed: &[(SocketAddr, Why)]) -> String {
 /// What a connection needs of the prober.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    pub(crate) policy: TargetPolicy,
+    pub(crate) policy: RwLock<TargetPolicy>,
     pub(crate) resolver: Resolver,
 }
 
@@ -112,8 +113,9 @@ impl Connector {
         };
         let mut refused = None;
         let mut permitted = Vec::new();
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
         for ip in addresses {
-            match self.policy.check(ip) {
+            match policy.check(ip) {
                 Ok(()) => permitted.push(ip),
                 Err(why) => refused = refused.or(Some(why)),
             }

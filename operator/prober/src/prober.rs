@@ -1,5 +1,6 @@
 //! Carries a plan out: check by check, attempt by attempt.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -13,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::dns::{self, Resolver};
 use crate::failure::Failure;
 use crate::plan::{CheckPlan, Plan, Variables, What};
+use crate::policy::TargetPolicy;
 use crate::redact::Redactor;
 use crate::report::{CheckReport, FailureReport, RunReport};
 use crate::tls::{self, Handshakes};
@@ -50,11 +52,19 @@ impl Prober {
     /// When there is no DNS server, or the certificate authorities can't be used.
     pub fn new(config: ProberConfig) -> Result<Self, ProberError> {
         Ok(Self(Means {
-            connector: Connector { policy: config.allow, resolver: Resolver::new(&config.resolver)? },
+            connector: Connector {
+                policy: RwLock::new(config.allow),
+                resolver: Resolver::new(&config.resolver)?,
+            },
             handshakes: Handshakes::new(&config.trust)?,
             user_agent: HeaderValue::from_str(&config.user_agent).map_err(|_| ProberError::UserAgent)?,
             max_body: config.max_body,
         }))
+    }
+
+    /// Which addresses may be reached, from the next connection on.
+    pub fn allow(&self, targets: TargetPolicy) {
+        *self.0.connector.policy.write().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 
     /// Runs the checks of `plan`, again where it fails and has retries left. Dropping the future ends the run and closes

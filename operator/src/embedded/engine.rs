@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
-use tidewatch_prober::{Plan, Prober};
+use tidewatch_prober::{Plan, Prober, TargetPolicy};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -68,6 +68,11 @@ impl Engine {
     pub fn new(prober: Prober, metrics: ProbeMetrics, wake: UnboundedSender<String>) -> Self {
         let shared = Shared { prober, metrics, runs: Semaphore::new(RUNS), wake };
         Self { shared: Arc::new(shared), canaries: Arc::default() }
+    }
+
+    /// What may be reached, from the next connection on.
+    pub fn allow(&self, targets: TargetPolicy) {
+        self.shared.prober.allow(targets);
     }
 
     /// Runs `job` from now on, or nothing. `history` is what is known of a canary that is new to this engine.

@@ -126,3 +126,14 @@ async fn an_exception_permits_one_address_of_a_refused_range() {
     let policy = TargetPolicy { denied, allowed, ..TargetPolicy::default() };
     passed(&probe(&with(&dns, policy), &url).await);
 }
+
+#[tokio::test]
+async fn what_may_be_reached_can_change_between_runs() {
+    let server = serve(|_| reply(200, "")).await;
+    let prober = Prober::new(config()).unwrap();
+    let check = format!("http: {{url: 'http://{}/'}}", server.address);
+    passed(&probe(&prober, &check).await);
+    let denied = vec!["127.0.0.1/32".parse().unwrap()];
+    prober.allow(TargetPolicy { loopback: true, denied, ..TargetPolicy::default() });
+    failed_with(&probe(&prober, &check).await, &["127.0.0.1 isn't allowed as a target"]);
+}

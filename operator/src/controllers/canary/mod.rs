@@ -4,6 +4,7 @@
 //! controller when there is something to tell; `status` folds what is known into the status and says whether it is worth
 //! a write.
 
+mod api_server;
 mod aws;
 mod desired;
 mod policy;
@@ -11,16 +12,12 @@ mod secrets;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
-use ipnet::IpNet;
 use jiff::Timestamp;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::ListParams;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
@@ -29,6 +26,7 @@ use tidewatch_crds::{Canary, CanaryStatus};
 use tidewatch_prober::{Prober, ProberConfig, secrets_of};
 use tokio_util::sync::CancellationToken;
 
+use self::api_server::ApiServer;
 use self::aws::{AwsCanaries, Surroundings};
 use self::desired::Problem;
 use self::status::{ConditionType, Known};
@@ -98,17 +96,23 @@ impl Classify for Error {
 /// Reconciles every canary until `cancel`.
 pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyhow::Result<()> {
     let (wake, woken) = mpsc::unbounded();
-    let targets = dependencies.policy.targets(api_server(&dependencies.client).await);
+    let api_server = ApiServer::find(dependencies.client.clone()).await;
+    let targets = dependencies.policy.targets(api_server.addresses());
     let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
     let engine = Engine::new(prober, dependencies.metrics.clone(), wake.clone());
     let controller = Loop::new(Api::all(dependencies.client.clone()), dependencies.passes.clone());
     let in_aws = in_aws(&dependencies, wake, &cancel);
+    let (policy, follower) = (dependencies.policy.clone(), engine.clone());
+    let following = api_server.follow(|addresses| follower.allow(policy.targets(addresses)));
     let canaries = Arc::new(Canaries { dependencies, engine, in_aws, known: Mutex::default() });
     let triggers = woken.filter_map(|key| async move {
         let (namespace, name) = key.split_once('/')?;
         Some(ObjectRef::new(name).within(namespace))
     });
-    controller.run(canaries, triggers, LIMITS, cancel).await;
+    tokio::select! {
+        () = controller.run(canaries, triggers, LIMITS, cancel) => {}
+        never = following => match never {},
+    }
     Ok(())
 }
 
@@ -128,32 +132,6 @@ fn in_aws(
         lost: leadership.lost,
         clock: Arc::new(Timestamp::now),
     })
-}
-
-/// The addresses of the API server, which canaries may not reach with the operator's place in the network.
-async fn api_server(client: &Client) -> Vec<IpNet> {
-    let service = std::env::var("KUBERNETES_SERVICE_HOST").ok();
-    let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
-    let of_service = ListParams::default().labels("kubernetes.io/service-name=kubernetes");
-    let listed = tokio::time::timeout(Duration::from_secs(10), slices.list(&of_service)).await;
-    let endpoints = match listed {
-        Ok(Ok(slices)) => slices.items,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the API server's endpoints can't be read: canaries are kept from its Service only");
-            Vec::new()
-        }
-        Err(_) => {
-            tracing::warn!(
-                "the API server's endpoints weren't told in time: canaries are kept from its Service only"
-            );
-            Vec::new()
-        }
-    };
-    let addresses =
-        endpoints.into_iter().flat_map(|slice| slice.endpoints).flat_map(|endpoint| endpoint.addresses);
-    let addresses: BTreeSet<IpAddr> =
-        addresses.chain(service).filter_map(|address| address.parse().ok()).collect();
-    addresses.into_iter().map(IpNet::from).collect()
 }
 
 struct Canaries {
