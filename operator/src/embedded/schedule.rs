@@ -26,6 +26,8 @@ pub enum ScheduleError {
     TimeZone(String),
     #[error("spec.schedule.cron: {cron:?}: {message}; write five fields, such as 0 9 * * 1-5")]
     Cron { cron: String, message: String },
+    #[error("spec.schedule.cron: {0:?} is a date that never comes: write one that does, such as 0 9 1 * *")]
+    Never(String),
     #[error("spec.schedule: write either every or cron")]
     Missing,
 }
@@ -71,7 +73,12 @@ impl Schedule {
                 } else {
                     Kind::ByDate { dates: parse("UTC")?, zone: time_zone }
                 };
-                Ok(Self(kind))
+                let schedule = Self(kind);
+                // Any four years have all the dates there are.
+                match schedule.next_after(Timestamp::UNIX_EPOCH) {
+                    Some(_) => Ok(schedule),
+                    None => Err(ScheduleError::Never(cron.clone())),
+                }
             }
             _ => Err(ScheduleError::Missing),
         }
@@ -262,6 +269,10 @@ mod tests {
             refused("0 25 * * *", "UTC")
         );
         assert!(refused("0 9 * * *", "Mars/Olympus").contains("such as Asia/Tokyo"));
-        assert!(cron("0 0 30 2 *", "UTC").unwrap().next_after(Timestamp::UNIX_EPOCH).is_none());
+        for zone in ["UTC", "Asia/Tokyo"] {
+            assert!(refused("0 0 30 2 *", zone).contains("never comes"), "{}", refused("0 0 30 2 *", zone));
+            assert!(refused("0 * 31 4,6 *", zone).contains("never comes"));
+            assert!(cron("0 0 29 2 *", zone).is_ok());
+        }
     }
 }
