@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_prober::{Plan, Prober, TargetPolicy};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::history::History;
-use super::metrics::ProbeMetrics;
+use super::history::{Change, History};
+use super::metrics::{ProbeMetrics, Shown};
 use super::schedule::Schedule;
 
 /// Runs that go on at the same time: more than 1,000 canaries need when each of them waits for its time-out.
@@ -22,9 +22,13 @@ const RUNS: usize = 512;
 /// The longest sleep in one go, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(300);
 /// Times that passed unused are counted up to here.
-const COUNTED: u64 = 1000;
+const COUNTED: usize = 1000;
 /// How often the figures of runs that only go on as before are told.
-pub const TELL_EVERY: Duration = Duration::from_secs(300);
+const TELL_EVERY: Duration = Duration::from_secs(300);
+/// How often another sentence about the same failure is told.
+const REWORD_EVERY: Duration = Duration::from_secs(60);
+/// What is almost due is told: runs come at full minutes more or less, and the next may be a long way off.
+const NEARLY: Duration = Duration::from_secs(5);
 
 /// What a canary does, and when.
 #[derive(Debug, Clone)]
@@ -109,10 +113,10 @@ impl Engine {
         self.canaries().get(key).map(|canary| lock(&canary.history).clone())
     }
 
+    /// Ends it, also in the middle of a run.
     pub fn remove(&self, namespace: &str, name: &str) {
         let removed = self.canaries().remove(&format!("{namespace}/{name}"));
         drop(removed);
-        self.shared.metrics.forget(namespace, name);
     }
 
     /// Keys of all that are known.
@@ -143,49 +147,85 @@ impl Tending {
     async fn tend(mut self) {
         // The last time that was used; the clock alone could name it twice.
         let mut used = Timestamp::MIN;
-        let mut told: Option<Timestamp> = None;
+        let mut telling = Telling::default();
+        let mut shown = Shown::new(&self.shared.metrics, &self.namespace, &self.name);
         loop {
-            let job = self.jobs.borrow_and_update().clone();
+            let job = self.given(&mut shown);
             let due = job.as_ref().and_then(|job| job.schedule.next_after(Timestamp::now().max(used)));
-            tokio::select! {
+            let from = tokio::select! {
+                biased;
                 changed = self.jobs.changed() => {
                     if changed.is_err() {
                         return;
                     }
                     continue;
                 }
-                () = self.asked.notified() => {}
-                () = until(due) => used = due.unwrap_or(used),
-            }
-            let Some(job) = job else { continue };
-            let changed = self.run(&job).await;
+                // What passed before, while it was suspended or had another schedule, it didn't miss.
+                () = self.asked.notified() => used.max(Timestamp::now()),
+                () = until(due) => {
+                    used = due.unwrap_or(used);
+                    used
+                }
+            };
+            // Who gives a job and asks for a run means a run of that job.
+            let Some(job) = self.given(&mut shown) else { continue };
+            let change = self.run(&job, &shown).await;
             let now = Timestamp::now();
-            self.count_missed(&job.schedule, used, now);
-            if changed
-                || told
-                    .is_none_or(|told| now.duration_since(told) >= TELL_EVERY.try_into().unwrap_or_default())
-            {
-                told = Some(now);
+            shown.missed(missed(&job.schedule, from, now));
+            if telling.is_due(change, now) {
                 let _ = self.shared.wake.unbounded_send(format!("{}/{}", self.namespace, self.name));
             }
         }
     }
 
-    async fn run(&self, job: &Job) -> bool {
-        // Closed only with the process.
-        let Ok(_turn) = self.shared.runs.acquire().await else { return false };
-        let report = self.shared.prober.run(&job.plan).await;
-        self.shared.metrics.ran(&self.namespace, &self.name, &job.checks, &report);
-        lock(&self.history).record(&report)
+    /// The job as it is now; of checks that it doesn't have, nothing is shown any more.
+    fn given(&mut self, shown: &mut Shown) -> Option<Job> {
+        let job = self.jobs.borrow_and_update().clone();
+        shown.only(job.as_ref().map(|job| &job.checks));
+        job
     }
 
-    fn count_missed(&self, schedule: &Schedule, used: Timestamp, now: Timestamp) {
-        if used == Timestamp::MIN {
-            return;
+    async fn run(&self, job: &Job, shown: &Shown) -> Change {
+        // Closed only with the process.
+        let Ok(_turn) = self.shared.runs.acquire().await else { return Change::Figures };
+        let report = self.shared.prober.run(&job.plan).await;
+        shown.ran(&report);
+        lock(&self.history).record(&report)
+    }
+}
+
+/// Times of `schedule` that passed after `from`, since a run took so long.
+fn missed(schedule: &Schedule, from: Timestamp, now: Timestamp) -> usize {
+    let passed = std::iter::successors(schedule.next_after(from), |at| schedule.next_after(*at));
+    passed.take_while(|at| *at <= now).take(COUNTED).count()
+}
+
+/// When there is something to tell of runs.
+#[derive(Debug, Default)]
+struct Telling {
+    told: Option<Timestamp>,
+    untold: Change,
+}
+
+impl Telling {
+    /// Whether to tell, after a run that changed so much.
+    fn is_due(&mut self, change: Change, now: Timestamp) -> bool {
+        self.untold = self.untold.max(change);
+        let due = self.told.is_none_or(|told| is_due(self.untold, now.duration_since(told)));
+        if due {
+            *self = Self { told: Some(now), untold: Change::Figures };
         }
-        let passed = std::iter::successors(schedule.next_after(used), |at| schedule.next_after(*at));
-        let missed = passed.take_while(|at| *at <= now).take(usize::try_from(COUNTED).unwrap_or(0)).count();
-        self.shared.metrics.missed(&self.namespace, &self.name, missed);
+        due
+    }
+}
+
+/// Whether what changed is worth telling, so long after something was told.
+pub fn is_due(change: Change, since: SignedDuration) -> bool {
+    let since = Duration::try_from(since).unwrap_or_default().saturating_add(NEARLY);
+    match change {
+        Change::Result => true,
+        Change::Words => since >= REWORD_EVERY,
+        Change::Figures => since >= TELL_EVERY,
     }
 }
 

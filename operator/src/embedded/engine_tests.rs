@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tidewatch_crds::CanarySpec;
 use tidewatch_crds::CanaryStatus;
 use tidewatch_crds::canary::{RunResult, ScheduleSpec};
@@ -58,10 +60,26 @@ impl Greeter {
 }
 
 fn engine() -> (Engine, UnboundedReceiver<String>) {
+    measured(ProbeMetrics::default())
+}
+
+fn measured(metrics: ProbeMetrics) -> (Engine, UnboundedReceiver<String>) {
     let (wake, woken) = unbounded();
     let allow = TargetPolicy { loopback: true, ..TargetPolicy::default() };
     let prober = Prober::new(ProberConfig { allow, ..ProberConfig::default() }).unwrap();
-    (Engine::new(prober, ProbeMetrics::default(), wake), woken)
+    (Engine::new(prober, metrics, wake), woken)
+}
+
+/// What is scraped: ours, then the blackbox exporter's.
+fn scraped(metrics: &ProbeMetrics) -> impl Fn() -> String + use<> {
+    let (mut own, mut plain) = (Registry::default(), Registry::default());
+    metrics.register(&mut own, &mut plain);
+    move || {
+        let mut text = String::new();
+        encode(&mut text, &own).unwrap();
+        encode(&mut text, &plain).unwrap();
+        text
+    }
 }
 
 fn told(engine: &Engine) -> CanaryStatus {
@@ -134,4 +152,77 @@ async fn a_removed_canary_ends_in_the_middle_of_a_run() {
     engine.remove("shop", "db");
     assert!(engine.history("shop/db").is_none() && engine.keys().is_empty());
     until("the task let go of what it shared", || Arc::strong_count(&engine.shared) == 1).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_is_changed_and_asked_runs_as_it_is_now() {
+    let (engine, mut woken) = engine();
+    let (before, after) = (Greeter::start(Duration::ZERO).await, Greeter::start(Duration::ZERO).await);
+    for round in 1..=20 {
+        engine.set("shop", "db", Some(before.job("24h")), History::default);
+        // Its task waits for what comes next.
+        tokio::task::yield_now().await;
+        engine.set("shop", "db", Some(after.job("24h")), History::default);
+        engine.run_now("shop/db");
+        woken.next().await;
+        assert_eq!(after.taken.load(Ordering::SeqCst), round);
+        engine.remove("shop", "db");
+    }
+    assert_eq!(before.taken.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn of_checks_that_aren_t_made_any_more_nothing_is_shown() {
+    let metrics = ProbeMetrics::default();
+    let scraped = scraped(&metrics);
+    let (engine, mut woken) = measured(metrics);
+    let server = Greeter::start(Duration::ZERO).await;
+    let success = r#"probe_success{namespace="shop",canary="db",check="port"} 1"#;
+    let runs = r#"canary_runs_total{namespace="shop",canary="db",result="passed"} 1"#;
+    engine.set("shop", "db", Some(server.job("24h")), History::default);
+    engine.run_now("shop/db");
+    woken.next().await;
+    assert!(scraped().contains(success) && scraped().contains(runs), "{}", scraped());
+    engine.set("shop", "db", None, History::default);
+    until("a suspended canary shows no check", || !scraped().contains("probe_success{")).await;
+    assert!(scraped().contains(runs), "{}", scraped());
+    engine.remove("shop", "db");
+    until("a removed canary shows nothing", || !scraped().contains("shop")).await;
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+#[test]
+fn only_what_passes_after_the_time_that_was_used_is_missed() {
+    let spec = ScheduleSpec { every: Some("1m".to_owned()), cron: None, time_zone: None };
+    let schedule = Schedule::new(&spec, "uid").unwrap();
+    let due = schedule.next_after(at(0)).unwrap();
+    let after = |seconds| due + SignedDuration::from_secs(seconds);
+    for (from, ended, count) in [(0, 59, 0), (0, 60, 1), (2, 185, 3), (59, 61, 1), (61, 62, 0)] {
+        assert_eq!(missed(&schedule, after(from), after(ended)), count, "{from} {ended}");
+    }
+    assert_eq!(missed(&schedule, at(0), after(10_000_000)), COUNTED);
+}
+
+#[test]
+fn runs_are_told_of_as_soon_as_what_they_changed_is_worth_it() {
+    use Change::{Figures, Result, Words};
+    // A run each minute, more or less; which of them are told.
+    for (changes, told) in [
+        (
+            vec![(0, Result), (60, Figures), (120, Figures), (239, Figures), (299, Figures), (361, Figures)],
+            vec![0, 299],
+        ),
+        (vec![(0, Result), (60, Result), (120, Result)], vec![0, 60, 120]),
+        // The words that came too soon are told with the next run.
+        (vec![(0, Result), (20, Words), (40, Figures), (59, Figures), (119, Figures)], vec![0, 59]),
+        (vec![(0, Figures), (86_400, Figures)], vec![0, 86_400]),
+    ] {
+        let mut telling = Telling::default();
+        let mut said = changes.clone();
+        said.retain(|(second, change)| telling.is_due(*change, at(*second)));
+        assert_eq!(said.iter().map(|(second, _)| *second).collect::<Vec<_>>(), told, "{changes:?}");
+    }
 }

@@ -4,13 +4,25 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use tidewatch_crds::CanaryStatus;
-use tidewatch_crds::canary::{CheckRun, Failure, Hour, LastRun, Phases, Run, RunResult, Success};
+use tidewatch_crds::canary::{CheckRun, Failure, Hour, LastRun, Phases, Provider, Run, RunResult, Success};
 use tidewatch_prober::{PhaseTimes, RunReport};
 
 /// Runs that a status lists.
 const LISTED: usize = 10;
 const FIVE_MINUTES: i64 = 300;
 const HOUR: i64 = 3600;
+
+/// What a run changed, and how soon that is worth telling.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Nothing but when, how long and how many.
+    #[default]
+    Figures,
+    /// Why it fails.
+    Words,
+    /// Whether it passes.
+    Result,
+}
 
 /// What is remembered of a canary's runs.
 #[derive(Debug, Clone)]
@@ -55,10 +67,16 @@ impl History {
         history
     }
 
-    /// Whether the result is another than before.
-    pub fn record(&mut self, report: &RunReport) -> bool {
+    /// The same, if `provider` made the runs: those of another say nothing of this one.
+    pub fn of(provider: Provider, status: &CanaryStatus) -> Self {
+        if status.provider == Some(provider) { Self::restore(status) } else { Self::default() }
+    }
+
+    /// Takes in a run.
+    pub fn record(&mut self, report: &RunReport) -> Change {
         let result = if report.failure.is_some() { RunResult::Failed } else { RunResult::Passed };
         let changed = self.last.as_ref().is_none_or(|last| last.result != result);
+        let before = self.failing();
         if changed {
             self.since = Some(report.at);
         }
@@ -81,7 +99,13 @@ impl History {
         self.runs.truncate(LISTED - 1);
         self.runs.push_front(Run { at: report.at, result, duration_ms: millis(report.duration), message });
         self.last = Some(last_run(report, result));
-        changed
+        if changed {
+            Change::Result
+        } else if self.failing() != before {
+            Change::Words
+        } else {
+            Change::Figures
+        }
     }
 
     pub fn result(&self) -> Option<RunResult> {
@@ -247,12 +271,13 @@ mod tests {
     #[test]
     fn a_result_changes_once_and_its_failure_stays() {
         let mut history = History::default();
-        assert!(history.record(&run(0, None)), "the first is a change");
-        assert!(!history.record(&run(1, None)));
-        assert!(history.record(&run(2, Some("connect timed out"))));
-        assert!(!history.record(&run(3, Some("connect timed out"))));
+        assert_eq!(history.record(&run(0, None)), Change::Result, "the first is a change");
+        assert_eq!(history.record(&run(1, None)), Change::Figures);
+        assert_eq!(history.record(&run(2, Some("refused"))), Change::Result);
+        assert_eq!(history.record(&run(3, Some("connect timed out"))), Change::Words);
+        assert_eq!(history.record(&run(3, Some("connect timed out"))), Change::Figures);
         assert_eq!(history.failing().as_deref(), Some("home: connect timed out"));
-        assert!(history.record(&run(4, None)));
+        assert_eq!(history.record(&run(4, None)), Change::Result);
         assert_eq!(history.failing(), None);
         let status = told(&history, 4);
         assert_eq!((status.result, status.since), (Some(RunResult::Passed), Some(at(4))));

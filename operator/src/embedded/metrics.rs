@@ -1,6 +1,7 @@
 //! What probes find, under the names of Prometheus's blackbox exporter where they mean the same, so that its dashboards
 //! and rules work: <https://github.com/prometheus/blackbox_exporter>.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -88,48 +89,32 @@ impl ProbeMetrics {
         );
     }
 
-    /// `checks` are all that the canary has: of those that the run didn't come to, nothing is known now.
-    pub(super) fn ran(&self, namespace: &str, canary: &str, checks: &[String], report: &RunReport) {
-        let result = if report.failure.is_some() { "failed" } else { "passed" };
-        let labels = CanaryResult { namespace: namespace.to_owned(), canary: canary.to_owned(), result };
-        self.runs.get_or_create(&labels).inc();
-        for check in &report.checks {
-            self.checked(namespace, canary, check);
-        }
-        for unknown in checks.iter().filter(|name| report.checks.iter().all(|check| check.name != **name)) {
-            self.forget_check(namespace, canary, unknown);
-        }
-    }
-
     fn checked(&self, namespace: &str, canary: &str, report: &CheckReport) {
         let check =
             Check { namespace: namespace.to_owned(), canary: canary.to_owned(), check: report.name.clone() };
         self.success.get_or_create(&check).set(i64::from(report.passed));
         self.duration.get_or_create(&check).set(report.duration.as_secs_f64());
         set(&self.lookup, &check, report.phases.dns.map(seconds));
-        if report.kind == CheckKind::Http {
-            set_whole(&self.status_code, &check, Some(report.http_status.map_or(0, i64::from)));
-            set_whole(&self.redirects, &check, Some(i64::from(report.redirects)));
-            set_whole(&self.body, &check, report.body_bytes.and_then(|bytes| i64::try_from(bytes).ok()));
-            let times = &report.phases;
-            let times = [times.dns, times.connect, times.tls, times.first_byte, times.body];
-            for (phase, time) in PHASES.into_iter().zip(times) {
-                let time = time.map_or(0.0, seconds);
-                self.phases.get_or_create(&with_phase(&check, phase)).set(time);
+        // A check may have been of HTTP before, under the same name.
+        let http = Some(report).filter(|report| report.kind == CheckKind::Http);
+        set_whole(&self.status_code, &check, http.map(|http| http.http_status.map_or(0, i64::from)));
+        set_whole(&self.redirects, &check, http.map(|http| i64::from(http.redirects)));
+        let body = http.and_then(|http| i64::try_from(http.body_bytes?).ok());
+        set_whole(&self.body, &check, body);
+        let times = &report.phases;
+        let times = [times.dns, times.connect, times.tls, times.first_byte, times.body];
+        for (phase, time) in PHASES.into_iter().zip(times) {
+            let labels = with_phase(&check, phase);
+            if http.is_some() {
+                self.phases.get_or_create(&labels).set(time.map_or(0.0, seconds));
+            } else {
+                self.phases.remove(&labels);
             }
         }
         set_whole(&self.certificate, &check, report.certificate_expiry.map(|expiry| expiry.as_second()));
     }
 
-    pub(super) fn missed(&self, namespace: &str, canary: &str, count: usize) {
-        if count > 0 {
-            let labels = Canary { namespace: namespace.to_owned(), canary: canary.to_owned() };
-            self.missed.get_or_create(&labels).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-        }
-    }
-
-    /// Forgets checks that a canary doesn't have any more, or that weren't made.
-    pub fn forget_check(&self, namespace: &str, canary: &str, check: &str) {
+    fn forget_check(&self, namespace: &str, canary: &str, check: &str) {
         let check =
             Check { namespace: namespace.to_owned(), canary: canary.to_owned(), check: check.to_owned() };
         self.success.remove(&check);
@@ -143,13 +128,74 @@ impl ProbeMetrics {
             self.phases.remove(&with_phase(&check, phase));
         }
     }
+}
 
-    pub(super) fn forget(&self, namespace: &str, canary: &str) {
-        for result in RESULTS {
-            let labels = CanaryResult { namespace: namespace.to_owned(), canary: canary.to_owned(), result };
-            self.runs.remove(&labels);
+/// What is shown of one canary, until this is dropped: with the task that runs it, whatever ends that.
+#[derive(Debug)]
+pub(super) struct Shown {
+    metrics: ProbeMetrics,
+    namespace: String,
+    canary: String,
+    checks: Arc<[String]>,
+}
+
+impl Shown {
+    pub(super) fn new(metrics: &ProbeMetrics, namespace: &str, canary: &str) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            namespace: namespace.to_owned(),
+            canary: canary.to_owned(),
+            checks: Arc::default(),
         }
-        self.missed.remove(&Canary { namespace: namespace.to_owned(), canary: canary.to_owned() });
+    }
+
+    /// The canary has these checks now, or none: of others nothing is known.
+    pub(super) fn only(&mut self, checks: Option<&Arc<[String]>>) {
+        let checks = checks.cloned().unwrap_or_default();
+        self.forget(|check| !checks.contains(check));
+        self.checks = checks;
+    }
+
+    /// Of checks that the run didn't come to, nothing is known now.
+    pub(super) fn ran(&self, report: &RunReport) {
+        let result = if report.failure.is_some() { "failed" } else { "passed" };
+        self.metrics.runs.get_or_create(&self.result(result)).inc();
+        for check in &report.checks {
+            self.metrics.checked(&self.namespace, &self.canary, check);
+        }
+        self.forget(|name| report.checks.iter().all(|check| check.name != *name));
+    }
+
+    /// So many times passed unused.
+    pub(super) fn missed(&self, count: usize) {
+        if count > 0 {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            self.metrics.missed.get_or_create(&self.whole()).inc_by(count);
+        }
+    }
+
+    fn forget(&self, which: impl Fn(&String) -> bool) {
+        for check in self.checks.iter().filter(|check| which(check)) {
+            self.metrics.forget_check(&self.namespace, &self.canary, check);
+        }
+    }
+
+    fn whole(&self) -> Canary {
+        Canary { namespace: self.namespace.clone(), canary: self.canary.clone() }
+    }
+
+    fn result(&self, result: &'static str) -> CanaryResult {
+        CanaryResult { namespace: self.namespace.clone(), canary: self.canary.clone(), result }
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.forget(|_| true);
+        for result in RESULTS {
+            self.metrics.runs.remove(&self.result(result));
+        }
+        self.metrics.missed.remove(&self.whole());
     }
 }
 
@@ -234,20 +280,23 @@ mod tests {
             encode(&mut text, registry).unwrap();
             text
         };
-        let all = ["login".to_owned(), "orders".to_owned()];
-        metrics.ran("shop", "api", &all, &run(vec![check("login", true), check("orders", true)]));
+        let mut shown = Shown::new(&metrics, "shop", "api");
+        shown.only(Some(&["login".to_owned(), "orders".to_owned()].into()));
+        shown.ran(&run(vec![check("login", true), check("orders", true)]));
         let orders = r#"probe_success{namespace="shop",canary="api",check="orders"} 1"#;
         assert!(text(&plain).contains(orders), "{}", text(&plain));
         let first_byte = r#"probe_http_duration_seconds{namespace="shop",canary="api",check="login",phase="processing"} 0.08"#;
         assert!(text(&plain).contains(first_byte), "{}", text(&plain));
 
-        metrics.ran("shop", "api", &all, &run(vec![check("login", false)]));
+        shown.ran(&run(vec![CheckReport { kind: CheckKind::Tcp, ..check("login", false) }]));
+        assert!(!text(&plain).contains("probe_http_status_code{"), "{}", text(&plain));
         let login = r#"probe_success{namespace="shop",canary="api",check="login"} 0"#;
         assert!(text(&plain).contains(login) && !text(&plain).contains("orders"), "{}", text(&plain));
         assert!(text(&own).contains("canary_runs_total"), "{}", text(&own));
 
-        metrics.forget_check("shop", "api", "login");
-        metrics.forget("shop", "api");
+        shown.only(Some(&["orders".to_owned()].into()));
+        assert!(!text(&plain).contains("shop") && text(&own).contains("shop"));
+        drop(shown);
         assert!(!text(&plain).contains("shop") && !text(&own).contains("shop"));
     }
 }

@@ -5,7 +5,7 @@ mod history;
 mod metrics;
 mod schedule;
 
-pub use self::engine::{Engine, Job, TELL_EVERY};
-pub use self::history::History;
+pub use self::engine::{Engine, Job, is_due};
+pub use self::history::{Change, History};
 pub use self::metrics::ProbeMetrics;
 pub use self::schedule::{Schedule, ScheduleError};

@@ -11,7 +11,7 @@ mod policy;
 mod secrets;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -146,7 +146,6 @@ struct Canaries {
 struct Remembered {
     /// What the engine was last given: the object, its generation and the versions of its Secrets.
     given: Option<(String, Option<i64>, BTreeMap<String, String>)>,
-    checks: BTreeSet<String>,
     written: Option<Timestamp>,
 }
 
@@ -249,11 +248,6 @@ impl Canaries {
         if remembered.given.as_ref().is_some_and(|(before, ..)| *before != given.0) {
             self.engine.remove(namespace, name);
         }
-        let checks: BTreeSet<String> =
-            canary.spec.checks.iter().flatten().map(|check| check.name.clone()).collect();
-        for check in remembered.checks.difference(&checks) {
-            self.dependencies.metrics.forget_check(namespace, name, check);
-        }
         // A spec that no run was made of yet is tried at once; after a restart of the operator the schedule goes on.
         let at_once = job.is_some()
             && (standing.last_run.is_none() || standing.observed_generation != canary.metadata.generation);
@@ -261,7 +255,6 @@ impl Canaries {
         if at_once {
             self.engine.run_now(&format!("{namespace}/{name}"));
         }
-        remembered.checks = checks;
         remembered.given = Some(given);
         Ok(())
     }
@@ -291,10 +284,7 @@ impl Canaries {
 
     fn forget(&self, namespace: &str, name: &str) {
         self.engine.remove(namespace, name);
-        let forgotten = lock(&self.known).remove(&format!("{namespace}/{name}"));
-        for check in forgotten.unwrap_or_default().checks {
-            self.dependencies.metrics.forget_check(namespace, name, &check);
-        }
+        lock(&self.known).remove(&format!("{namespace}/{name}"));
     }
 }
 

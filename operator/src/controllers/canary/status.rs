@@ -8,10 +8,7 @@ use tidewatch_crds::canary::{AwsCanary, Provider, RunResult};
 use super::desired::Problem;
 use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions};
 use crate::controllers::events::Happened;
-use crate::embedded::{History, TELL_EVERY};
-
-/// How often another sentence about the same failure is written.
-const REWORD_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+use crate::embedded::{Change, History, is_due as is_worth_telling};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConditionType {
@@ -94,13 +91,14 @@ pub(super) fn is_due(
     if standing == next {
         return false;
     }
-    if state_of(standing) != state_of(next) {
-        return true;
-    }
-    let Some(written) = written else { return true };
-    let since = now.duration_since(written);
-    let reworded = message_of(standing) != message_of(next);
-    (reworded && since >= REWORD_EVERY) || since >= TELL_EVERY.try_into().unwrap_or(REWORD_EVERY)
+    let change = if state_of(standing) != state_of(next) {
+        Change::Result
+    } else if message_of(standing) != message_of(next) {
+        Change::Words
+    } else {
+        Change::Figures
+    };
+    written.is_none_or(|written| is_worth_telling(change, now.duration_since(written)))
 }
 
 /// The status without figures and without the words of a failure.
