@@ -10,6 +10,8 @@ mod desired;
 mod policy;
 mod secrets;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::api_server::ApiServer;
 use self::aws::{AwsCanaries, Surroundings};
 use self::desired::Problem;
+use self::secrets::Unfetched;
 use self::status::{ConditionType, Known};
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
@@ -70,6 +73,8 @@ pub struct Dependencies {
 pub enum Error {
     #[error("write Canary {object}: {source}")]
     Object { object: String, source: kube::Error },
+    #[error("read Secret {secret} for Canary {object}, which goes on with what was read before: {source}")]
+    Secret { object: String, secret: String, source: kube::Error },
     #[error("this replica no longer leads: nothing was written")]
     NotLeading,
 }
@@ -88,6 +93,7 @@ impl Classify for Error {
                 ErrorClass::NotFound => ErrorClass::Terminal,
                 class => class,
             },
+            Self::Secret { source, .. } => source.class(),
             Self::NotLeading => ErrorClass::Terminal,
         }
     }
@@ -144,9 +150,20 @@ struct Canaries {
 /// What is remembered of a canary between passes.
 #[derive(Debug, Clone, Default)]
 struct Remembered {
-    /// What the engine was last given: the object, its generation and the versions of its Secrets.
-    given: Option<(String, Option<i64>, BTreeMap<String, String>)>,
+    /// The object.
+    uid: String,
+    /// What the engine was last given: the object's generation and the versions of its Secrets.
+    given: Option<(Option<i64>, BTreeMap<String, String>)>,
+    /// The value of the annotation by which the engine was last asked to run now.
+    asked: Option<String>,
     written: Option<Timestamp>,
+}
+
+impl Remembered {
+    /// Whether the engine runs it as it is declared now, as far as Secrets don't matter.
+    fn runs(&self, canary: &Canary) -> bool {
+        self.given.as_ref().is_some_and(|(generation, _)| *generation == canary.metadata.generation)
+    }
 }
 
 impl Canaries {
@@ -177,29 +194,35 @@ impl Canaries {
         let mut target = Target::of(canary);
         let key = format!("{}/{}", target.namespace, target.name);
         let standing = canary.status.clone().unwrap_or_default();
-        let mut remembered = self.remembered(&key);
-        let fetched = secrets::fetch(
-            &self.dependencies.client,
-            &self.dependencies.policy,
-            &target.namespace,
-            secrets_of(&canary.spec),
-        )
-        .await;
-        let uses_secrets = fetched.as_ref().map_or(true, |fetched| !fetched.versions.is_empty());
+        let mut remembered = self.remembered(canary, &key);
+        let secrets = secrets_of(&canary.spec);
+        let uses_secrets = !secrets.is_empty();
+        let Dependencies { client, policy, .. } = &self.dependencies;
+        let fetched = match secrets::fetch(client, policy, &target.namespace, secrets).await {
+            Err(Unfetched::NoAnswer { secret, source }) if remembered.runs(canary) => {
+                return Err(Error::Secret { object: key, secret, source });
+            }
+            fetched => fetched.map_err(Problem::from),
+        };
         let problem = self.set(canary, fetched, &standing, &mut remembered).err();
         let run_now = canary.metadata.annotations.as_ref().and_then(|all| all.get(RUN_NOW_ANNOTATION));
-        if run_now.is_some() && run_now != standing.run_now.as_ref() && problem.is_none() {
+        let heeded = match &problem {
+            Some(_) => standing.run_now.as_ref(),
+            None => run_now,
+        };
+        if heeded.is_some() && heeded != standing.run_now.as_ref() && heeded != remembered.asked.as_ref() {
             self.engine.run_now(&key);
+            remembered.asked = heeded.cloned();
         }
-        let history = self.engine.history(&key).unwrap_or_else(|| History::restore(&standing));
+        let history = self.engine.history(&key).unwrap_or_else(|| History::of(Provider::Embedded, &standing));
         let now = Timestamp::now();
         let known = Known {
             generation: canary.metadata.generation,
-            provider: desired::provider(&canary.spec, &self.dependencies.policy),
+            provider: Provider::Embedded,
             suspended: canary.spec.suspend,
             problem: problem.as_ref(),
             history: &history,
-            run_now: run_now.map(String::as_str),
+            run_now: heeded.map(String::as_str),
             aws: left,
             now,
         };
@@ -211,7 +234,8 @@ impl Canaries {
             lock(&self.known).insert(key, remembered);
         }
         Ok(match problem {
-            Some(problem) => problem.may_pass.then_some(MENDED_EVERY),
+            // Secrets aren't watched: what is wrong in one may be mended without a change of the object.
+            Some(problem) => (problem.may_pass || uses_secrets).then_some(MENDED_EVERY),
             None => uses_secrets.then_some(SECRETS_EVERY),
         })
     }
@@ -228,30 +252,29 @@ impl Canaries {
             canary.metadata.namespace.as_deref().unwrap_or_default(),
             canary.metadata.name.as_deref().unwrap_or_default(),
         );
-        let uid = canary.metadata.uid.clone().unwrap_or_default();
+        let restored = || History::of(Provider::Embedded, standing);
         let job = fetched.and_then(|fetched| {
-            let job = desired::job(&canary.spec, &uid, &fetched.values)?;
-            Ok((job, (uid.clone(), canary.metadata.generation, fetched.versions)))
+            let job = desired::job(&canary.spec, &remembered.uid, &fetched.values)?;
+            Ok((job, (canary.metadata.generation, fetched.versions)))
         });
         let (job, given) = match job {
             Ok((job, given)) => (job, given),
             Err(problem) => {
                 remembered.given = None;
-                self.engine.set(namespace, name, None, || History::restore(standing));
+                self.engine.set(namespace, name, None, restored);
                 return Err(problem);
             }
         };
         if remembered.given.as_ref() == Some(&given) {
             return Ok(());
         }
-        // Another object of the same name has a history of its own.
-        if remembered.given.as_ref().is_some_and(|(before, ..)| *before != given.0) {
-            self.engine.remove(namespace, name);
-        }
-        // A spec that no run was made of yet is tried at once; after a restart of the operator the schedule goes on.
-        let at_once = job.is_some()
-            && (standing.last_run.is_none() || standing.observed_generation != canary.metadata.generation);
-        self.engine.set(namespace, name, job, || History::restore(standing));
+        // What no run was made of yet is tried at once; after a restart of the operator the schedule goes on.
+        let is_new = standing.provider != Some(Provider::Embedded)
+            || standing.last_run.is_none()
+            || standing.observed_generation != canary.metadata.generation
+            || standing.state.as_deref() == Some(status::STOPPED);
+        let at_once = job.is_some() && is_new;
+        self.engine.set(namespace, name, job, restored);
         if at_once {
             self.engine.run_now(&format!("{namespace}/{name}"));
         }
@@ -278,8 +301,18 @@ impl Canaries {
         Ok(())
     }
 
-    fn remembered(&self, key: &str) -> Remembered {
-        lock(&self.known).get(key).cloned().unwrap_or_default()
+    /// What is remembered of the object; another one of the same name has a history of its own.
+    fn remembered(&self, canary: &Canary, key: &str) -> Remembered {
+        let uid = canary.metadata.uid.clone().unwrap_or_default();
+        let remembered = lock(&self.known).get(key).cloned();
+        if let Some(remembered) = remembered {
+            if remembered.uid == uid {
+                return remembered;
+            }
+            let target = Target::of(canary);
+            self.forget(&target.namespace, &target.name);
+        }
+        Remembered { uid, ..Remembered::default() }
     }
 
     fn forget(&self, namespace: &str, name: &str) {

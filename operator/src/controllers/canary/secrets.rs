@@ -9,6 +9,31 @@ use tidewatch_prober::Secrets;
 
 use super::desired::Problem;
 use super::policy::Policy;
+use crate::reconcile::{Classify, ErrorClass};
+
+/// Why they weren't fetched.
+#[derive(Debug)]
+pub(super) enum Unfetched {
+    /// Somebody must mend something.
+    Problem(Problem),
+    /// The API server didn't say: it may next time.
+    NoAnswer { secret: String, source: kube::Error },
+}
+
+impl From<Problem> for Unfetched {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Unfetched> for Problem {
+    fn from(unfetched: Unfetched) -> Self {
+        match unfetched {
+            Unfetched::Problem(problem) => problem,
+            Unfetched::NoAnswer { secret, source } => unreadable(&secret, &source),
+        }
+    }
+}
 
 /// The values, and the versions of the Secrets that they are from.
 #[derive(Debug, Default)]
@@ -23,25 +48,23 @@ pub(super) async fn fetch(
     policy: &Policy,
     namespace: &str,
     keys: BTreeSet<SecretKey>,
-) -> Result<Fetched, Problem> {
+) -> Result<Fetched, Unfetched> {
     let mut fetched = Fetched::default();
     if keys.is_empty() {
         return Ok(fetched);
     }
     if !policy.allows_secrets(namespace) {
-        return Err(Problem::of_surroundings(
-            "SecretsNotAllowed",
-            format!(
-                "the operator may not read Secrets of namespace {namespace}: add it to the chart's canary.secretNamespaces"
-            ),
-        ));
+        let mend = format!(
+            "the operator may not read Secrets of namespace {namespace}: add it to the chart's canary.secretNamespaces"
+        );
+        return Err(Problem::of_surroundings("SecretsNotAllowed", mend).into());
     }
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let mut secrets: BTreeMap<String, Secret> = BTreeMap::new();
     for key in keys {
         let name = key.name.clone();
         if !secrets.contains_key(&name) {
-            let secret = api.get_opt(&name).await.map_err(|error| unreadable(&name, &error))?;
+            let secret = api.get_opt(&name).await.map_err(|error| unfetched(&name, error))?;
             let secret = usable(&name, secret)?;
             let version = secret.metadata.resource_version.clone().unwrap_or_default();
             fetched.versions.insert(name.clone(), version);
@@ -51,14 +74,21 @@ pub(super) async fn fetch(
         let Some(value) = data.and_then(|data| data.get(&key.key)) else {
             let known = data.map(|data| data.keys().cloned().collect::<Vec<_>>().join(", "));
             let known = known.filter(|known| !known.is_empty()).unwrap_or_else(|| "none".to_owned());
-            return Err(Problem::of_surroundings(
-                "SecretKeyNotFound",
-                format!("Secret {name} has no key {}; its keys: {known}", key.key),
-            ));
+            let message = format!("Secret {name} has no key {}; its keys: {known}", key.key);
+            return Err(Problem::of_surroundings("SecretKeyNotFound", message).into());
         };
         fetched.values.insert(key, value.0.clone());
     }
     Ok(fetched)
+}
+
+fn unfetched(name: &str, source: kube::Error) -> Unfetched {
+    match source.class() {
+        ErrorClass::Retry | ErrorClass::Throttled(_) | ErrorClass::Conflict => {
+            Unfetched::NoAnswer { secret: name.to_owned(), source }
+        }
+        ErrorClass::Terminal | ErrorClass::Denied | ErrorClass::NotFound => unreadable(name, &source).into(),
+    }
 }
 
 fn unreadable(name: &str, error: &kube::Error) -> Problem {

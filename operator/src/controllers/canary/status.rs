@@ -10,6 +10,9 @@ use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions};
 use crate::controllers::events::Happened;
 use crate::embedded::{Change, History, is_due as is_worth_telling};
 
+/// The state of a canary that can't run.
+pub(super) const STOPPED: &str = "Stopped";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConditionType {
     Ready,
@@ -46,7 +49,7 @@ pub(super) fn status(previous: &CanaryStatus, known: &Known<'_>) -> CanaryStatus
         observed_generation: known.generation,
         provider: Some(known.provider),
         state: match (known.problem, known.suspended) {
-            (Some(_), _) => Some("Stopped".to_owned()),
+            (Some(_), _) => Some(STOPPED.to_owned()),
             (None, true) => Some("Suspended".to_owned()),
             (None, false) => Some("Running".to_owned()),
         },
@@ -132,10 +135,24 @@ fn is_passing(condition: &Condition) -> bool {
     condition.type_ == ConditionType::Passing.as_str()
 }
 
+/// That another provider runs it now, and that the history begins anew.
+fn moved(standing: &CanaryStatus, next: &CanaryStatus) -> Option<&'static str> {
+    match (standing.provider?, next.provider?) {
+        (Provider::Aws, Provider::Embedded) => {
+            Some("runs from within the cluster now: the results of its runs in AWS don't count any more")
+        }
+        (Provider::Embedded, Provider::Aws) => Some(
+            "runs in CloudWatch Synthetics now: the results of its runs from within the cluster don't count any more",
+        ),
+        (Provider::Aws, Provider::Aws) | (Provider::Embedded, Provider::Embedded) => None,
+    }
+}
+
 /// What is worth an Event in the step from `standing` to `next`.
 pub(super) fn happened(standing: &CanaryStatus, next: &CanaryStatus) -> Vec<Happened> {
     let mut happened = Vec::new();
     let said = |reason, is_warning, note| Happened { reason, is_warning, note, action: "Probe" };
+    happened.extend(moved(standing, next).map(|note| said("ProviderChanged", false, note.to_owned())));
     match (standing.result, next.result) {
         (before, Some(RunResult::Failed)) if before != Some(RunResult::Failed) => {
             happened.push(said("Failing", true, message_of(next).unwrap_or_default().to_owned()));
@@ -244,6 +261,20 @@ mod tests {
             told,
             [(10, "Failing", "home: refused".to_owned()), (30, "Recovered", "passes again".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_change_of_the_provider_is_told_and_ends_no_failure() {
+        let of = |provider, result| CanaryStatus { provider, result, ..CanaryStatus::default() };
+        let told = |standing, next| -> Vec<&str> {
+            happened(&standing, &next).into_iter().map(|event| event.reason).collect()
+        };
+        let (aws, embedded) = (Some(Provider::Aws), Some(Provider::Embedded));
+        let failed = Some(RunResult::Failed);
+        assert_eq!(told(of(aws, failed), of(embedded, None)), ["ProviderChanged"]);
+        assert_eq!(told(of(embedded, failed), of(aws, None)), ["ProviderChanged"]);
+        assert_eq!(told(of(embedded, None), of(embedded, failed)), ["Failing"]);
+        assert!(told(of(None, None), of(embedded, None)).is_empty());
     }
 
     #[test]
