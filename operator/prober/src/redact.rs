@@ -41,12 +41,10 @@ impl Redactor {
         ];
         // Of a secret of many lines, an answer may show one.
         let lines = secret.lines().filter(|line| line.len() >= LINE).map(str::to_owned);
-        for form in forms.into_iter().chain(lines) {
-            if !form.is_empty() && !self.forms.contains(&form) {
-                self.forms.push(form);
-            }
-        }
-        self.forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        self.forms.extend(forms.into_iter().chain(lines).filter(|form| !form.is_empty()));
+        // A secret may have thousands of lines: each is compared with its neighbours only.
+        self.forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.forms.dedup();
     }
 
     pub(crate) fn redact(&self, text: &str) -> String {

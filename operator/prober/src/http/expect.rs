@@ -1,5 +1,6 @@
 //! Whether an answer is as expected. Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -44,7 +45,8 @@ fn status(rules: &HttpRules, answer: &Answer) -> Result<(), Failure> {
 fn header(HeaderRule { name, rule }: &HeaderRule, answer: &Answer) -> Result<(), Failure> {
     let values: Vec<String> =
         answer.headers.get_all(name).iter().map(|value| readable(value.as_bytes())).collect();
-    judge_values(&format!("header {name}"), rule, &values, |value, wanted| value == wanted)
+    let values = || values.iter().map(|value| Cow::Borrowed(value.as_str()));
+    judge_values(&format!("header {name}"), rule, values, |value, wanted| value == wanted)
 }
 
 fn json(rules: &[JsonRule], answer: &Answer) -> Result<(), Failure> {
@@ -59,8 +61,8 @@ fn json(rules: &[JsonRule], answer: &Answer) -> Result<(), Failure> {
         Failure::unmet(message, "a JSON body", readable(&answer.body))
     })?;
     rules.iter().try_for_each(|JsonRule { path, rule }| {
-        let values: Vec<String> = path.query(&json).iter().map(|value| plain(value)).collect();
-        judge_values(&path.to_string(), rule, &values, same_json)
+        let found = path.query(&json);
+        judge_values(&path.to_string(), rule, || found.iter().map(|value| plain(value)), same_json)
     })
 }
 
@@ -69,14 +71,16 @@ fn same_json(value: &str, wanted: &str) -> bool {
     value == wanted || matches!((value.parse::<f64>(), wanted.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Judges the values that `what` has; none, where it isn't there.
-fn judge_values(
+/// Judges the values that `what` has; none, where it isn't there. They are made one at a time: a path may find each part of
+/// a large body, and a part may be as large as that.
+fn judge_values<'a, V: Iterator<Item = Cow<'a, str>>>(
     what: &str,
     rule: &Rule,
-    values: &[String],
+    values: impl Fn() -> V,
     same: impl Fn(&str, &str) -> bool,
 ) -> Result<(), Failure> {
-    let any = |holds: &dyn Fn(&str) -> bool| values.iter().any(|value| holds(value));
+    let is_there = values().next().is_some();
+    let any = |holds: &dyn Fn(&str) -> bool| values().any(|value| holds(&value));
     let (holds, expected) = match rule {
         Rule::Equals(wanted) => (any(&|value| same(value, wanted)), format!("is {wanted}")),
         Rule::NotEquals(wanted) => (!any(&|value| same(value, wanted)), format!("isn't {wanted}")),
@@ -86,19 +90,34 @@ fn judge_values(
         }
         Rule::Matches(regex) => (any(&|value| regex.is_match(value.as_bytes())), format!("matches {regex}")),
         Rule::Exists(wanted) => {
-            (values.is_empty() != *wanted, if *wanted { "is there" } else { "isn't there" }.to_owned())
+            (is_there == *wanted, if *wanted { "is there" } else { "isn't there" }.to_owned())
         }
     };
     if holds {
         return Ok(());
     }
-    let got = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
-    let message = if values.is_empty() {
-        format!("{what} isn't there, expected that it {expected}")
+    let (message, got) = if is_there {
+        (format!("{what} isn't as expected: expected that it {expected}"), listed(values()))
     } else {
-        format!("{what} isn't as expected: expected that it {expected}")
+        (format!("{what} isn't there, expected that it {expected}"), "nothing".to_owned())
     };
     Err(Failure::unmet(message, expected, got))
+}
+
+/// More of them than can be shown, but not all.
+fn listed<'a>(values: impl Iterator<Item = Cow<'a, str>>) -> String {
+    const ENOUGH: usize = 64 * 1024;
+    let mut out = String::new();
+    for value in values {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        out.push_str(&value);
+        if out.len() > ENOUGH {
+            break;
+        }
+    }
+    out
 }
 
 fn body(rules: &HttpRules, answer: &Answer) -> Result<(), Failure> {

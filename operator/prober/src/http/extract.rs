@@ -1,10 +1,16 @@
 //! Takes values from an answer for the checks after. Pure.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::client::Answer;
 use crate::failure::Failure;
 use crate::plan::{ExtractFrom, ExtractPlan};
+
+/// The longest value that is taken, bytes: more fits neither into a header nor into an address, and each value is kept in
+/// every form in which it must be hidden.
+pub(super) const LONGEST: usize = 16 * 1024;
 
 /// Why nothing was extracted.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +21,8 @@ enum ExtractError<'a> {
     NotJson { name: &'a str, why: String },
     #[error("extract {name}: the regular expression matches nothing in the body")]
     NoMatch { name: &'a str },
+    #[error("extract {name}: what was found has {length} bytes, and no more than {LONGEST} are taken")]
+    TooLong { name: &'a str, length: usize },
     #[error("extract {name}: the answer has no header {header}")]
     NoHeader { name: &'a str, header: &'a str },
 }
@@ -25,7 +33,10 @@ pub(super) fn value(extract: &ExtractPlan, answer: &Answer) -> Result<String, Fa
         ExtractFrom::JsonPath(path) => {
             let json: Value = serde_json::from_slice(&answer.body)
                 .map_err(|error| Failure::new(ExtractError::NotJson { name, why: error.to_string() }))?;
-            path.query(&json).first().map(plain).ok_or(ExtractError::NothingAtPath { name })
+            path.query(&json)
+                .first()
+                .map(|value| plain(value).into_owned())
+                .ok_or(ExtractError::NothingAtPath { name })
         }
         ExtractFrom::Regex(regex) => regex
             .captures(&answer.body)
@@ -38,13 +49,18 @@ pub(super) fn value(extract: &ExtractPlan, answer: &Answer) -> Result<String, Fa
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .ok_or(ExtractError::NoHeader { name, header: header.as_str() }),
     };
-    found.map_err(Failure::new)
+    match found {
+        Ok(value) if value.len() > LONGEST => {
+            Err(Failure::new(ExtractError::TooLong { name, length: value.len() }))
+        }
+        found => found.map_err(Failure::new),
+    }
 }
 
 /// A JSON value as a user writes it: a text without quotes, else as JSON.
-pub(super) fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => text.into(),
+        other => other.to_string().into(),
     }
 }

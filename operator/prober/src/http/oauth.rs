@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::client::{Answer, Client, HttpError, Request};
+use super::extract::LONGEST;
 use crate::failure::Failure;
 use crate::plan::OauthPlan;
 use crate::redact::Redactor;
@@ -21,7 +22,7 @@ enum OauthError {
     NoToken,
     #[error("OAuth: the token is of type {0:?}; only bearer tokens are known")]
     Type(String),
-    #[error("OAuth: the token has characters that a header can't carry")]
+    #[error("OAuth: the token has characters that a header can't carry, or more than {LONGEST} bytes")]
     Unfit,
 }
 
@@ -75,6 +76,9 @@ fn read(answer: &Answer) -> Result<String, OauthError> {
         });
     }
     let token = text("access_token").filter(|token| !token.is_empty()).ok_or(OauthError::NoToken)?;
+    if token.len() > LONGEST {
+        return Err(OauthError::Unfit);
+    }
     match text("token_type") {
         Some(other) if !other.eq_ignore_ascii_case("bearer") => Err(OauthError::Type(other)),
         _ => Ok(token),

@@ -40,6 +40,10 @@ pub(crate) enum Problem {
     #[error("not a JSON path (RFC 9535): {0}; write one such as $.status")]
     JsonPath(String),
     #[error(
+        "looks into everything below more than once: of a large answer that would take all memory; write .. once at most"
+    )]
+    JsonPathDepth,
+    #[error(
         "${{{0}}} isn't a variable: define it in spec.variables, or extract it in a check before this one"
     )]
     UnknownVariable(String),

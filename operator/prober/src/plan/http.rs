@@ -227,7 +227,25 @@ fn sensitive(field: &Field, value: &str) -> Result<HeaderValue, PlanError> {
 }
 
 fn json_path(field: &Field, path: &str) -> Result<JsonPath, PlanError> {
-    JsonPath::parse(path).map_err(|error| field.problem(Problem::JsonPath(error.to_string())))
+    let parsed =
+        JsonPath::parse(path).map_err(|error| field.problem(Problem::JsonPath(error.to_string())))?;
+    if descents(path) > 1 { Err(field.problem(Problem::JsonPathDepth)) } else { Ok(parsed) }
+}
+
+/// How many `..` there are outside of quotes. Each finds again what lies below all that the one before it found.
+fn descents(path: &str) -> usize {
+    let (mut quote, mut before, mut count) = (None, ' ', 0);
+    for c in path.chars() {
+        let escaped = before == '\\';
+        match quote {
+            Some(open) if c == open && !escaped => quote = None,
+            None if c == '\'' || c == '"' => quote = Some(c),
+            None if c == '.' && before == '.' => count += 1,
+            _ => {}
+        }
+        before = if escaped && quote.is_some() { ' ' } else { c };
+    }
+    count
 }
 
 fn extraction(field: &Field, extract: &Extract) -> Result<ExtractPlan, PlanError> {
@@ -297,5 +315,27 @@ fn one_rule<const N: usize>(rules: [Option<Rule>; N]) -> Option<Rule> {
     match (given.next(), given.next()) {
         (Some(rule), None) => Some(rule),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_looks_into_everything_below_once_at_most() {
+        for (path, count) in [
+            ("$.a.b", 0),
+            ("$..a", 1),
+            ("$[?@..a]", 1),
+            ("$..a..b", 2),
+            ("$..*..*..*", 3),
+            ("$['..']..a", 1),
+            (r#"$["\\"]..a..b"#, 2),
+            (r#"$["\"..\"..."]..a"#, 1),
+        ] {
+            assert_eq!(descents(path), count, "{path}");
+            assert_eq!(json_path(&Field::new("path"), path).is_ok(), count < 2, "{path}");
+        }
     }
 }

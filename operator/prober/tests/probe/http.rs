@@ -348,3 +348,17 @@ async fn an_address_that_nobody_accepts_on_leaves_time_for_the_next() {
     passed(&report);
     assert_eq!(report.checks[0].ip, Some("::1".parse().unwrap()));
 }
+
+#[tokio::test]
+async fn a_value_that_is_too_long_isn_t_extracted() {
+    let server = serve(|_| reply(200, "a line or so\n".repeat(80_000))).await;
+    let report = run(&format!(
+        "{{checks: [{{name: c, http: {{url: 'http://{}/', extract: [{{name: all, regex: '(?s).*'}}]}}}}]}}",
+        server.address
+    ))
+    .await;
+    failed_with(
+        &report,
+        &["extract all: what was found has 1040000 bytes, and no more than 16384 are taken"],
+    );
+}
