@@ -66,9 +66,15 @@ fn json(rules: &[JsonRule], answer: &Answer) -> Result<(), Failure> {
     })
 }
 
-/// Numbers are compared as such: 1.0 is 1.
+/// Numbers are compared as such: 1.0 is 1. Whole ones exactly: as a double, an id of 17 digits is its neighbour too.
 fn same_json(value: &str, wanted: &str) -> bool {
-    value == wanted || matches!((value.parse::<f64>(), wanted.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+    match (value.parse::<i128>(), wanted.parse::<i128>()) {
+        (Ok(value), Ok(wanted)) => value == wanted,
+        _ => {
+            value == wanted
+                || matches!((value.parse::<f64>(), wanted.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+        }
+    }
 }
 
 /// Judges the values that `what` has; none, where it isn't there. They are made one at a time: a path may find each part of

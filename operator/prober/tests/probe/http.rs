@@ -350,6 +350,24 @@ async fn an_address_that_nobody_accepts_on_leaves_time_for_the_next() {
 }
 
 #[tokio::test]
+async fn ids_that_differ_in_their_last_digit_are_others() {
+    let server = serve(|_| reply(200, r#"{"id": 175928847299117063, "n": 1e3}"#)).await;
+    for (expect, good) in [
+        ("{path: $.id, equals: '175928847299117063'}", true),
+        ("{path: $.id, equals: '175928847299117064'}", false),
+        ("{path: $.id, notEquals: '175928847299117064'}", true),
+        ("{path: $.n, equals: '1000'}", true),
+        ("{path: $.n, equals: '1000.0'}", true),
+    ] {
+        let url = format!("http://{}/", server.address);
+        let report =
+            run(&format!("{{checks: [{{name: c, http: {{url: '{url}', expect: {{json: [{expect}]}}}}}}]}}"))
+                .await;
+        assert_eq!(report.passed(), good, "{expect} {report:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_is_too_long_isn_t_extracted() {
     let server = serve(|_| reply(200, "a line or so\n".repeat(80_000))).await;
     let report = run(&format!(
