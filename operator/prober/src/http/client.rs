@@ -177,6 +177,10 @@ impl Client<'_> {
         for (name, value) in defaults {
             headers.entry(name).or_insert(value);
         }
+        // RFC 9110, section 8.6: where a body is to be expected, that there is none is said; some servers answer 411 else.
+        if request.body.is_none() && [Method::POST, Method::PUT, Method::PATCH].contains(&request.method) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         if let Some(trace) = self.trace {
             let span = trace::span();
             for (name, value) in

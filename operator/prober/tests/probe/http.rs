@@ -350,6 +350,16 @@ async fn an_address_that_nobody_accepts_on_leaves_time_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_request_that_could_have_a_body_says_that_it_has_none() {
+    let server = serve(|_| reply(200, "")).await;
+    for (method, length) in [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("GET", ""), ("DELETE", "")] {
+        let url = format!("http://{}/{method}", server.address);
+        passed(&run(&format!("{{checks: [{{name: c, http: {{url: '{url}', method: {method}}}}}]}}")).await);
+        assert_eq!(server.seen().last().unwrap().header("content-length"), length, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn ids_that_differ_in_their_last_digit_are_others() {
     let server = serve(|_| reply(200, r#"{"id": 175928847299117063, "n": 1e3}"#)).await;
     for (expect, good) in [
