@@ -27,14 +27,14 @@ impl Failure {
         Self { message: message.into(), expected: Some(expected.into()), got: Some(got.into()) }
     }
 
-    /// Message, expected and got as they may be shown. What is shown is cut after secrets are taken out, so that none is
-    /// cut in half and shown.
+    /// Message, expected and got as they may be shown: without secrets, each in one line, and cut after that, so that no
+    /// secret is cut in half and shown.
     pub(crate) fn shown(&self, redactor: &Redactor) -> (String, Option<String>, Option<String>) {
-        let shown = |text: &String| cut(&redactor.redact(text), SHOWN);
+        let shown = |text: &String, limit| cut(&readable(redactor.redact(text).as_bytes()), limit);
         (
-            cut(&redactor.redact(&self.message), 2 * SHOWN),
-            self.expected.as_ref().map(shown),
-            self.got.as_ref().map(shown),
+            shown(&self.message, 2 * SHOWN),
+            self.expected.as_ref().map(|text| shown(text, SHOWN)),
+            self.got.as_ref().map(|text| shown(text, SHOWN)),
         )
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn readable(bytes: &[u8]) -> String {
                 '\n' => out.push_str("\\n"),
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
-                c if c.is_control() => out.extend(c.escape_default()),
+                c if c.is_control() || turns(c) => out.extend(c.escape_default()),
                 c => out.push(c),
             }
         }
@@ -64,6 +64,11 @@ pub(crate) fn readable(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Whether it turns the direction of what follows, or begins a line.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -77,6 +82,15 @@ mod tests {
         let failure = Failure::unmet("m", "e", format!("{}hunter2hunter2", "x".repeat(SHOWN - 4)));
         let (_, _, got) = failure.shown(&redactor);
         assert_eq!(got, Some(format!("{}***", "x".repeat(SHOWN - 4))));
+    }
+
+    #[test]
+    fn what_a_server_says_can_t_write_over_a_terminal() {
+        let failure = Failure::unmet("CN=\u{1b}[2Ja\nb", "\u{9b}1m", "\u{202e}x\u{2028}y");
+        let (message, expected, got) = failure.shown(&Redactor::default());
+        assert_eq!(message, "CN=\\u{1b}[2Ja\\nb");
+        assert_eq!(expected.as_deref(), Some("\\u{9b}1m"));
+        assert_eq!(got.as_deref(), Some("\\u{202e}x\\u{2028}y"));
     }
 
     #[test]
