@@ -131,11 +131,11 @@ impl Resolver {
         }
         let (v4, v6) = match select(Box::pin(v4), Box::pin(v6)).await {
             Either::Left((v4, v6)) => {
-                let patience = if has_any(&v4) { deadline.at_most(OTHER_FAMILY) } else { deadline };
+                let patience = if is_known(&v4) { deadline.at_most(OTHER_FAMILY) } else { deadline };
                 (v4, patience.within(v6).await.unwrap_or(Ok(Vec::new())))
             }
             Either::Right((v6, v4)) => {
-                let patience = if has_any(&v6) { deadline.at_most(OTHER_FAMILY) } else { deadline };
+                let patience = if is_known(&v6) { deadline.at_most(OTHER_FAMILY) } else { deadline };
                 (patience.within(v4).await.unwrap_or(Ok(Vec::new())), v6)
             }
         };
@@ -222,8 +222,12 @@ fn addresses_of(answer: &Message, name: &Name, server: SocketAddr) -> Result<Vec
     }
 }
 
-fn has_any(found: &Result<Vec<IpAddr>, DnsError>) -> bool {
-    found.as_ref().is_ok_and(|found| !found.is_empty())
+/// Whether the other family's answer isn't needed: there is an address, or no such name in any family (RFC 8020).
+fn is_known(found: &Result<Vec<IpAddr>, DnsError>) -> bool {
+    match found {
+        Ok(found) => !found.is_empty(),
+        Err(error) => matches!(error, DnsError::NxDomain(_)),
+    }
 }
 
 /// Keeps what says most: that a server failed, then that a name exists, then that it doesn't.

@@ -195,6 +195,14 @@ async fn a_resolver_that_swallows_one_family_or_cuts_answers_short_is_lived_with
     .await;
     passed(&prober_with_dns(no_aaaa.address).run(&check).await);
 
+    // A name that doesn't exist has no address of any family, whoever stays silent.
+    let gone = serve(|query, _| {
+        let asked_a = query.queries[0].query_type == hickory_proto::rr::RecordType::A;
+        asked_a.then(|| from_zone(query, &[])).flatten()
+    })
+    .await;
+    failed_with(&prober_with_dns(gone.address).run(&check).await, &["shop.test doesn't exist (NXDOMAIN)"]);
+
     let cutting = serve(|query, over| {
         let mut cut = answer(query);
         cut.metadata.truncation = true;
