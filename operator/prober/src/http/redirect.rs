@@ -105,6 +105,7 @@ fn after(status: u16, to: &Url, method: Method, mut headers: HeaderMap, body: Op
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -201,5 +202,26 @@ mod tests {
             redirects.next(at, &answer(302, "/eleventh"), |_| false),
             Err(RedirectError::TooMany(_))
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn wherever_a_server_sends_us_nothing_of_ours_leaks(
+            steps in proptest::collection::vec((300_u16..309, "(https?:)?[/\\\\]{0,3}[a-c@:.0-9%?#]{0,12}|\\PC{0,16}"), 1..14),
+        ) {
+            let mut redirects = Redirects::new(true);
+            let mut at = request("https://a/", Method::POST);
+            for (status, to) in steps {
+                let Ok(location) = HeaderValue::from_str(&to) else { return Ok(()) };
+                let mut answer = answer(status, "/");
+                answer.headers.insert(header::LOCATION, location);
+                let Ok(Some(next)) = redirects.next(at, &answer, |_| true) else { return Ok(()) };
+                let home = "https://a/".parse::<Url>().unwrap().origin();
+                prop_assert!(next.url.scheme() == "https" && next.url.username().is_empty());
+                prop_assert!(next.url.password().is_none() && next.url.fragment().is_none());
+                prop_assert!(next.url.origin() == home || (next.headers.is_empty() && next.body.is_none()), "{}", next.url);
+                at = next;
+            }
+        }
     }
 }

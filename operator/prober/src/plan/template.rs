@@ -70,6 +70,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_renders_as_it_was_where_each_variable_is_its_own_place(text in "([a${}_1]|\\PC){0,24}") {
+            if let Ok(template) = Template::parse(&text) {
+                let variables = template.names().map(|name| (name.to_owned(), format!("${{{name}}}"))).collect();
+                proptest::prop_assert_eq!(template.render(&variables), text);
+            }
+        }
+    }
+
     #[test]
     fn a_place_that_names_nothing_is_refused() {
         for text in ["${", "${a", "${}", "${1a}", "${a-b}", "${a b}"] {

@@ -8,6 +8,7 @@
     reason = "a panic fails the test, as it should"
 )]
 
+mod arbitrary;
 mod dns;
 mod exporter;
 mod http;
