@@ -162,12 +162,8 @@ where
         limits: Limits,
         cancel: CancellationToken,
     ) {
-        let context = Arc::new(Context {
-            reconciler: Arc::clone(&reconciler),
-            limits,
-            attempts: Attempts::default(),
-            metrics: self.metrics,
-        });
+        let context =
+            Arc::new(Context { reconciler, limits, attempts: Attempts::default(), metrics: self.metrics });
         let watched = watcher(self.api, watcher::Config::default().page_size(500)).default_backoff();
         // Who set which field is of no use here, and takes more room than the rest of an object.
         let watched = watched.modify(|object| object.meta_mut().managed_fields = None);
@@ -176,7 +172,7 @@ where
         let passes = applier(
             |object, context| Box::pin(pass::<R>(object, context)),
             after_failure::<R>,
-            context,
+            Arc::clone(&context),
             self.objects,
             queue.take_until(cancel.cancelled_owned()),
             controller::Config::default().concurrency(limits.concurrency),
@@ -187,7 +183,7 @@ where
                 // Reported where it happened, with its object.
                 Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
                 Err(controller::Error::ObjectNotFound(object)) => {
-                    reconciler.gone(object.namespace.as_deref().unwrap_or_default(), &object.name);
+                    gone(&context, object.namespace.as_deref().unwrap_or_default(), &object.name);
                 }
                 Err(error) => {
                     tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is tried again");
@@ -216,7 +212,8 @@ impl Attempts {
         *count
     }
 
-    fn succeeded(&self, key: &str) {
+    /// It succeeded, or is gone.
+    fn forget(&self, key: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
@@ -235,8 +232,13 @@ async fn pass<R: Reconciler>(
     let outcome = result.as_ref().err().map_or(Outcome::Done, Failure::outcome);
     context.metrics.ended(&R::Object::kind(&()), outcome, begun.elapsed());
     let next = result?;
-    context.attempts.succeeded(&key(&object));
+    context.attempts.forget(&key(&object));
     Ok(next.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn gone<R: Reconciler>(context: &Context<R>, namespace: &str, name: &str) {
+    context.attempts.forget(&format!("{namespace}/{name}"));
+    context.reconciler.gone(namespace, name);
 }
 
 /// One pass under its time limit; a panic is a failure.

@@ -99,6 +99,14 @@ async fn failures_in_a_row_are_counted_for_each_object_until_one_succeeds() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_gone_leaves_nothing_behind() {
+    let context = context();
+    context.attempts.failed("/a");
+    gone(&context, "", "a");
+    assert!(context.attempts.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn each_pass_is_counted_by_how_it_ended() {
     let context = context();
     for name in ["fine", "fine", "fails", "hangs", "panics"] {
