@@ -39,6 +39,13 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// When a leader tries again to renew. A try may fail late: then leadership ends before another period does.
+    fn next_try(&self, renewed: Instant, now: Instant) -> Instant {
+        (now + self.period).min(renewed + self.renew_deadline)
+    }
+}
+
 /// Who this replica is and which lease it wants.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -188,7 +195,7 @@ impl Candidate {
         let mut last_error = String::new();
         loop {
             let deadline = held.renewed + self.timing.renew_deadline;
-            let next = tokio::time::sleep(self.timing.period);
+            let next = tokio::time::sleep_until(self.timing.next_try(held.renewed, Instant::now()));
             tokio::select! {
                 () = next => {}
                 () = stop.cancelled() => return,

@@ -159,3 +159,12 @@ fn the_leader_s_last_write_ends_before_the_lease_does() {
     assert!(timing.renew_deadline + Duration::from_secs(3) <= timing.lease);
     assert!(timing.period * 2 < timing.renew_deadline);
 }
+
+#[test]
+fn a_leader_doesn_t_sleep_beyond_its_deadline() {
+    let (timing, renewed) = (Timing::default(), Instant::now());
+    for (failed_after, next) in [(0, 4), (5, 9), (6, 10), (9, 10)] {
+        let now = renewed + Duration::from_secs(failed_after);
+        assert_eq!(timing.next_try(renewed, now), renewed + Duration::from_secs(next), "{failed_after}");
+    }
+}
