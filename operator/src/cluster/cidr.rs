@@ -22,9 +22,16 @@ impl<V> CidrTable<V> {
         self.by_length.entry(net.prefix_len()).or_default().insert(net.trunc(), value);
     }
 
-    pub fn remove(&mut self, net: &IpNet) {
+    /// `net` is `value`'s no more. Where another has it by now, that keeps it.
+    pub fn remove(&mut self, net: &IpNet, value: &V)
+    where
+        V: PartialEq,
+    {
         if let Some(nets) = self.by_length.get_mut(&net.prefix_len()) {
-            nets.remove(&net.trunc());
+            let net = net.trunc();
+            if nets.get(&net) == Some(value) {
+                nets.remove(&net);
+            }
             if nets.is_empty() {
                 self.by_length.remove(&net.prefix_len());
             }
@@ -62,7 +69,9 @@ mod tests {
         ] {
             assert_eq!(table.get(ip.parse().unwrap()).copied(), value, "{ip}");
         }
-        table.remove(&"10.1.0.0/16".parse().unwrap());
+        table.remove(&"10.1.0.0/16".parse().unwrap(), &9);
+        assert_eq!(table.get("10.1.9.9".parse().unwrap()), Some(&2), "another has it by now");
+        table.remove(&"10.1.0.0/16".parse().unwrap(), &2);
         assert_eq!(table.get("10.1.9.9".parse().unwrap()), Some(&1));
     }
 }

@@ -265,7 +265,7 @@ impl Index {
             self.node_ips.begin(*ip, name.clone(), since(before.is_none(), now));
         }
         for cidr in had_cidrs.iter().filter(|cidr| !node.pod_cidrs.contains(cidr)) {
-            self.pod_cidrs.remove(cidr);
+            self.pod_cidrs.remove(cidr, &name);
         }
         for cidr in &node.pod_cidrs {
             self.pod_cidrs.insert(*cidr, name.clone());
@@ -280,7 +280,7 @@ impl Index {
             self.node_ips.end(*ip, &node.name, now);
         }
         for cidr in &node.pod_cidrs {
-            self.pod_cidrs.remove(cidr);
+            self.pod_cidrs.remove(cidr, &node.name);
         }
     }
 
