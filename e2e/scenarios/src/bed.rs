@@ -20,8 +20,6 @@ pub const OPERATOR_NAMESPACE: &str = "tidewatch-system";
 pub const SHOP: &str = "shop";
 /// Length of an evaluation window of the monitors in `monitors.yaml`.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// The authorities that this machine trusts (package ca-certificates).
-const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 const APPLY_LIMIT: Duration = Duration::from_secs(60);
 const HELM_LIMIT: Duration = Duration::from_secs(120);
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(180);
@@ -99,12 +97,7 @@ impl Bed {
             [("shop", "tidewatch-shop"), ("agent", "tidewatch-agent"), ("operator", "tidewatch")]
         {
             let image = format!("tidewatch.local/{image}:dev");
-            let mut image = ImageSpec::new(image, paths::binary(binary)?);
-            if binary == "tidewatch" {
-                // What every base image has: without it the AWS SDK knows nobody to trust.
-                image.files.push((ROOTS.into(), ROOTS.to_owned()));
-            }
-            lab.load_image(&image)?;
+            lab.load_image(&ImageSpec::new(image, paths::binary(binary)?))?;
         }
         self.report.note("images built and loaded on all nodes");
         if taken_over {

@@ -12,6 +12,7 @@ mod reader;
 mod readings;
 mod sdk;
 pub mod synthetics;
+mod trust;
 pub mod types;
 
 use std::collections::{BTreeSet, HashMap};
@@ -114,6 +115,10 @@ pub async fn load_config(region: Option<String>, enabled: bool) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).timeout_config(
             TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(CALL).build(),
         );
+    let loader = match trust::http_client() {
+        Some(client) => loader.http_client(client),
+        None => loader,
+    };
     match region {
         Some(region) => loader.region(Region::new(region)).load().await,
         None => loader.load().await,
