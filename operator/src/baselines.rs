@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
@@ -16,8 +17,10 @@ use crate::evaluation::{Key, Memories};
 use crate::leader::Leadership;
 
 const CONFIG_MAP: &str = "tidewatch-baselines";
-/// The API server takes objects of some 1 MiB; two engines and base64 have to fit.
+/// Of one engine.
 const MOST_BYTES: usize = 300 << 10;
+/// Of all: the API server takes a ConfigMap of up to 1 MiB.
+const MOST_IN_ALL: usize = 3 * MOST_BYTES;
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 const LEVEL: i32 = 3;
 
@@ -30,8 +33,29 @@ enum Error {
     Parse(#[from] serde_json::Error),
 }
 
+/// What the ConfigMap holds: each key's size, and how old it is. What can't be read has no age.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Shelf(BTreeMap<String, (Option<Timestamp>, usize)>);
+
+impl Shelf {
+    /// Puts `key` there. What has to go for it: of engines that nobody has wanted for longest.
+    fn put(&mut self, key: String, as_of: Option<Timestamp>, bytes: usize) -> Vec<String> {
+        self.0.remove(&key);
+        let mut gone = Vec::new();
+        while bytes + self.0.values().map(|(_, bytes)| bytes).sum::<usize>() > MOST_IN_ALL {
+            let oldest = self.0.iter().min_by_key(|(_, (as_of, _))| *as_of).map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.0.remove(&oldest);
+            gone.push(oldest);
+        }
+        self.0.insert(key, (as_of, bytes));
+        gone
+    }
+}
+
 /// What was kept. What can't be read is told and left out: the engines learn it anew within minutes.
-pub(crate) async fn load(client: &Client, namespace: &str) -> Memories {
+pub(crate) async fn load(client: &Client, namespace: &str) -> (Memories, Shelf) {
+    let nothing = <(Memories, Shelf)>::default();
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     match tokio::time::timeout(CALL_LIMIT, api.get_opt(CONFIG_MAP)).await {
         Ok(Ok(Some(map))) => read(map.binary_data.unwrap_or_default()),
@@ -39,30 +63,32 @@ pub(crate) async fn load(client: &Client, namespace: &str) -> Memories {
             tracing::warn!(
                 "there is no ConfigMap {CONFIG_MAP}: baselines are learned anew and not kept; upgrade the chart"
             );
-            Memories::new()
+            nothing
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, "couldn't read ConfigMap {CONFIG_MAP}: baselines are learned anew");
-            Memories::new()
+            nothing
         }
         Err(_) => {
             tracing::warn!(
                 "ConfigMap {CONFIG_MAP} couldn't be read within {CALL_LIMIT:?}: baselines are learned anew"
             );
-            Memories::new()
+            nothing
         }
     }
 }
 
-fn read(data: BTreeMap<String, ByteString>) -> Memories {
-    let mut memories = Memories::new();
+fn read(data: BTreeMap<String, ByteString>) -> (Memories, Shelf) {
+    let (mut memories, mut shelf) = <(Memories, Shelf)>::default();
     for (name, ByteString(bytes)) in data {
+        let held = shelf.0.entry(name.clone()).or_insert((None, bytes.len()));
         let Ok(key) = name.parse::<Key>() else {
             tracing::warn!(name, "ConfigMap {CONFIG_MAP} has a key that names no engine");
             continue;
         };
         match decode(&bytes) {
             Ok(memory) => {
+                held.0 = memory.as_of();
                 tracing::info!(engine = %key, series = memory.len(), "baselines go on from those kept");
                 memories.insert(key, memory);
             }
@@ -71,7 +97,7 @@ fn read(data: BTreeMap<String, ByteString>) -> Memories {
             }
         }
     }
-    memories
+    (memories, shelf)
 }
 
 /// Writes what the engines want kept, until the last of them has ended.
@@ -79,6 +105,7 @@ pub(crate) async fn keep(
     client: Client,
     namespace: String,
     leadership: Leadership,
+    mut shelf: Shelf,
     mut memories: mpsc::Receiver<(Key, Memory)>,
 ) {
     let api: Api<ConfigMap> = Api::namespaced(client, &namespace);
@@ -86,24 +113,30 @@ pub(crate) async fn keep(
         if leadership.lost.is_cancelled() || memory.is_empty() {
             continue;
         }
-        if let Err(error) = write(&api, key, memory).await {
+        if let Err(error) = write(&api, &mut shelf, key, memory).await {
             tracing::warn!(engine = %key, error, "baselines weren't kept");
         }
     }
 }
 
-async fn write(api: &Api<ConfigMap>, key: Key, memory: Memory) -> Result<(), String> {
-    let series = memory.len();
+async fn write(api: &Api<ConfigMap>, shelf: &mut Shelf, key: Key, memory: Memory) -> Result<(), String> {
+    let (series, as_of) = (memory.len(), memory.as_of());
     let bytes = tokio::task::spawn_blocking(move || encode(memory, MOST_BYTES))
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
     let size = bytes.len();
-    let patch = Patch::Merge(json!({"binaryData": {key.to_string(): ByteString(bytes)}}));
+    let mut next = shelf.clone();
+    let name = key.to_string();
+    let gone = next.put(name.clone(), as_of, size);
+    let mut data: BTreeMap<&str, Option<ByteString>> = gone.iter().map(|gone| (&**gone, None)).collect();
+    data.insert(&name, Some(ByteString(bytes)));
+    let patch = Patch::Merge(json!({"binaryData": data}));
     let params = PatchParams::default();
     match tokio::time::timeout(CALL_LIMIT, api.patch(CONFIG_MAP, &params, &patch)).await {
         Ok(Ok(_)) => {
-            tracing::info!(engine = %key, series, bytes = size, "baselines kept");
+            *shelf = next;
+            tracing::info!(engine = %key, series, bytes = size, ?gone, "baselines kept");
             Ok(())
         }
         Ok(Err(error)) => Err(error.to_string()),

@@ -1,4 +1,4 @@
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tidewatch_health::{Config, Engine, Window};
 use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
@@ -66,6 +66,25 @@ fn what_cannot_be_read_is_left_out_and_the_rest_is_not() {
     let good = encode(learned(1), MOST_BYTES).unwrap();
     let data = [("60s-Standard", good), ("10s-High", b"garbage".to_vec()), ("notes", Vec::new())];
     let data = data.into_iter().map(|(name, bytes)| (name.to_owned(), ByteString(bytes))).collect();
-    let keys: Vec<String> = read(data).keys().map(ToString::to_string).collect();
+    let (memories, shelf) = read(data);
+    let keys: Vec<String> = memories.keys().map(ToString::to_string).collect();
     assert_eq!(keys, ["60s-Standard"]);
+    assert_eq!(shelf.0.len(), 3, "what can't be read takes room all the same");
+}
+
+#[test]
+fn what_no_engine_has_kept_for_longest_goes_when_there_is_no_room() {
+    let at = |hour: i64| Timestamp::from_second(1_795_348_800 + hour * 3_600).ok();
+    let mut shelf = Shelf::default();
+    for hour in 0..3 {
+        assert_eq!(shelf.put(format!("{hour}0s-Low"), at(hour), MOST_BYTES), Vec::<String>::new());
+    }
+    assert_eq!(
+        shelf.put("00s-Low".into(), at(3), MOST_BYTES),
+        Vec::<String>::new(),
+        "it takes its own place"
+    );
+    assert_eq!(shelf.put("60s-High".into(), at(4), 1), ["10s-Low"]);
+    shelf.0.insert("garbage".into(), (None, MOST_BYTES - 1));
+    assert_eq!(shelf.put("70s-High".into(), at(5), 2), ["garbage"], "what can't be read goes first");
 }

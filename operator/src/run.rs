@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
 use crate::backoff::{Backoff, jitter, until_done};
-use crate::baselines;
+use crate::baselines::{self, Shelf};
 use crate::cluster::{Cluster, Remotes, WatchConfig};
 use crate::collector::{self, Collector};
 use crate::config::Args;
@@ -190,8 +190,8 @@ impl Operator {
         // Ends the term's tasks, for whichever reason.
         let end = leadership.lost.child_token();
         let mut tasks = JoinSet::new();
-        let memories = baselines::load(&self.client, &self.args.namespace).await;
-        self.start(&leadership, memories, &end, &mut tasks);
+        let (memories, shelf) = baselines::load(&self.client, &self.args.namespace).await;
+        self.start(&leadership, memories, shelf, &end, &mut tasks);
         let keeping = candidate.keep(&self.client, &mut held, &leadership, stop);
         tokio::select! {
             () = keeping => {}
@@ -217,6 +217,7 @@ impl Operator {
         &self,
         leadership: &Leadership,
         memories: Memories,
+        shelf: Shelf,
         end: &CancellationToken,
         tasks: &mut JoinSet<anyhow::Result<()>>,
     ) {
@@ -228,7 +229,7 @@ impl Operator {
         let (fleet, fleet_seen) = watch::channel(Fleet::default());
 
         // Ends by itself, after the engines.
-        let keeping = baselines::keep(client.clone(), namespace.clone(), leadership.clone(), kept);
+        let keeping = baselines::keep(client.clone(), namespace.clone(), leadership.clone(), shelf, kept);
         tasks.spawn(async move {
             keeping.await;
             Ok(())

@@ -72,7 +72,8 @@ impl Memory {
         Self::of(&names, &baselines, &tracks, self.as_of)
     }
 
-    pub(crate) fn as_of(&self) -> Option<Timestamp> {
+    /// Start of the last window that it knows of.
+    pub fn as_of(&self) -> Option<Timestamp> {
         self.as_of
     }
 
