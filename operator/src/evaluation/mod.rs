@@ -44,7 +44,9 @@ pub struct ClusterWindow {
 impl ClusterWindow {
     /// Connections seen and reported over all nodes that reported.
     pub fn connections(&self) -> (u64, u64) {
-        self.accounting.values().fold((0, 0), |(seen, reported), a| (seen + a.seen, reported + a.reported))
+        self.accounting.values().fold((0, 0), |(seen, reported), a| {
+            (seen.saturating_add(a.seen), reported.saturating_add(a.reported))
+        })
     }
 }
 

@@ -136,6 +136,17 @@ impl MonitorMetrics {
         }
     }
 
+    /// Another replica leads, and shows what it knows.
+    pub(super) fn clear(&self) {
+        self.healthy.clear();
+        self.degraded.clear();
+        self.retransmission_ratio.clear();
+        self.nodes_reporting.clear();
+        self.window_start.clear();
+        self.rtt_p50_seconds.clear();
+        self.rtt_p99_seconds.clear();
+    }
+
     /// Drops the series of a monitor that is gone.
     pub(super) fn forget(&self, key: &Key) {
         let monitor = Monitor { namespace: key.0.clone(), name: key.1.clone() };

@@ -89,6 +89,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
         dependencies.instance.clone(),
     );
     let controller = Loop::new(api, dependencies.passes.clone());
+    let shown = dependencies.metrics.clone();
     let objects = controller.objects();
     let reconciler = Arc::new(Monitors {
         dependencies,
@@ -103,6 +104,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
         () = controller.run(Arc::clone(&reconciler), woken, Limits::default(), cancel) => {}
         () = housekeeping => {}
     }
+    shown.clear();
 }
 
 /// Wakes the monitors when the fleet changes, and forgets deleted ones.
