@@ -20,7 +20,8 @@ pub struct CanaryStatus {
     /// Who runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Provider>,
-    /// Running, or Suspended; for AWS, the state that Synthetics tells, such as CREATING.
+    /// Running, Suspended, or Stopped where it can't run (Ready says why); for AWS, the state that Synthetics tells, such
+    /// as CREATING.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// How the last run ended.

@@ -56,7 +56,7 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         status: &CanaryStatus,
         memory: &mut Memory,
     ) -> Result<(), AwsError> {
-        let history = memory.history.get_or_insert_with(|| restored(status));
+        let history = memory.history.get_or_insert_with(|| History::of(Provider::Aws, status));
         let Some(last) = observed.last_run.as_ref().filter(|_| observed.current.usable().is_some()) else {
             return Ok(());
         };
@@ -79,13 +79,5 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         memory.failure_artifacts = runs::failure_artifacts(&attempts).or(memory.failure_artifacts.take());
         memory.run = Some(reading);
         Ok(())
-    }
-}
-
-/// Runs of another provider are another canary's.
-pub(super) fn restored(status: &CanaryStatus) -> History {
-    match status.provider {
-        Some(Provider::Aws) => History::restore(status),
-        _ => History::default(),
     }
 }

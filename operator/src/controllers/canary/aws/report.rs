@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tidewatch_crds::canary::{LastError, RUN_NOW_ANNOTATION};
+use tidewatch_crds::canary::{LastError, Provider, RUN_NOW_ANNOTATION};
 use tidewatch_crds::{CanaryStatus, format_duration};
 
 use super::case::Case;
 use super::desired::Desired;
-use super::gather::restored;
 use super::memory::Memory;
 use super::pass::{AwsCanaries, Reached};
 use super::reason::{Problem, Reason, problem_of};
@@ -20,6 +19,7 @@ use crate::controllers::canary::status as every_canary;
 use crate::controllers::events::Happened;
 use crate::controllers::in_aws::again::{self, REFUSED};
 use crate::controllers::in_aws::{Objects, Shared, last_error, owner};
+use crate::embedded::History;
 
 /// How often a script's ConfigMap is read: it isn't watched, and may be changed without a change of the object.
 const SCRIPT: Duration = Duration::from_secs(60);
@@ -145,7 +145,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
             runtime_deprecation: None,
             tag_keys: None,
             failure_artifacts: memory.failure_artifacts.clone(),
-            history: memory.history.get_or_insert_with(|| restored(&case.status)).clone(),
+            history: memory.history.get_or_insert_with(|| History::of(Provider::Aws, &case.status)).clone(),
             run_now: annotations.and_then(|all| all.get(RUN_NOW_ANNOTATION)).cloned(),
             problem,
             error: None,
