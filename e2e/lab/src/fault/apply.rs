@@ -273,12 +273,12 @@ fn shop(lab: &Lab, place: &Place, path: &str) -> Result<()> {
     let Place::Shop { node, address, .. } = place else { return Ok(()) };
     let address = std::net::SocketAddr::new(*address, SHOP_ADMIN_PORT);
     let netns = netns::path(&lab.plan().netns(node));
-    let answer = http::ask(&netns, "POST", address, path, "")?;
+    let refused = |said: String| {
+        Error::Invalid(format!("{said}, from {node}: only pods of tidewatch-shop have this fault"))
+    };
+    let answer = http::ask(&netns, "POST", address, path, "").map_err(|error| refused(error.to_string()))?;
     if (200..300).contains(&answer.status) {
         return Ok(());
     }
-    Err(Error::Invalid(format!(
-        "http://{address}{path} in {node} answered {} (is it a pod of tidewatch-shop?)",
-        answer.status
-    )))
+    Err(refused(format!("http://{address}{path} answered {}", answer.status)))
 }
