@@ -102,6 +102,7 @@ fn start_exporter(
         token: path(&options.token),
         gzip: options.gzip,
         node: node.to_owned(),
+        window: options.window,
     };
     let outbox = Arc::new(Outbox::new(metrics.clone()));
     let exporter = Exporter::new(target, outbox.clone(), metrics.clone())?;

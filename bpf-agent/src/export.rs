@@ -23,7 +23,8 @@ const BATCH_ROWS: usize = 500;
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const MAX_BACKOFF: Duration = Duration::from_secs(15);
+/// The longest wait is half a window, within these: when the collector is back, the window after next is whole again.
+const MAX_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -58,6 +59,8 @@ pub struct Target {
     pub token: Option<PathBuf>,
     pub gzip: bool,
     pub node: String,
+    /// How long the windows are that are sent.
+    pub window: Duration,
 }
 
 /// The queue, shared by who closes windows and who sends them.
@@ -126,7 +129,8 @@ impl Exporter {
 
     /// Runs until it is dropped.
     pub async fn run(mut self) {
-        let mut backoff = Backoff::default();
+        let patient = Backoff::new(self.target.window);
+        let mut backoff = patient;
         loop {
             let batch = self.outbox.lock().front(BATCH_ROWS);
             let Some(batch) = batch else {
@@ -135,7 +139,7 @@ impl Exporter {
             };
             match self.send(&batch).await {
                 Ok(rejected) => {
-                    backoff = Backoff::default();
+                    backoff = patient;
                     self.note_delivered(&batch, rejected);
                 }
                 Err(error) if error.is_final() => {
@@ -240,14 +244,19 @@ fn endpoint(target: &Target) -> Result<Endpoint, ExportError> {
 }
 
 /// Doubles up to a cap; half of it is random, so that a thousand agents don't come back at once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Backoff {
     failures: u32,
+    most: Duration,
 }
 
 impl Backoff {
+    fn new(window: Duration) -> Self {
+        Self { failures: 0, most: (window / 2).clamp(MAX_BACKOFF.0, MAX_BACKOFF.1) }
+    }
+
     fn next(&mut self) -> Duration {
-        let full = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(MAX_BACKOFF);
+        let full = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(self.most);
         self.failures += 1;
         full.mul_f64(0.5 + random_share() / 2.0)
     }
@@ -265,9 +274,13 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_with_jitter_up_to_a_cap() {
-        let mut backoff = Backoff::default();
-        let waits: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
-        assert!(waits[0] >= FIRST_BACKOFF / 2 && waits[0] <= FIRST_BACKOFF, "{waits:?}");
-        assert!(waits[11] >= MAX_BACKOFF / 2 && waits[11] <= MAX_BACKOFF, "{waits:?}");
+        for (window, most) in [(1, 1), (10, 5), (30, 15), (600, 15)]
+            .map(|(w, m)| (Duration::from_secs(w), Duration::from_secs(m)))
+        {
+            let mut backoff = Backoff::new(window);
+            let waits: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
+            assert!(waits[0] >= FIRST_BACKOFF / 2 && waits[0] <= FIRST_BACKOFF, "{waits:?}");
+            assert!(waits[11] >= most / 2 && waits[11] <= most, "{window:?}: {waits:?}");
+        }
     }
 }

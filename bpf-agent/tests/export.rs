@@ -155,6 +155,7 @@ impl Bench {
             token: Some(path("token")),
             gzip: true,
             node: "node-a".to_owned(),
+            window: Duration::from_secs(10),
         };
         let exporter = Exporter::new(target, self.outbox.clone(), self.metrics.clone()).unwrap();
         tokio::spawn(exporter.run());
