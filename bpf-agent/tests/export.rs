@@ -55,6 +55,7 @@ impl LogsService for Collector {
             match decoder.decode(&record).unwrap() {
                 Record::Flow(_) => got.flows += 1,
                 Record::Accounting(accounting) => got.accounting.push(accounting),
+                Record::Node(_) => {}
             }
         }
         Ok(Response::new(ExportLogsServiceResponse::default()))

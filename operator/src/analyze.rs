@@ -137,7 +137,7 @@ fn write_verdict(
     flows: &[FlowWindow],
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let verdict = engine.evaluate(&Window { start, seconds, flows });
+    let verdict = engine.evaluate(&Window { start, seconds, flows, nodes: &[] });
     serde_json::to_writer(&mut *out, &verdict).context("writing a verdict")?;
     // Each verdict is there as soon as it is known: standard input may be a live stream.
     out.write_all(b"\n").and_then(|()| out.flush()).context("writing a verdict")

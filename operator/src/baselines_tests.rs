@@ -11,7 +11,7 @@ fn learned(services: u32) -> Memory {
     for window in 0..3 {
         let start = start + SignedDuration::from_secs(window * 60);
         let flows: Vec<FlowWindow> = (0..services).map(|n| flow(n, start)).collect();
-        engine.evaluate(&Window { start, seconds: 60, flows: &flows });
+        engine.evaluate(&Window { start, seconds: 60, flows: &flows, nodes: &[] });
     }
     engine.memory()
 }

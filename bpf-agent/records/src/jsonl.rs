@@ -1,4 +1,4 @@
-//! JSON Lines: one record a line. An [`Accounting`] line is told apart by its `event_name`.
+//! JSON Lines: one record a line. [`Accounting`] and [`NodeWindow`] lines are told apart by their `event_name`.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ACCOUNTING_EVENT;
-use crate::schema::{Accounting, FlowWindow, Record};
+use crate::schema::{Accounting, FlowWindow, NodeWindow, Record};
+use crate::{ACCOUNTING_EVENT, NODE_EVENT};
 
 /// A longer line is malformed; a flow-window takes about a kilobyte, its histogram at most ten.
 pub const MAX_LINE_BYTES: usize = 256 * 1024;
@@ -156,6 +156,20 @@ enum AccountingEvent {
     Accounting,
 }
 
+/// A node's figures on a line of their own.
+#[derive(Serialize, Deserialize)]
+struct NodeLine<N> {
+    event_name: NodeEvent,
+    #[serde(flatten)]
+    node: N,
+}
+
+#[derive(Serialize, Deserialize)]
+enum NodeEvent {
+    #[serde(rename = "tidewatch.node.window")]
+    Node,
+}
+
 /// Parses one line.
 pub fn parse(line: &[u8]) -> Result<Record, String> {
     let flow_error = match serde_json::from_slice::<FlowWindow>(line) {
@@ -166,6 +180,12 @@ pub fn parse(line: &[u8]) -> Result<Record, String> {
         return match serde_json::from_slice::<AccountingLine<Accounting>>(line) {
             Ok(line) => Ok(Record::Accounting(line.accounting)),
             Err(error) => Err(format!("not an accounting: {error}")),
+        };
+    }
+    if contains(line, NODE_EVENT.as_bytes()) {
+        return match serde_json::from_slice::<NodeLine<NodeWindow>>(line) {
+            Ok(line) => Ok(Record::Node(line.node)),
+            Err(error) => Err(format!("not a node's figures: {error}")),
         };
     }
     Err(format!("not a flow-window: {flow_error}"))
@@ -190,10 +210,17 @@ pub fn write_accounting(out: &mut impl Write, accounting: &Accounting) -> io::Re
     out.write_all(b"\n")
 }
 
-/// Writes either as a line.
+/// Writes a node's figures as a line.
+pub fn write_node(out: &mut impl Write, node: &NodeWindow) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &NodeLine { event_name: NodeEvent::Node, node })?;
+    out.write_all(b"\n")
+}
+
+/// Writes any record as a line.
 pub fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
     match record {
         Record::Flow(flow) => write_flow(out, flow),
         Record::Accounting(accounting) => write_accounting(out, accounting),
+        Record::Node(node) => write_node(out, node),
     }
 }

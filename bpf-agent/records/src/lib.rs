@@ -10,11 +10,13 @@ mod schema;
 
 pub use histogram::Histogram;
 pub use schema::{
-    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, Record, Role,
-    WorkloadRef,
+    Accounting, AllowanceExceeded, Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name,
+    NodeFigures, NodeWindow, Record, Role, WorkloadRef,
 };
 
 /// `event_name` of a [`FlowWindow`] on the wire.
 pub const FLOW_EVENT: &str = "tidewatch.flow.window";
 /// `event_name` of an [`Accounting`] on the wire.
 pub const ACCOUNTING_EVENT: &str = "tidewatch.flow.accounting";
+/// `event_name` of a [`NodeWindow`] on the wire.
+pub const NODE_EVENT: &str = "tidewatch.node.window";

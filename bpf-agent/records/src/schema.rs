@@ -158,6 +158,9 @@ pub struct Connections {
     pub refused: u64,
     /// Given up, or still unanswered after 3 s (counted once).
     pub timed_out: u64,
+    /// Still unanswered at the window's end, and counted as `timed_out` in an earlier window: an attempt that waits is
+    /// evidence in every window in which it waits.
+    pub waiting: u64,
     /// Established, then reset by the peer.
     pub reset: u64,
     /// Closed by us with an error.
@@ -203,6 +206,80 @@ pub struct Accounting {
     pub invalid: u64,
 }
 
+/// How a node was in one window, from what its kernel keeps anyway. A figure that the kernel doesn't tell is absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeWindow {
+    pub window_start: Timestamp,
+    pub window_seconds: u32,
+    /// Name of the node.
+    pub reporter: Name,
+    pub node: NodeFigures,
+}
+
+/// The figures of a [`NodeWindow`]. Ratios are shares of the window's time, from 0 to 1; counters are deltas of the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeFigures {
+    /// Time in which some task waited for a CPU (`some` of /proc/pressure/cpu).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_pressure_ratio: Option<f64>,
+    /// Time in which some task waited for memory (`some` of /proc/pressure/memory).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_pressure_ratio: Option<f64>,
+    /// Time that the CPUs were not idle (/proc/stat).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_busy_ratio: Option<f64>,
+    /// CPU time that the hypervisor gave to others (/proc/stat, `steal`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steal_ratio: Option<f64>,
+    /// CPU time spent in soft interrupts (/proc/stat, `softirq`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub softirq_ratio: Option<f64>,
+    /// Packets dropped since a CPU's backlog was full (/proc/net/softnet_stat).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub softnet_dropped: Option<u64>,
+    /// Times that the receive loop ended with packets left (/proc/net/softnet_stat, `time_squeeze`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub softnet_squeezed: Option<u64>,
+    /// Connections dropped since an accept queue was full (/proc/net/netstat, `ListenOverflows`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_overflows: Option<u64>,
+    /// Connection requests dropped by listening sockets for any reason (/proc/net/netstat, `ListenDrops`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_drops: Option<u64>,
+    /// Entries of the connection-tracking table at the window's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack_entries: Option<u64>,
+    /// Entries that the table has room for (`nf_conntrack_max`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack_limit: Option<u64>,
+    /// Connections that could not be entered into the table (`insert_failed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack_insert_failed: Option<u64>,
+    /// Packets dropped since the table was full (`drop`), or entries given up early for that (`early_drop`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack_dropped: Option<u64>,
+    /// Packets that an EC2 instance's allowances held back, over all ENA interfaces (`ethtool -S`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowance_exceeded: Option<AllowanceExceeded>,
+}
+
+/// Packets queued or dropped since an instance's allowance was used up, by allowance, as the ENA driver counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllowanceExceeded {
+    /// `bw_in_allowance_exceeded`
+    pub bandwidth_in: u64,
+    /// `bw_out_allowance_exceeded`
+    pub bandwidth_out: u64,
+    /// `pps_allowance_exceeded`
+    pub packets_per_second: u64,
+    /// `conntrack_allowance_exceeded`
+    pub conntrack: u64,
+    /// `linklocal_allowance_exceeded`
+    pub link_local: u64,
+}
+
 /// What a line of JSON or a log record holds.
 #[derive(Debug, Clone, PartialEq)]
 // Nearly all are flows: a box around each would cost an allocation a record for nothing.
@@ -210,4 +287,5 @@ pub struct Accounting {
 pub enum Record {
     Flow(FlowWindow),
     Accounting(Accounting),
+    Node(NodeWindow),
 }

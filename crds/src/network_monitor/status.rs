@@ -166,6 +166,12 @@ pub enum FaultCause {
     /// Connection attempts are answered by a reset.
     Refused,
     Overload,
+    /// New connections fail while established ones are fine.
+    ConnectionFailures,
+    /// The node's connection-tracking table is full.
+    ConntrackFull,
+    /// The node's instance has used up an allowance of its type.
+    AllowanceExceeded,
     Unknown,
 }
 

@@ -41,6 +41,7 @@ pub fn endure(mode: Mode, seed: u64, windows: usize) -> Endurance {
             start: truth.window_start,
             seconds: truth.window_seconds,
             flows: &records,
+            nodes: &[],
         });
         result.spent += began.elapsed();
         let blamed: BTreeSet<ComponentId> =

@@ -56,6 +56,7 @@ fn measure_size(seed: u64, size: usize) -> Cost {
             start: truth.window_start,
             seconds: truth.window_seconds,
             flows: &records,
+            nodes: &[],
         });
         let took = began.elapsed();
         drop(verdict);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tidewatch_records::FlowWindow;
+use tidewatch_records::{FlowWindow, NodeWindow};
 
 use crate::baseline::{Baselines, Expected, SeriesKey};
 use crate::candidate::Thresholds;
@@ -28,6 +28,8 @@ pub struct Window<'a> {
     pub seconds: u32,
     /// Resolved flow-window records of the whole cluster.
     pub flows: &'a [FlowWindow],
+    /// How the nodes were in it; several of one node where agents' windows are shorter.
+    pub nodes: &'a [NodeWindow],
 }
 
 /// Names known before those that nothing refers to any more (pods long gone) are forgotten.
@@ -206,6 +208,7 @@ impl Engine {
             attribution,
             reason: reason::sentence(nhi, attribution, &components),
             components,
+            shortages: Vec::new(),
             coverage: Coverage { records: window.flows.len() as u64, flows: flows as u64 },
         }
     }

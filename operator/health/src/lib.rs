@@ -32,5 +32,6 @@ pub use engine::{Engine, Window};
 pub use memory::Memory;
 pub use project::project;
 pub use verdict::{
-    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator, Verdict,
+    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator,
+    NodeShortage, Resource, Verdict,
 };

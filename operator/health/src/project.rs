@@ -53,6 +53,7 @@ pub fn project<'a>(
         attribution,
         reason: reason::sentence(nhi, attribution, &components),
         components,
+        shortages: cluster.shortages.clone(),
         coverage: Coverage { records, flows: distinct.len() as u64 },
     }
 }

@@ -71,6 +71,14 @@ fn describe(fault: &ComponentFault) -> String {
             evidence.services_affected,
             if evidence.services_affected == 1 { "service" } else { "services" }
         ),
+        Cause::ConnectionFailures => format!(
+            "new connections fail {}: {} of {} attempts, while established ones are fine",
+            at(fault),
+            evidence.attempts_failed,
+            evidence.attempts
+        ),
+        Cause::ConntrackFull => format!("the connection-tracking table of {what} is full"),
+        Cause::AllowanceExceeded => format!("{what} has used up an allowance of its instance type"),
         Cause::Unknown => format!("{what} is at fault"),
     }
 }

@@ -14,6 +14,9 @@ pub struct Verdict {
     pub attribution: Attribution,
     /// Components at fault, the most certain first.
     pub components: Vec<ComponentFault>,
+    /// Nodes that are short of something, the worst first. Beside the verdict: round trips there are the node's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shortages: Vec<NodeShortage>,
     pub coverage: Coverage,
     /// One sentence that a person can act on.
     pub reason: String,
@@ -58,7 +61,33 @@ pub enum Cause {
     Unreachable,
     Refused,
     Overload,
+    /// New connections from and to a node, or between two zones, go unanswered while established ones are fine.
+    ConnectionFailures,
+    /// A node's connection-tracking table is full.
+    ConntrackFull,
+    /// A node's instance has used up an allowance of its type (bandwidth, packets per second, tracked connections).
+    AllowanceExceeded,
     Unknown,
+}
+
+/// What a node is short of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    Cpu,
+    Memory,
+}
+
+/// A node that is short of a resource in this window, as its own kernel tells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodeShortage {
+    pub node: String,
+    pub resource: Resource,
+    /// Share of the window in which some task waited for it, 0 to 1.
+    pub pressure_ratio: f64,
+    /// CPU time that the hypervisor gave to others, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steal_ratio: Option<f64>,
 }
 
 /// Something that can be at fault. Displays (and serialises) as `kind/name`, as flow-records.md names it.
@@ -144,6 +173,12 @@ pub struct Evidence {
     pub rtt_p50_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_rtt_p50_us: Option<u64>,
+    /// Shortest round-trip times over those flows, and what they were used to: what a longer path moves and a busy end
+    /// does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_min_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_rtt_min_us: Option<u64>,
     pub flows: u64,
     pub flows_affected: u64,
     pub services_affected: u64,

@@ -14,7 +14,7 @@ fn cluster(lab: Lab, fault: impl Fn(&Hop) -> Harm) -> (Verdict, Vec<FlowWindow>)
     watch.windows(2, &fault);
     let (start, seconds) = (watch.lab.start(), watch.lab.seconds);
     let flows = watch.lab.records(&fault);
-    (watch.engine.evaluate(&Window { start, seconds, flows: &flows }), flows)
+    (watch.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] }), flows)
 }
 
 fn monitor(cluster: &Verdict, flows: &[FlowWindow], selects: impl Fn(&FlowWindow) -> bool) -> Verdict {

@@ -52,7 +52,9 @@ fn judge(windows: &[(Lab, Vec<FlowWindow>)]) -> Vec<Verdict> {
     let mut engine = Engine::new(Config::default());
     windows
         .iter()
-        .map(|(lab, flows)| engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows }))
+        .map(|(lab, flows)| {
+            engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows, nodes: &[] })
+        })
         .collect()
 }
 
@@ -137,7 +139,7 @@ proptest! {
         let mut windows = recorded(seed, fault);
         let (last, _) = windows.pop().unwrap();
         for (lab, flows) in &windows {
-            engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows });
+            engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows, nodes: &[] });
         }
         let idle: Vec<FlowWindow> = windows[0]
             .1
@@ -151,7 +153,7 @@ proptest! {
                 ..flow.clone()
             })
             .collect();
-        let verdict = engine.evaluate(&Window { start: last.start(), seconds: last.seconds, flows: &idle });
+        let verdict = engine.evaluate(&Window { start: last.start(), seconds: last.seconds, flows: &idle, nodes: &[] });
         prop_assert_ne!(verdict.nhi, HealthIndicator::Healthy);
     }
 
@@ -185,7 +187,7 @@ proptest! {
                 let memory: Memory = serde_json::from_str(&saved).unwrap();
                 engine = Engine::resume(Config::default(), &memory);
             }
-            let verdict = engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows });
+            let verdict = engine.evaluate(&Window { start: lab.start(), seconds: lab.seconds, flows, nodes: &[] });
             prop_assert_eq!(verdict.nhi, through[number].nhi);
             prop_assert_eq!(named(&verdict), named(&through[number]));
         }

@@ -84,6 +84,7 @@ impl Ingest {
             match decode(&mut decoder, record, node, now) {
                 Ok(Record::Flow(flow)) => flows.push(flow),
                 Ok(Record::Accounting(accounting)) => accountings.push(accounting),
+                Ok(Record::Node(_)) => {}
                 Err((reason, example)) => {
                     outcome.reject(reason);
                     outcome.example = outcome.example.take().or(example);
@@ -144,6 +145,7 @@ fn decode(
     let (reporter, start, seconds) = match &mut record {
         Record::Flow(flow) => (&mut flow.reporter, flow.window_start, flow.window_seconds),
         Record::Accounting(a) => (&mut a.reporter, a.window_start, a.window_seconds),
+        Record::Node(n) => (&mut n.reporter, n.window_start, n.window_seconds),
     };
     if *reporter != *node {
         return Err((Reject::WrongNode, None));

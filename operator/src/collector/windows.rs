@@ -228,6 +228,7 @@ impl Windows {
             start: window_start,
             seconds,
             flows: Vec::new(),
+            nodes: Vec::new(),
             accounting: BTreeMap::new(),
             expected: ready.clone(),
         };

@@ -36,7 +36,12 @@ pub(super) fn engine(key: Key, memory: Option<&Memory>) -> Box<dyn Judge> {
 
 impl Judge for Engine {
     fn judge(&mut self, window: &ClusterWindow) -> Verdict {
-        self.evaluate(&Window { start: window.start, seconds: window.seconds, flows: &window.flows })
+        self.evaluate(&Window {
+            start: window.start,
+            seconds: window.seconds,
+            flows: &window.flows,
+            nodes: &window.nodes,
+        })
     }
 
     fn memory(&self) -> Option<Memory> {

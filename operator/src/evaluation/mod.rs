@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Unit;
 use tidewatch_health::{Memory, Sensitivity, Verdict};
-use tidewatch_records::{Accounting, FlowWindow, Name};
+use tidewatch_records::{Accounting, FlowWindow, Name, NodeWindow};
 use tokio::sync::{mpsc, watch};
 
 pub use self::judge::{Key, Memories};
@@ -34,6 +34,8 @@ pub struct ClusterWindow {
     pub seconds: u32,
     /// Resolved.
     pub flows: Vec<FlowWindow>,
+    /// How the nodes were, as their agents tell.
+    pub nodes: Vec<NodeWindow>,
     /// What each node's agent saw, summed over its windows in this one: `window_start` is this window's, and
     /// `window_seconds` is how much of this window the node has reported. A node that reported nothing is absent.
     pub accounting: BTreeMap<Name, Accounting>,

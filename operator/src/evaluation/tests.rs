@@ -15,6 +15,7 @@ fn window(second: i64, seconds: u32) -> Arc<ClusterWindow> {
         start: at(second),
         seconds,
         flows: Vec::new(),
+        nodes: Vec::new(),
         accounting: BTreeMap::new(),
         expected: BTreeSet::new(),
     })
@@ -27,6 +28,7 @@ fn verdict(window: &ClusterWindow, reason: String) -> Verdict {
         nhi: HealthIndicator::InsufficientData,
         attribution: Attribution::None,
         components: Vec::new(),
+        shortages: Vec::new(),
         coverage: Coverage::default(),
         reason,
     }

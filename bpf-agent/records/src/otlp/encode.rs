@@ -28,6 +28,7 @@ pub fn encode_flow(flow: &FlowWindow) -> LogRecord {
     to.number("connections.established", connections.established);
     to.number("connections.refused", connections.refused);
     to.number("connections.timed_out", connections.timed_out);
+    to.number("connections.waiting", connections.waiting);
     to.number("connections.reset", connections.reset);
     to.number("connections.aborted", connections.aborted);
     to.number("connections.closed", connections.closed);

@@ -28,6 +28,7 @@ impl Method for Tidewatch {
             start: window.start,
             seconds: window.seconds,
             flows: window.flows,
+            nodes: &[],
         });
         let log_odds: HashMap<ComponentId, f64> = self.engine.log_odds().collect();
         let blamed = verdict.components.iter().map(|fault| Blamed {

@@ -301,7 +301,7 @@ impl Watch {
     pub fn window(&mut self, fault: Fault<'_>) -> Verdict {
         let (start, seconds) = (self.lab.start(), self.lab.seconds);
         let flows = self.lab.records(fault);
-        self.engine.evaluate(&Window { start, seconds, flows: &flows })
+        self.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] })
     }
 
     /// The verdict of the last of `windows`.

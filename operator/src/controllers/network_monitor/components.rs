@@ -24,6 +24,9 @@ pub(super) fn faulty_component(fault: &ComponentFault) -> FaultyComponent {
             Cause::Unreachable => FaultCause::Unreachable,
             Cause::Refused => FaultCause::Refused,
             Cause::Overload => FaultCause::Overload,
+            Cause::ConnectionFailures => FaultCause::ConnectionFailures,
+            Cause::ConntrackFull => FaultCause::ConntrackFull,
+            Cause::AllowanceExceeded => FaultCause::AllowanceExceeded,
             Cause::Unknown => FaultCause::Unknown,
         },
         since: fault.since,
@@ -64,6 +67,9 @@ pub(super) fn cause_text(cause: Cause) -> &'static str {
         Cause::Unreachable => "no answer to connection attempts",
         Cause::Refused => "connections refused",
         Cause::Overload => "overload",
+        Cause::ConnectionFailures => "failing new connections",
+        Cause::ConntrackFull => "a full connection-tracking table",
+        Cause::AllowanceExceeded => "an instance allowance that is used up",
         Cause::Unknown => "an unknown fault",
     }
 }

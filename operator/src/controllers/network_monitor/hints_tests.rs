@@ -429,6 +429,7 @@ fn blocked(start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed
         start: at(start),
         seconds: 10,
         flows: vec![flow],
+        nodes: vec![],
         accounting: [("node-a".into(), serde_json::from_value(accounting).unwrap())].into(),
         expected: BTreeSet::new(),
     };

@@ -90,6 +90,7 @@ pub(super) fn healthy(start: Timestamp) -> Verdict {
         nhi: HealthIndicator::Healthy,
         attribution: Attribution::None,
         components: vec![],
+        shortages: vec![],
         coverage: Coverage { records: 1, flows: 1 },
         reason: "healthy".to_owned(),
     }
