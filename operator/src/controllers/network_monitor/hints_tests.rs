@@ -33,6 +33,7 @@ fn pod(number: u8, namespace: &str, app: &str, revision: &str, node: &str) -> Fa
         ready: true,
         agent: false,
         started: None,
+        ..PodFact::default()
     })
 }
 
@@ -45,6 +46,7 @@ fn node(name: &str, unschedulable: bool) -> Fact {
         ips: vec![],
         pod_cidrs: vec![],
         unschedulable,
+        ..NodeFact::default()
     })
 }
 
@@ -56,6 +58,7 @@ fn service(name: &str, port: u16) -> Fact {
         target_ports: vec!["http".into()],
         selector: labels(&[("app", name.split_once('/').unwrap().1)]),
         labels: Arc::default(),
+        ..ServiceFact::default()
     })
 }
 

@@ -24,6 +24,7 @@ fn pod(number: u8, key: &str, app: &str) -> Fact {
         ready: true,
         agent: false,
         started: None,
+        ..PodFact::default()
     })
 }
 
@@ -42,6 +43,7 @@ fn index() -> Index {
             ips: vec![],
             pod_cidrs: vec![],
             unschedulable: false,
+            ..NodeFact::default()
         })
     };
     let service = Fact::Service(ServiceFact {
@@ -51,6 +53,7 @@ fn index() -> Index {
         target_ports: vec!["8080".into()],
         selector: labels(&[("app", "payments")]),
         labels: labels(&[]),
+        ..ServiceFact::default()
     });
     for kind in Kind::ALL {
         index.begin_list(kind);
