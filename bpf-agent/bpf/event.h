@@ -13,6 +13,7 @@ enum event_flag {
 	EVENT_ABORTED = 1 << 6,
 	EVENT_CLOSED = 1 << 7,
 	EVENT_OPEN = 1 << 8,
+	EVENT_WAITING = 1 << 9, /* still unanswered, and reported as timed out in an earlier window */
 };
 
 /* Counters are what was added since the socket was last reported. */

@@ -492,8 +492,9 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 	read_counters(tp, &event, last);
 	event.flags = lifecycle(tp, event.flags, last);
 	if (state == TCP_SYN_SENT) {
-		if (!last->timed_out && is_unanswered(tp))
-			event.flags |= EVENT_TIMED_OUT;
+		/* The attempt times out once; as long as it waits on, each window says so. */
+		if (is_unanswered(tp))
+			event.flags |= last->timed_out ? EVENT_WAITING : EVENT_TIMED_OUT;
 	} else {
 		event.flags |= EVENT_OPEN;
 	}

@@ -33,6 +33,7 @@ pub mod flag {
     pub const ABORTED: u16 = 1 << 6;
     pub const CLOSED: u16 = 1 << 7;
     pub const OPEN: u16 = 1 << 8;
+    pub const WAITING: u16 = 1 << 9;
 }
 
 impl Event {

@@ -148,6 +148,7 @@ impl Sums {
             c.attempted += one(flag::FIRST);
             c.refused += one(flag::REFUSED);
             c.timed_out += one(flag::TIMED_OUT);
+            c.waiting += one(flag::WAITING);
         }
         c.established += one(flag::ESTABLISHED);
         c.reset += one(flag::RESET);

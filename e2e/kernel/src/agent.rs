@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tidewatch_records::jsonl::Reader;
-use tidewatch_records::{Accounting, FlowWindow, Record, Role};
+use tidewatch_records::{Accounting, FlowWindow, NodeWindow, Record, Role};
 
 use crate::cgroup::Cgroup;
 use crate::network::Network;
@@ -32,6 +32,7 @@ pub struct Agent {
 pub struct Said {
     pub flows: Vec<FlowWindow>,
     pub accounting: Vec<Accounting>,
+    pub nodes: Vec<NodeWindow>,
 }
 
 /// Where the agent's binary is: beside the test's, in the same target directory.
@@ -105,6 +106,7 @@ impl Agent {
             match record? {
                 Record::Flow(flow) => said.flows.push(flow),
                 Record::Accounting(accounting) => said.accounting.push(accounting),
+                Record::Node(node) => said.nodes.push(node),
             }
         }
         Ok(said)

@@ -83,6 +83,40 @@ fn an_attempt_unanswered_for_3_s_has_timed_out_once_though_it_is_given_up_later(
 }
 
 #[test]
+fn a_patient_client_is_evidence_in_every_window() {
+    let mut lab = lab("patient");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 85 drop").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    lab.client.tell("begin patient 198.18.2.2:85").unwrap();
+    let waits = |said: &Said| said.sum(Role::Client, |f| f.connections.waiting) >= 3;
+    agent.wait_until("it waits in three windows", waits).unwrap();
+    lab.client.tell("close patient").unwrap();
+    agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
+    let said = agent.finish().unwrap();
+    let sum = |of: fn(&Connections) -> u64| said.sum(Role::Client, |f| of(&f.connections));
+    assert_eq!((sum(|c| c.attempted), sum(|c| c.timed_out), sum(|c| c.established)), (1, 1, 0));
+    let windows: Vec<_> = said.of(Role::Client);
+    let timed_out = windows.iter().position(|f| f.connections.timed_out == 1).unwrap();
+    let ended = windows.iter().position(|f| f.connections.closed == 1).unwrap();
+    for (at, flow) in windows.iter().enumerate() {
+        let expected = u64::from(timed_out < at && at < ended);
+        assert_eq!(flow.connections.waiting, expected, "window {at} of {windows:#?}");
+    }
+}
+
+#[test]
+fn a_patient_client_older_than_the_agent_is_seen_too() {
+    let mut lab = lab("patient-old");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 86 drop").unwrap();
+    lab.client.tell("begin patient 198.18.2.2:86").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    let waits = |said: &Said| said.sum(Role::Client, |f| f.connections.waiting) >= 2;
+    let said = agent.wait_until("it waits in two windows", waits).unwrap();
+    let sum = |of: fn(&Connections) -> u64| said.sum(Role::Client, |f| of(&f.connections));
+    assert_eq!((sum(|c| c.attempted), sum(|c| c.timed_out), sum(|c| c.closed)), (0, 1, 0));
+}
+
+#[test]
 fn a_peers_reset_is_reset_and_ours_is_aborted() {
     let mut lab = lab("reset");
     lab.server.tell("stall 198.18.2.2:8080").unwrap();
