@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 
 use jiff::Timestamp;
-use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram, Name, Role};
+use tidewatch_records::{
+    Accounting, Connections, Endpoint, FlowWindow, Histogram, Name, NodeFigures, NodeWindow, Role,
+};
 
 use crate::event::{Event, flag};
 
@@ -119,6 +121,7 @@ impl Flows {
                 dropped: was.dropped,
                 invalid: was.invalid,
             },
+            node: None,
             rows: was.flows.into_iter().map(|(key, sums)| Row { key, sums }).collect(),
         }
     }
@@ -194,6 +197,8 @@ impl Row {
 #[derive(Debug)]
 pub struct ClosedWindow {
     pub accounting: Accounting,
+    /// How the node was, where its kernel tells.
+    pub node: Option<NodeFigures>,
     pub rows: Vec<Row>,
 }
 
@@ -230,6 +235,16 @@ impl ClosedWindow {
             rtt_us: sums.rtt_us.summary(),
             handshake_us: None,
         }
+    }
+
+    /// The record of the node's figures.
+    pub fn node_record(&self) -> Option<NodeWindow> {
+        Some(NodeWindow {
+            window_start: self.accounting.window_start,
+            window_seconds: self.accounting.window_seconds,
+            reporter: self.accounting.reporter.clone(),
+            node: self.node?,
+        })
     }
 
     /// What it takes in memory, about.
