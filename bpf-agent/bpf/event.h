@@ -26,7 +26,7 @@ struct event {
 	u32 data_segments_out;
 	u32 retransmissions;
 	u32 srtt_us;
-	u32 min_rtt_us;
+	u32 quickest_rtt_us; /* of this window, as far as the kernel still knows; 0 or all ones if it doesn't */
 	u16 timeouts;
 	u16 local_port;
 	u16 remote_port;

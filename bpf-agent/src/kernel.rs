@@ -107,6 +107,7 @@ impl<'object> Kernel<'object> {
             open.maps.rodata_data.as_deref_mut().ok_or(KernelError::Object { step: "set constants" })?;
         constants.root_cgroup = root_cgroup;
         constants.wake_bytes = WAKE_BYTES;
+        constants.error_before_done = u8::from(!features.done_with_error);
         let count_timeouts = !features.total_rto;
         open.progs.tcp_retransmit_skb.set_autoload(count_timeouts);
         let mut skeleton = open.load().map_err(failed("load the BPF programs"))?;
@@ -173,8 +174,17 @@ impl<'object> Kernel<'object> {
         total - std::mem::replace(&mut self.buffer_full, total)
     }
 
-    /// Asks every open socket of the node, and hands over what was added to it since it was last asked.
-    pub fn open_sockets(&mut self, mut take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
+    /// Asks every open socket of the node, and hands over what was added to it since it was last asked. The next window
+    /// begins with this.
+    pub fn open_sockets(&mut self, take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
+        self.pass(take)?;
+        let control = &mut self.variables()?.control;
+        control.window_jiffies = control.pass_jiffies;
+        control.window_us = control.pass_us;
+        Ok(())
+    }
+
+    fn pass(&mut self, mut take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
         self.generation = self.generation.wrapping_add(1).max(1);
         let generation = self.generation;
         let variables = self.variables()?;

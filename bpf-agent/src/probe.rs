@@ -14,6 +14,8 @@ const OLDEST: &str = "5.15";
 pub struct Features {
     /// `tcp_sock.total_rto` (6.7); else retransmission time-outs are counted by a program that runs on retransmissions.
     pub total_rto: bool,
+    /// `tcp_done_with_error` (6.10 and some stable kernels): a connection is closed before its error is reported; else after.
+    pub done_with_error: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,10 @@ pub fn probe() -> Result<Features, ProbeError> {
     if !missing.is_empty() {
         return Err(ProbeError::TooOld { release, missing: missing.join(", ") });
     }
-    Ok(Features { total_rto: has_member(&btf, "tcp_sock", "total_rto") })
+    Ok(Features {
+        total_rto: has_member(&btf, "tcp_sock", "total_rto"),
+        done_with_error: has_function(&btf, "tcp_done_with_error"),
+    })
 }
 
 fn needs(btf: &Btf<'_>) -> [(&'static str, bool); 5] {
@@ -47,12 +52,13 @@ fn needs(btf: &Btf<'_>) -> [(&'static str, bool); 5] {
         ("the tracepoint tcp_destroy_sock", tracepoint("tcp_destroy_sock")),
         ("the tracepoint inet_sk_error_report (5.14)", tracepoint("inet_sk_error_report")),
         ("the tracepoint tcp_send_reset", tracepoint("tcp_send_reset")),
-        (
-            "BPF iterators over files (5.8)",
-            btf.type_by_name::<types::Func<'_>>("bpf_iter_task_file").is_some(),
-        ),
+        ("BPF iterators over files (5.8)", has_function(btf, "bpf_iter_task_file")),
         ("sock_cgroup_data.cgroup (5.15)", has_member(btf, "sock_cgroup_data", "cgroup")),
     ]
+}
+
+fn has_function(btf: &Btf<'_>, name: &str) -> bool {
+    btf.type_by_name::<types::Func<'_>>(name).is_some()
 }
 
 fn has_member(btf: &Btf<'_>, structure: &str, member: &str) -> bool {

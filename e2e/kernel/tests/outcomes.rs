@@ -53,6 +53,53 @@ fn an_icmp_port_unreachable_is_refused_as_kube_proxy_does_for_a_service_without_
     assert_eq!(only(&said, Role::Client), expected);
 }
 
+/// Ports from 90 on, each answered in one way by the node between; whether that is a refusal.
+const ANSWERS: [(&str, bool); 13] = [
+    ("meta nfproto ipv4 reject with icmp type port-unreachable", true),
+    ("meta nfproto ipv4 reject with icmp type prot-unreachable", true),
+    ("meta nfproto ipv4 reject with tcp reset", true),
+    ("meta nfproto ipv4 reject with icmp type net-unreachable", false),
+    ("meta nfproto ipv4 reject with icmp type host-unreachable", false),
+    ("meta nfproto ipv4 reject with icmp type host-prohibited", false),
+    ("meta nfproto ipv4 reject with icmp type admin-prohibited", false),
+    ("meta nfproto ipv6 reject with icmpv6 type port-unreachable", true),
+    ("meta nfproto ipv6 reject with tcp reset", true),
+    ("meta nfproto ipv6 reject with icmpv6 type no-route", false),
+    ("meta nfproto ipv6 reject with icmpv6 type addr-unreachable", false),
+    ("meta nfproto ipv6 reject with icmpv6 type admin-prohibited", false),
+    ("meta nfproto ipv6 reject with icmpv6 type policy-fail", false),
+];
+
+/// Tries each of them with a command, and checks that each is told as what it is.
+fn each_answer_is_told(name: &str, attempt: impl Fn(&str) -> String) {
+    let mut lab = lab(name);
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    for (port, (answer, _)) in (90..).zip(ANSWERS) {
+        let rule = format!("tcp dport {port} {answer}");
+        lab.network.rule("answers", "filter hook forward priority 0", &rule).unwrap();
+        let host = if answer.contains("ipv6") { "[fd00:2::2]" } else { "198.18.2.2" };
+        lab.client.fails(&attempt(&format!("{host}:{port}"))).unwrap();
+    }
+    let said = agent.finish().unwrap();
+    for (port, (answer, refused)) in (90..).zip(ANSWERS) {
+        let flow = said.flows.iter().find(|flow| flow.remote.port == Some(port));
+        let got = flow.unwrap_or_else(|| panic!("no flow: {answer}")).connections;
+        let (refused, timed_out) = (u64::from(refused), u64::from(!refused));
+        let expected = Connections { attempted: 1, refused, timed_out, closed: 1, ..Connections::default() };
+        assert_eq!(got, expected, "{answer}");
+    }
+}
+
+#[test]
+fn an_icmp_answer_is_told_by_its_kind_when_nobody_waits_for_it() {
+    each_answer_is_told("icmp-try", |address| format!("try {address} 300"));
+}
+
+#[test]
+fn an_icmp_answer_is_told_by_its_kind_when_the_caller_waits() {
+    each_answer_is_told("icmp-wait", |address| format!("connect x {address}"));
+}
+
 #[test]
 fn an_attempt_that_is_given_up_has_timed_out() {
     let mut lab = lab("given-up");
