@@ -123,7 +123,7 @@ fn window(start: i64, sockets: u16) -> ClosedWindow {
             data_segments_out: 1,
             retransmissions: 0,
             srtt_us: 100,
-            min_rtt_us: 90,
+            quickest_rtt_us: 90,
             timeouts: 0,
             local_port: 40_000,
             remote_port: 80,
