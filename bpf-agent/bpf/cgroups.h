@@ -25,7 +25,7 @@ u64 recent_cgroups[RECENT_CGROUPS] = {};
 
 struct cgroup_scratch {
 	struct cgroup_fact fact;
-	char name[84];
+	char name[POD_NAME];
 };
 
 struct {
@@ -35,15 +35,29 @@ struct {
 	__type(value, struct cgroup_scratch);
 } scratch SEC(".maps");
 
+#define UID_LENGTH 36
+#define HASH_LENGTH 32 /* of a static pod, in place of a UID */
+
+/* Whether the name ends as "-pod", `uid` characters, ".slice" and a NUL. */
+static __always_inline int is_pod_slice(const char *name, long length, long uid)
+{
+	long at = length - 1 - 6 - uid - 4;
+
+	if (at < 0 || at >= POD_NAME - 3)
+		return 0;
+	return name[at] == '-' && name[at + 1] == 'p' && name[at + 2] == 'o' && name[at + 3] == 'd';
+}
+
 /*
- * "pod<uid>" (cgroupfs driver) or "kubepods…-pod<uid>.slice" (systemd); user space parses it. The outermost match
- * wins: what a container makes below its own cgroup can't pass for a pod.
+ * "pod<uid>" (cgroupfs driver) or "…-pod<uid>.slice" (systemd), which begins with the slice of kubelet's --cgroup-root if
+ * there is one; user space parses it. The outermost match wins: what a container makes below its own cgroup can't pass
+ * for a pod.
  */
 static __always_inline int is_pod_name(const char *name, long length)
 {
 	if (name[0] == 'p' && name[1] == 'o' && name[2] == 'd')
-		return length >= 36;
-	return name[0] == 'k' && name[1] == 'u' && name[2] == 'b' && name[3] == 'e' && length >= 45;
+		return length >= 3 + HASH_LENGTH + 1;
+	return is_pod_slice(name, length, UID_LENGTH) || is_pod_slice(name, length, HASH_LENGTH);
 }
 
 /* Once for each cgroup: walks up to the root. */

@@ -33,10 +33,13 @@ struct event {
 	u16 flags;
 };
 
+/* Longer names of cgroups are cut. */
+#define POD_NAME 128
+
 /* Found for each cgroup once, by walking up to the root. */
 struct cgroup_fact {
 	u32 inside; /* at or below the node's root */
-	char pod[84]; /* name of the pod's cgroup, empty where it isn't a pod's */
+	char pod[POD_NAME]; /* name of the pod's cgroup, empty where it isn't a pod's */
 };
 
 #endif

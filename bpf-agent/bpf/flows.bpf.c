@@ -19,6 +19,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define UNANSWERED_MS 3000
+#define LOOPBACK_IFINDEX 1
 /* retrans_stamp is in microseconds where the route asks for it (6.7); an age beyond this is such a one. */
 #define IMPLAUSIBLE_MS 1000000
 /* One end in so many looks how full the ring is. */
@@ -111,6 +112,21 @@ static __always_inline int is_loopback(const u8 *ip)
 	return !words[2] && words[3] == bpf_htonl(1);
 }
 
+/*
+ * Whether the connection's segments come in by the loopback, whatever addresses its ends have: a mesh's rules lead what
+ * a pod dials to the proxy beside it (REDIRECT in the pod's own namespace), and what a node dials at its own address
+ * stays there too. inet_sk_rx_dst_set() notes the interface from the answer to the SYN on; LOOPBACK_IFINDEX is 1 in
+ * every namespace.
+ */
+static __always_inline int comes_by_loopback(struct sock *sk, struct inet_sock *inet)
+{
+	struct inet_sock___before_5_17 *old = (void *)inet;
+
+	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
+		return sk->sk_rx_dst_ifindex == LOOPBACK_IFINDEX;
+	return bpf_core_field_exists(old->rx_dst_ifindex) && old->rx_dst_ifindex == LOOPBACK_IFINDEX;
+}
+
 /* Fills in the ends and the role. False if this is no connection, or one that never leaves the host's loopback. */
 static __always_inline int read_ends(struct sock *sk, struct tcp_sock *tp, struct event *event)
 {
@@ -136,7 +152,7 @@ static __always_inline int read_ends(struct sock *sk, struct tcp_sock *tp, struc
 	} else {
 		return 0;
 	}
-	if (is_loopback(event->remote) || is_loopback(event->local))
+	if (is_loopback(event->remote) || is_loopback(event->local) || comes_by_loopback(sk, inet))
 		return 0;
 	event->local_port = bpf_ntohs(inet->inet_sport);
 	event->remote_port = bpf_ntohs(common->skc_dport);

@@ -98,6 +98,7 @@ struct sock {
 	struct sk_buff_head sk_error_queue;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct bpf_local_storage *sk_bpf_storage;
+	int sk_rx_dst_ifindex; /* since 5.17 */
 };
 
 struct ipv6_pinfo {
@@ -109,6 +110,11 @@ struct inet_sock {
 	struct ipv6_pinfo *pinet6;
 	__be16 inet_sport;
 	int mc_index;
+};
+
+/* Before 5.17: the part after ___ is no part of the name that is looked for. */
+struct inet_sock___before_5_17 {
+	int rx_dst_ifindex;
 };
 
 struct inet_connection_sock {

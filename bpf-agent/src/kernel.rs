@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -40,12 +40,13 @@ pub enum KernelError {
     Iterator(io::Error),
 }
 
+/// What the probe at start can't have found.
 fn hint(error: &libbpf_rs::Error) -> &'static str {
     match error.kind() {
         libbpf_rs::ErrorKind::PermissionDenied => {
-            " (the agent needs the capabilities BPF and PERFMON, and BPF must not be locked down)"
+            " (the agent has the capabilities that it needs, so a seccomp profile or a security module forbids it)"
         }
-        _ => "",
+        _ => " (RUST_LOG=libbpf=debug shows libbpf's own words)",
     }
 }
 
@@ -99,9 +100,6 @@ impl<'object> Kernel<'object> {
         root_cgroup: u64,
         features: &Features,
     ) -> Result<Self, KernelError> {
-        libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
-            tracing::warn!(target: "libbpf", "{}", text.trim_end());
-        })));
         let mut open = FlowsSkelBuilder::default().open(memory).map_err(failed("open the BPF object"))?;
         let constants =
             open.maps.rodata_data.as_deref_mut().ok_or(KernelError::Object { step: "set constants" })?;

@@ -48,6 +48,19 @@ pub fn binary() -> Result<PathBuf> {
     )
 }
 
+/// Runs an agent that must give up at start, behind a command such as `setpriv …`; gives what it said on standard error.
+pub fn gives_up(behind: &[&str]) -> Result<String> {
+    let mut command = Command::new("timeout");
+    command.arg(LIMIT.as_secs().to_string()).args(behind).arg(binary()?);
+    command.args(["--stdout", "--listen", "127.0.0.1:9465"]);
+    let output = command.stdin(Stdio::null()).output().context("could not start the agent")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() != Some(1) {
+        bail!("the agent should have given up, but ended with {}: {said}", output.status);
+    }
+    Ok(said)
+}
+
 impl Agent {
     /// Starts it, and waits until it has taken its first snapshot.
     pub fn start(network: &Network, cgroup: &Cgroup, more: &[&str]) -> Result<Self> {
