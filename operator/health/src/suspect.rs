@@ -71,6 +71,10 @@ impl<C: Channel> Look<'_, C> {
     }
 
     fn stands(&self, suspect: &Suspect) -> bool {
+        self.is_broad(suspect) && self.channel.bears_out(&suspect.candidate, self.space)
+    }
+
+    fn is_broad(&self, suspect: &Suspect) -> bool {
         let candidate = &suspect.candidate;
         if candidate.component.class() != Class::Infrastructure {
             // A newcomer's ways aren't known: it can't have changed them.

@@ -241,6 +241,11 @@ impl Track {
         }
     }
 
+    /// Whether it is named though this window doesn't show it.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.active && self.shown & 1 == 0
+    }
+
     fn tell_cause(&mut self, cause: Cause) {
         if !self.active || cause == self.cause {
             self.cause = cause;

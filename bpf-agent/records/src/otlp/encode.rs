@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, S
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::node::{ALLOWANCES, COUNTS, RATIOS};
-use super::{category_name, kind_name, role_name};
+use super::{category_name, kind_name, lifecycle_name, role_name};
 use crate::schema::{Accounting, Endpoint, FlowWindow, Latency, NodeWindow};
 use crate::{ACCOUNTING_EVENT, FLOW_EVENT, NODE_EVENT};
 
@@ -129,6 +129,7 @@ struct EndpointKeys {
     node: &'static str,
     zone: &'static str,
     kind: &'static str,
+    lifecycle: &'static str,
 }
 
 const LOCAL: EndpointKeys = EndpointKeys {
@@ -143,6 +144,7 @@ const LOCAL: EndpointKeys = EndpointKeys {
     node: "local.node",
     zone: "local.zone",
     kind: "local.kind",
+    lifecycle: "local.lifecycle",
 };
 
 const REMOTE: EndpointKeys = EndpointKeys {
@@ -157,6 +159,7 @@ const REMOTE: EndpointKeys = EndpointKeys {
     node: "remote.node",
     zone: "remote.zone",
     kind: "remote.kind",
+    lifecycle: "remote.lifecycle",
 };
 
 struct LatencyKeys {
@@ -223,6 +226,9 @@ impl Attributes {
         }
         if let Some(kind) = endpoint.kind {
             self.text(keys.kind, kind_name(kind));
+        }
+        if let Some(lifecycle) = endpoint.lifecycle {
+            self.text(keys.lifecycle, lifecycle_name(lifecycle));
         }
     }
 
