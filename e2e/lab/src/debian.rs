@@ -30,7 +30,7 @@ const PROGRAMS: [&str; 13] = [
     "usr/bin/redis-benchmark",
     "usr/bin/redis-cli",
     "usr/bin/memcached",
-    "usr/bin/memcaslap",
+    "usr/bin/memcslap",
     "usr/bin/wrk",
     "usr/lib/postgresql/15/bin/postgres",
     "usr/lib/postgresql/15/bin/initdb",
@@ -74,7 +74,8 @@ pub fn root(progress: &Progress) -> Result<PathBuf> {
         return Ok(root);
     }
     let start = Instant::now();
-    progress.say("downloading Debian's nginx, haproxy, redis, PostgreSQL, memcached and their clients (once)");
+    progress
+        .say("downloading Debian's nginx, haproxy, redis, PostgreSQL, memcached and their clients (once)");
     let work = tempfile::tempdir_in(&cache).map_err(Error::file("making a directory in", &cache))?;
     let unpacked = work.path().join("root");
     unpack(work.path(), &unpacked)?;
@@ -153,7 +154,9 @@ fn furnish(root: &Path) -> Result<()> {
 fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("removing", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("removing", path)(error))
+        }
         _ => Ok(()),
     }
 }

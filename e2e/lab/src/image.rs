@@ -82,7 +82,11 @@ impl ImageSpec {
     /// Lays the image's files out and returns the entry point, if there is one.
     fn fill(&self, root: &Path) -> Result<Option<String>> {
         if let Some(from) = &self.root {
-            Cmd::new("cp").args(["-a", "--reflink=auto"]).args([from.as_path(), root]).limit(TAR_LIMIT).run()?;
+            Cmd::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .args([from.as_path(), root])
+                .limit(TAR_LIMIT)
+                .run()?;
         }
         let mut entry = None;
         let mut libraries = BTreeSet::new();
@@ -142,8 +146,9 @@ pub(crate) fn import(socket: &Path, archive: &Path, limit: Duration) -> Result<(
 pub(crate) fn shared_libraries(binary: &Path, search: &[&Path]) -> Result<Vec<PathBuf>> {
     let mut command = Cmd::new("ldd").args([binary]);
     if !search.is_empty() {
-        let joined = std::env::join_paths(search)
-            .map_err(|error| Error::Invalid(format!("{search:?}: no path to search for libraries: {error}")))?;
+        let joined = std::env::join_paths(search).map_err(|error| {
+            Error::Invalid(format!("{search:?}: no path to search for libraries: {error}"))
+        })?;
         command = command.env("LD_LIBRARY_PATH", joined);
     }
     match command.run() {

@@ -63,8 +63,12 @@ impl Bed {
     pub fn make_with(name: &str, keep: &Keep, report: Report, workload: Workload) -> anyhow::Result<Self> {
         let taken_over = Lab::attach(name).is_ok();
         let lab = if taken_over { Self::take_over(name, report)? } else { Self::start(name, report)? };
-        let mut bed =
-            Self { cluster: Cluster::connect(&lab.kubeconfig_path())?, lab: Some(lab.scoped()), report, workload };
+        let mut bed = Self {
+            cluster: Cluster::connect(&lab.kubeconfig_path())?,
+            lab: Some(lab.scoped()),
+            report,
+            workload,
+        };
         if let Err(error) = bed.furnish(taken_over) {
             if *keep == Keep::Yes {
                 bed.leave();
@@ -211,9 +215,14 @@ impl Bed {
         Ok(())
     }
 
-    pub(crate) fn wait_for_deployments(&self, namespace: &str) -> anyhow::Result<()> {
+    fn wait_for_deployments(&self, namespace: &str) -> anyhow::Result<()> {
+        self.wait_for_deployments_within(namespace, ROLLOUT_LIMIT)
+    }
+
+    /// Waits until all Deployments of a namespace are rolled out and available.
+    pub(crate) fn wait_for_deployments_within(&self, namespace: &str, limit: Duration) -> anyhow::Result<()> {
         let api: Api<Deployment> = Api::namespaced(self.cluster.client(), namespace);
-        wait_for(ROLLOUT_LIMIT, format!("the Deployments of {namespace} are available"), || {
+        wait_for(limit, format!("the Deployments of {namespace} are available"), || {
             let listed = self.cluster.call("Deployments", api.list(&ListParams::default()));
             let Ok(listed) = listed else { return Look::NotYet(format!("{listed:?}")) };
             let waiting: Vec<_> = listed

@@ -43,7 +43,9 @@ impl Workload {
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         Ok(match (self, windows) {
             (Self::Shop, _) | (Self::Real, Windows::Default) => text,
-            (Self::Real, Windows::Short) => text.replace("\nspec:\n", "\nspec:\n  evaluation: {window: 10s}\n"),
+            (Self::Real, Windows::Short) => {
+                text.replace("\nspec:\n", "\nspec:\n  evaluation: {window: 10s}\n")
+            }
         })
     }
 

@@ -33,7 +33,9 @@ enum Step {
 impl Step {
     fn place(&self) -> &Place {
         match self {
-            Self::Rules(place, _) | Self::Segment(place, _) | Self::Shop(place) | Self::Conntrack(place) => place,
+            Self::Rules(place, _) | Self::Segment(place, _) | Self::Shop(place) | Self::Conntrack(place) => {
+                place
+            }
         }
     }
 }
