@@ -6,10 +6,10 @@ use crate::expect::Expected;
 
 /// What may be said.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed {
+pub(super) struct Allowed {
     components: Vec<Component>,
     /// Whether a service that has no ready endpoint may be said to be down.
-    pub outages: bool,
+    pub(super) outages: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -23,12 +23,12 @@ struct Component {
 
 impl Allowed {
     /// Nothing is wrong but for services that the cluster itself shows without endpoints.
-    pub fn ordinary_life() -> Self {
+    pub(super) fn ordinary_life() -> Self {
         Self { outages: true, ..Self::default() }
     }
 
     /// Nothing but what is expected.
-    pub fn only(expected: &Expected) -> Self {
+    pub(super) fn only(expected: &Expected) -> Self {
         let components = expected.fault.iter().flat_map(|fault| &fault.components);
         let component = |it: &crate::expect::ExpectedComponent| Component {
             kind: it.kind,
@@ -40,7 +40,7 @@ impl Allowed {
 
     /// This component too; `name` may end with `*`.
     #[must_use]
-    pub fn and(mut self, kind: ComponentKind, name: &str, causes: &[FaultCause]) -> Self {
+    pub(super) fn and(mut self, kind: ComponentKind, name: &str, causes: &[FaultCause]) -> Self {
         self.components.push(Component { kind, name: name.to_owned(), causes: causes.to_vec() });
         self
     }

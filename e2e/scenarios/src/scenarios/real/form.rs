@@ -9,7 +9,7 @@ const ONLY: &str = "TRIAL";
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// Some minutes: some of ordinary life and some faults.
     Short,
     /// All of it, at full length.
@@ -18,7 +18,7 @@ pub enum Form {
 
 impl Form {
     /// `REAL=whole` or `REAL=short`; short where nothing is said.
-    pub fn chosen() -> anyhow::Result<Self> {
+    pub(super) fn chosen() -> anyhow::Result<Self> {
         match std::env::var("REAL").as_deref() {
             Ok("whole") => Ok(Self::Whole),
             Ok("short") | Err(_) => Ok(Self::Short),

@@ -27,7 +27,7 @@ const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// Listens to all monitors of a bed's workload.
 #[derive(Debug)]
-pub struct Listener<'a> {
+pub(super) struct Listener<'a> {
     bed: &'a Bed,
     heard: Mutex<Heard>,
     over: AtomicBool,
@@ -48,15 +48,15 @@ struct Heard {
 
 /// What was heard.
 #[derive(Debug)]
-pub struct Account {
+pub(super) struct Account {
     /// How often a monitor changed what it says.
-    pub statements: usize,
+    pub(super) statements: usize,
     wrong: BTreeSet<String>,
 }
 
 impl Account {
     /// Fails if anything was said that isn't true.
-    pub fn is_true(&self) -> anyhow::Result<()> {
+    pub(super) fn is_true(&self) -> anyhow::Result<()> {
         if self.wrong.is_empty() {
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Account {
 
 impl<'a> Listener<'a> {
     /// Listens while `work` runs; `allowed` is what may be said in that time.
-    pub fn while_running<T>(
+    pub(super) fn while_running<T>(
         bed: &'a Bed,
         allowed: &Allowed,
         work: impl FnOnce() -> anyhow::Result<T>,

@@ -19,7 +19,7 @@ const FLOODS: [(&str, u32); 3] = [("wrk-flood", 2), ("redis-flood", 2), ("pgbenc
 
 /// How much the clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Load {
+pub(super) enum Load {
     /// Even rates and bursts, with CPU to spare (as far as whatever else runs on the machine leaves it).
     Ease,
     /// Floods beside them: no CPU is idle.

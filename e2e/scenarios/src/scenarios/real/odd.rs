@@ -34,7 +34,7 @@ struct Oddity {
 }
 
 fn oddities() -> Vec<Oddity> {
-    let nothing = || Allowed { outages: true, ..Allowed::default() };
+    let nothing = Allowed::ordinary_life;
     vec![
         // Connections are accepted by the kernel until its backlog is full.
         Oddity {
