@@ -9,7 +9,7 @@ use crate::baseline::{Baselines, Expected, SeriesKey};
 use crate::candidate::Thresholds;
 use crate::channel::{Delays, Losses, Refusals};
 use crate::confidence::confidence;
-use crate::config::{Config, Sensitivity};
+use crate::config::Config;
 use crate::finding::{By, Context, Finding};
 use crate::localise::localise;
 use crate::memory::Memory;
@@ -96,7 +96,7 @@ impl Engine {
         let cells: Vec<&Cell> = cells.iter().collect();
         let space = Space::build(cells.iter().copied());
         let expected = self.expected(&cells);
-        let findings = self.find(&cells, &space, &expected);
+        let findings = self.find(window.seconds, &cells, &space, &expected);
         let seen: HashSet<Component> = space.components.iter().copied().collect();
         let passing = Passing {
             start: window.start,
@@ -127,8 +127,10 @@ impl Engine {
     }
 
     /// Refusals first, since they leave no doubt; then loss and silence; then delay, where nothing else was found.
-    fn find(&self, cells: &[&Cell], space: &Space, expected: &[Expected]) -> Vec<Finding> {
-        let thresholds = thresholds(self.config.sensitivity);
+    fn find(&self, seconds: u32, cells: &[&Cell], space: &Space, expected: &[Expected]) -> Vec<Finding> {
+        let plain = Thresholds::at(self.config.sensitivity);
+        // What says little in a short window is looked for once all that is plain is found and allowed for.
+        let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, space, &mut refusals, &thresholds);
         let mut losses = Losses::new(cells, expected, refusals.silent());
@@ -180,7 +182,7 @@ impl Engine {
         let settled: HashSet<Component> = self.tracks.settled(window.start).collect();
         let at_fault = findings.iter().filter(|finding| !settled.contains(&finding.component));
         at_fault.flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
-        let suspects: HashSet<Component> = self.tracks.frozen(window.start, rule).collect();
+        let suspects: HashSet<Component> = self.tracks.frozen(window.start, window.seconds, rule).collect();
         if !suspects.is_empty() {
             let guilty =
                 |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
@@ -211,14 +213,6 @@ impl Engine {
             shortages: Vec::new(),
             coverage: Coverage { records: window.flows.len() as u64, flows: flows as u64 },
         }
-    }
-}
-
-fn thresholds(sensitivity: Sensitivity) -> Thresholds {
-    match sensitivity {
-        Sensitivity::Low => Thresholds { infrastructure: 14.0, workload: 14.0 },
-        Sensitivity::Standard => Thresholds { infrastructure: 10.0, workload: 8.0 },
-        Sensitivity::High => Thresholds { infrastructure: 6.0, workload: 6.0 },
     }
 }
 

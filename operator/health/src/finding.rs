@@ -51,7 +51,23 @@ pub(crate) struct Context<'a> {
     pub(crate) others: &'a [bool],
 }
 
+/// Share of segments lost from which no blip of some seconds that straddles two short windows can be it.
+const SEVERE: f64 = 0.04;
+
 impl Finding {
+    /// Whether short windows that follow each other may count each: an outage, or a loss that no blip comes near.
+    pub(crate) fn is_severe(&self) -> bool {
+        match self.cause {
+            Cause::PacketLoss => self.harm >= SEVERE,
+            Cause::Unreachable | Cause::Refused | Cause::ConnectionFailures => true,
+            Cause::Latency
+            | Cause::Overload
+            | Cause::ConntrackFull
+            | Cause::AllowanceExceeded
+            | Cause::Unknown => false,
+        }
+    }
+
     pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
         let sums = Sums::of(found, by, context);
         let cause = cause(found, by, &sums);
@@ -223,6 +239,8 @@ impl Sums {
             baseline_ratio: ratio(self.expected, self.segments),
             rtt_p50_us: mean(self.rtt),
             baseline_rtt_p50_us: mean(self.usual_rtt),
+            rtt_min_us: None,
+            baseline_rtt_min_us: None,
             flows: self.flows,
             flows_affected: self.flows_affected,
             services_affected: self.services_affected.len() as u64,

@@ -21,6 +21,7 @@ mod power;
 mod project;
 mod reason;
 mod reduce;
+mod slots;
 mod space;
 mod steady;
 mod suspect;

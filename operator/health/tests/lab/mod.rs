@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
 use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
-pub const SECONDS: u32 = 10;
+pub const SECONDS: u32 = 15;
 
 /// xorshift64*, so that a test is the same each time.
 #[derive(Debug, Clone)]
