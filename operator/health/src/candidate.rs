@@ -99,7 +99,7 @@ pub(crate) fn best_of(
     for column in Column::of(component.class()) {
         let at = |half: &Support<f64>| half.get(column.index()).copied().unwrap_or(0.0);
         let price = if column.is_partial() { 1.5 } else { 0.0 };
-        for way in Ways::ALL {
+        for way in Ways::ALL.into_iter().filter(|ways| channel.is_possible(component, column, *ways)) {
             let score = match way {
                 Ways::Both => at(first) + at(second),
                 Ways::One(Way::First) => at(first) - 0.7,

@@ -108,7 +108,7 @@ fn allow_for(
 ) -> Vec<usize> {
     let changed: Vec<usize> = if found.component.class() == Class::Infrastructure {
         let hurt: Vec<usize> = found.cells.iter().filter(|(_, hurt)| *hurt).map(|(cell, _)| *cell).collect();
-        hurt.iter().for_each(|cell| channel.explain(*cell, found.column));
+        channel.explain_all(&hurt, found.column);
         hurt
     } else {
         let all: Vec<usize> = Candidate { ways: Ways::Both, ..*candidate }.members(space).collect();

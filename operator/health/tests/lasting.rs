@@ -221,7 +221,7 @@ fn an_outage_is_named_with_the_second_short_window() {
 
 #[test]
 fn milder_loss_is_named_within_minutes_of_short_windows() {
-    for (loss, windows) in [(0.01, 3), (MILD, 5), (0.002, 9)] {
+    for (loss, windows) in [(0.01, 3), (MILD, 5), (0.002, 5)] {
         assert_eq!(named_after("node/zone-2-b", 16, &|hop| at_node(hop, loss)), Some(windows), "{loss}");
     }
 }

@@ -243,7 +243,7 @@ fn services_that_have_a_bad_minute_everywhere_are_no_paths_fault() {
             assert_eq!(named(&verdict), Vec::<String>::new(), "{bad:?} in window {window}: {verdict:#?}");
         }
         let at_fault = |hop: &Hop| hop.between("zone-1", "zone-2");
-        let verdict = watch.windows(NAMED_WITHIN, &|hop| {
+        let verdict = watch.windows(3, &|hop| {
             loss(0.006 * f64::from(u8::from(is_bad(hop))) + 0.02 * f64::from(u8::from(at_fault(hop))))
         });
         assert_eq!(named(&verdict), ["zone-pair/zone-1~zone-2"], "a fault is still found in it");
