@@ -1,12 +1,14 @@
-//! The kinds of evidence that the localisation is run on: refusals, then loss with unanswered requests, then latency.
+//! The kinds of evidence that the localisation is run on: refusals, then loss with unanswered requests; then latency,
+//! which is in [`crate::delays`].
 
-use crate::baseline::{Baselines, Expected};
+use crate::baseline::Expected;
+use crate::candidate::Candidate;
 use crate::common;
 use crate::evidence::{self, HYPOTHESES, LOSSES, Null, Ratios};
 use crate::hypothesis::{Column, Ways};
 use crate::peers::{Elsewhere, Told};
 use crate::reduce::{Cell, Handshakes};
-use crate::space::{Component, Way};
+use crate::space::{Component, Space, Way};
 use crate::verdict::Class;
 
 /// The least loss that a workload is blamed for, of those that are tried: services burst. And an outside path.
@@ -56,6 +58,10 @@ pub(crate) trait Channel {
     fn is_substantial(&self, class: Class, column: Column) -> bool;
     /// Whether it is known what this cell was used to.
     fn is_known(&self, cell: usize, column: Column) -> bool;
+    /// Whether all that crosses the candidate, and what doesn't, is as it would be if it were at fault.
+    fn bears_out(&self, _candidate: &Candidate, _space: &Space) -> bool {
+        true
+    }
 }
 
 /// To be refused is nobody's fault who dials: only whom they dial can refuse.
@@ -74,7 +80,7 @@ fn is_mostly_refused(cell: &Cell) -> bool {
     decided > 0 && cell.handshakes.refused as f64 >= MOSTLY_REFUSED * decided as f64
 }
 
-const SILENT: Ratios = [0.0; HYPOTHESES];
+pub(crate) const SILENT: Ratios = [0.0; HYPOTHESES];
 
 /// Connection requests answered by RST. A refusal has passed the network, so it says nothing against a path.
 #[derive(Debug)]
@@ -191,7 +197,11 @@ impl<'a> Losses<'a> {
 
     fn told_by_requests(&self, number: usize, cell: &Cell) -> Told {
         let requests = self.heard(number, cell).handshakes;
-        Told { attempts: requests.decided() as f64, unanswered: requests.unanswered as f64, ..Told::default() }
+        Told {
+            attempts: requests.decided() as f64,
+            unanswered: requests.unanswered as f64,
+            ..Told::default()
+        }
     }
 
     pub(crate) fn everywhere(&self) -> f64 {
@@ -259,12 +269,15 @@ impl Channel for Losses<'_> {
             return;
         }
         let (mut sent, mut lost) = (0.0, 0.0);
-        for (cell, null) in cells.iter().filter_map(|cell| Some((self.cells.get(*cell)?, self.nulls.get(*cell)?))) {
+        for (cell, null) in
+            cells.iter().filter_map(|cell| Some((self.cells.get(*cell)?, self.nulls.get(*cell)?)))
+        {
             sent += cell.data.segments as f64;
             lost += cell.data.retransmissions as f64 - cell.data.segments as f64 * null.ratio;
         }
         let tried = column.amount();
-        let loss = if sent > 0.0 { (lost / sent).clamp(tried / WITHIN_GRID, tried * WITHIN_GRID) } else { tried };
+        let loss =
+            if sent > 0.0 { (lost / sent).clamp(tried / WITHIN_GRID, tried * WITHIN_GRID) } else { tried };
         cells.iter().for_each(|cell| self.explain_loss(*cell, loss.min(0.9)));
     }
 
@@ -276,7 +289,9 @@ impl Channel for Losses<'_> {
         let (mut sent, mut lost, mut expected) = (0.0, 0.0, 0.0);
         let (mut attempts, mut unanswered, mut unanswered_expected) = (0.0, 0.0, 0.0);
         for number in cells {
-            let (Some(cell), Some(null)) = (self.cells.get(*number), self.nulls.get(*number)) else { continue };
+            let (Some(cell), Some(null)) = (self.cells.get(*number), self.nulls.get(*number)) else {
+                continue;
+            };
             let requests = self.heard(*number, cell).handshakes;
             sent += cell.data.segments as f64;
             lost += cell.data.retransmissions as f64;
@@ -318,110 +333,5 @@ impl Channel for Losses<'_> {
 
     fn is_known(&self, cell: usize, column: Column) -> bool {
         column.is_handshake() || self.expected.get(cell).is_some_and(|expected| expected.known)
-    }
-}
-
-/// Microseconds that a path may add, in the places of [`LOSSES`].
-const ADDED_US: [f64; LOSSES.len()] = [1e3, 1.5e3, 2.2e3, 3.3e3, 5e3, 8e3, 16e3, 40e3, 150e3];
-/// Half a step of [`ADDED_US`], as a logarithm, and a margin.
-const GRID_STEP: f64 = 0.5;
-/// Factors by which a workload or an outside path may slow round trips, in the places of the handshake columns.
-const FACTORS: [f64; HYPOTHESES - LOSSES.len()] = [5.0, 2.0];
-/// A rise smaller than either is a busy machine's, not a network's: with both cores taken, medians on one machine were
-/// seen to move by 0.3 ms.
-const LEAST_RISE_US: f64 = 800.0;
-const LEAST_RISE_FACTOR: f64 = 1.4;
-
-/// Round-trip times above those learned, over what they rose everywhere. A path adds the same time to all flows,
-/// whatever they took before; a service that is slow multiplies.
-#[derive(Debug)]
-pub(crate) struct Delays {
-    rises: Vec<Option<Rise>>,
-}
-
-/// A cell's round-trip time against what is expected of it.
-#[derive(Debug, Clone, Copy)]
-struct Rise {
-    usual_us: f64,
-    /// ln(now / usual)
-    above: f64,
-    spread: f64,
-}
-
-impl Delays {
-    pub(crate) fn new(cells: &[&Cell], baselines: &Baselines, silent: &[bool]) -> Self {
-        let samples: Vec<Option<Sample>> = cells
-            .iter()
-            .zip(silent)
-            .map(|(cell, silent)| if *silent { None } else { Sample::of(cell, baselines) })
-            .collect();
-        let added = samples.iter().flatten().map(|sample| sample.rtt_us - sample.usual_us).collect();
-        let everywhere_us = common::quietest(added).max(0.0);
-        Self { rises: samples.iter().map(|sample| Some(sample.as_ref()?.rise(everywhere_us))).collect() }
-    }
-}
-
-/// A cell's round-trip time, and what it is used to.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    rtt_us: f64,
-    usual_us: f64,
-    spread: f64,
-}
-
-impl Sample {
-    fn of(cell: &Cell, baselines: &Baselines) -> Option<Self> {
-        let path = baselines.path(&cell.flow)?;
-        let rtt_us = cell.round_trips.p50_us().filter(|rtt| *rtt > 0.0)?;
-        Some(Self { rtt_us, usual_us: path.mean_ln_us.exp(), spread: path.spread() })
-    }
-
-    /// The rise that is left without what all paths suffer.
-    fn rise(&self, everywhere_us: f64) -> Rise {
-        let rtt_us = (self.rtt_us - everywhere_us).max(self.rtt_us.min(self.usual_us));
-        let above = (rtt_us / self.usual_us).ln();
-        let noticeable =
-            rtt_us - self.usual_us >= LEAST_RISE_US && rtt_us >= self.usual_us * LEAST_RISE_FACTOR;
-        let above = if noticeable { above } else { above.min(0.0) };
-        Rise { usual_us: self.usual_us, above, spread: self.spread }
-    }
-}
-
-impl Channel for Delays {
-    fn ratios(&self, cell: usize) -> Ratios {
-        let Some(Some(rise)) = self.rises.get(cell) else { return SILENT };
-        let added = ADDED_US.iter().map(|added| (1.0 + added / rise.usual_us).ln());
-        let mut ratios = [0.0; HYPOTHESES];
-        for (ratio, tried) in ratios.iter_mut().zip(added.chain(FACTORS.iter().map(|factor| factor.ln()))) {
-            *ratio = (rise.above * tried - tried * tried / 2.0) / rise.spread.powi(2);
-        }
-        evidence::bounded(ratios)
-    }
-
-    fn explain(&mut self, cell: usize, column: Column) {
-        if let (Some(Some(rise)), Some(added)) = (self.rises.get_mut(cell), ADDED_US.get(column.size())) {
-            // The times tried are a factor of two apart: what is left within that isn't left over.
-            let left = rise.above - (1.0 + added / rise.usual_us).ln();
-            rise.above = left.signum() * (left.abs() - GRID_STEP).max(0.0);
-            rise.usual_us += added;
-        }
-    }
-
-    fn silence(&mut self, cell: usize) {
-        if let Some(rise) = self.rises.get_mut(cell) {
-            *rise = None;
-        }
-    }
-
-    fn power(&self, cell: usize, _column: Column) -> f64 {
-        if matches!(self.rises.get(cell), Some(Some(_))) { 1.0 } else { 0.0 }
-    }
-
-    fn is_substantial(&self, _class: Class, _column: Column) -> bool {
-        true
-    }
-
-    fn is_known(&self, cell: usize, _column: Column) -> bool {
-        matches!(self.rises.get(cell), Some(Some(_)))
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::baseline::{Baselines, Expected};
+use crate::blip;
+use crate::delays::{Sample, Trips};
 use crate::hypothesis::Ways;
 use crate::reduce::{Cell, Handshakes, Subject};
 use crate::space::{Component, Way};
@@ -34,7 +36,8 @@ pub(crate) struct Finding {
     pub(crate) component: Component,
     pub(crate) cause: Cause,
     pub(crate) score: f64,
-    /// Share of segments that it loses itself; infinite where it isn't loss that is found.
+    /// Share of segments that it loses itself, or the loss that is as rare as the delay that it adds; infinite where it
+    /// is neither that is found.
     pub(crate) harm: f64,
     /// Log-odds for that much against what a common blip loses.
     pub(crate) surely_more: f64,
@@ -63,22 +66,23 @@ impl Finding {
     /// Whether short windows that follow each other may count each: an outage, or a loss that no blip comes near.
     pub(crate) fn is_severe(&self) -> bool {
         match self.cause {
-            Cause::PacketLoss => self.harm >= SEVERE,
-            Cause::Unreachable | Cause::Refused | Cause::ConnectionFailures => true,
-            Cause::Latency
-            | Cause::Overload
+            Cause::PacketLoss
+            | Cause::ConnectionFailures
             | Cause::ConntrackFull
-            | Cause::AllowanceExceeded
-            | Cause::Unknown => false,
+            | Cause::AllowanceExceeded => self.harm >= SEVERE,
+            Cause::Unreachable | Cause::Refused => true,
+            Cause::Latency | Cause::Overload | Cause::Unknown => false,
         }
     }
 
     pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
         let sums = Sums::of(found, by, context);
         let cause = cause(found, by, &sums);
+        let evidence = sums.evidence(by);
         let (harm, surely_more) = match cause {
             Cause::PacketLoss => (harm(found, context), found.score - found.common_score),
             Cause::ConnectionFailures => (sums.unanswered_of_affected(), f64::INFINITY),
+            Cause::Latency => (delay_as_loss(&evidence), f64::INFINITY),
             _ => (f64::INFINITY, f64::INFINITY),
         };
         Self {
@@ -87,7 +91,7 @@ impl Finding {
             score: found.score,
             harm,
             surely_more,
-            evidence: sums.evidence(),
+            evidence,
             rival: found.rival,
             cells: found.cells.iter().map(|(cell, _)| *cell).collect(),
         }
@@ -105,7 +109,7 @@ impl Finding {
         let evidence = &self.evidence;
         let failed = evidence.attempts_failed as f64 > NEVER_USUAL * evidence.attempts as f64;
         match (self.cause, self.component.class()) {
-            (Cause::Latency, _) => Some(evidence.rtt_p50_us? as f64),
+            (Cause::Latency, _) => Some(evidence.rtt_min_us? as f64),
             (Cause::PacketLoss | Cause::Overload, Class::Workload | Class::External) if !failed => {
                 Some(evidence.retransmission_ratio)
             }
@@ -125,9 +129,11 @@ impl Finding {
             (Component::Zone(zone), Component::ZonePair(a, b)) => zone == a || zone == b,
             _ => false,
         };
-        inside
-            && self.cause == zone.cause
-            && self.evidence.retransmission_ratio < WORSE_THAN_ZONE * zone.evidence.retransmission_ratio
+        let size = |finding: &Self| match finding.cause {
+            Cause::Latency => finding.evidence.added_us().unwrap_or(0) as f64,
+            _ => finding.evidence.retransmission_ratio,
+        };
+        inside && self.cause == zone.cause && size(self) < WORSE_THAN_ZONE * size(zone)
     }
 }
 
@@ -135,6 +141,14 @@ impl Context<'_> {
     fn is_others(&self, cell: usize) -> bool {
         self.others.get(cell).copied().unwrap_or(false)
     }
+}
+
+/// Delay that comes as rarely as a blip that loses [`blip::COMMON`]: a queue fills for some seconds, a route flaps. More
+/// delay is rarer, in the same measure as more loss is.
+const COMMON_DELAY_US: f64 = 2_000.0;
+
+fn delay_as_loss(evidence: &Evidence) -> f64 {
+    blip::COMMON * evidence.added_us().unwrap_or(0) as f64 / COMMON_DELAY_US
 }
 
 /// What is lost at the component beyond what is usual, on the flows that nobody else has to answer for.
@@ -203,9 +217,7 @@ struct Sums {
     expected: f64,
     handshakes: Handshakes,
     affected: Handshakes,
-    rtt_weight: f64,
-    rtt: f64,
-    usual_rtt: f64,
+    trips: Trips,
     flows: u64,
     flows_affected: u64,
     services_affected: BTreeSet<Option<Subject>>,
@@ -219,8 +231,15 @@ impl Sums {
             else {
                 continue;
             };
-            sums.add(cell, expected, context.baselines);
-            if *hurt && shows(cell, expected, by) {
+            sums.add(cell, expected);
+            let sample = Sample::of(cell, context.baselines);
+            let is_slower = sample.is_some_and(|sample| sample.is_slower());
+            let affected = *hurt && if by == By::Delay { is_slower } else { shows(cell, expected, by) };
+            // What is told of a delay is told of the flows that show it.
+            if let Some(sample) = sample.filter(|_| affected || by != By::Delay) {
+                sums.trips.add(&sample);
+            }
+            if affected {
                 sums.flows_affected += 1;
                 // That a service on it is cut off doesn't cut off a node.
                 let is_others =
@@ -234,18 +253,12 @@ impl Sums {
         sums
     }
 
-    fn add(&mut self, cell: &Cell, expected: &Expected, baselines: &Baselines) {
+    fn add(&mut self, cell: &Cell, expected: &Expected) {
         self.flows += 1;
         self.segments += cell.data.segments as f64;
         self.retransmissions += cell.data.retransmissions as f64;
         self.expected += cell.data.segments as f64 * expected.ratio;
         self.handshakes.add(cell.handshakes);
-        if let (Some(rtt), Some(path)) = (cell.round_trips.p50_us(), baselines.path(&cell.flow)) {
-            let weight = cell.round_trips.count as f64;
-            self.rtt_weight += weight;
-            self.rtt += weight * rtt;
-            self.usual_rtt += weight * path.mean_ln_us.exp();
-        }
     }
 
     /// Whether connections that are open carry data as they should.
@@ -258,21 +271,22 @@ impl Sums {
         self.affected.unanswered as f64 / self.affected.decided().max(1) as f64
     }
 
-    fn evidence(&self) -> Evidence {
-        let mean = |sum: f64| (self.rtt_weight > 0.0).then(|| (sum / self.rtt_weight).round() as u64);
-        Evidence {
+    fn evidence(&self, by: By) -> Evidence {
+        let mut evidence = Evidence {
             retransmission_ratio: ratio(self.retransmissions, self.segments),
             baseline_ratio: ratio(self.expected, self.segments),
-            rtt_p50_us: mean(self.rtt),
-            baseline_rtt_p50_us: mean(self.usual_rtt),
-            rtt_min_us: None,
-            baseline_rtt_min_us: None,
             flows: self.flows,
             flows_affected: self.flows_affected,
             services_affected: self.services_affected.len() as u64,
             attempts: self.handshakes.decided(),
-            attempts_failed: self.handshakes.refused.saturating_add(self.handshakes.unanswered),
-        }
+            attempts_failed: match by {
+                By::Refusal => self.handshakes.refused,
+                By::Loss | By::Delay => self.handshakes.unanswered,
+            },
+            ..Evidence::default()
+        };
+        self.trips.tell(&mut evidence);
+        evidence
     }
 }
 
@@ -282,7 +296,8 @@ pub(crate) fn shows(cell: &Cell, expected: &Expected, by: By) -> bool {
     match by {
         By::Refusal => cell.handshakes.refused > 0,
         By::Loss => (cell.data.retransmissions > 0 && lost) || cell.handshakes.unanswered > 0,
-        By::Delay => true,
+        // Told by its round trips alone.
+        By::Delay => false,
     }
 }
 

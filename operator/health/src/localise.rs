@@ -41,8 +41,15 @@ pub(crate) fn localise(
     while found.len() < MOST_FOUND {
         let candidates = candidates(space, &supports, channel, least, &prices);
         let totals = peers.totals(|cell| channel.told(cell));
-        let look =
-            Look { cells, space, channel, supports: &supports, totals: &totals, thresholds: least, prices: &prices };
+        let look = Look {
+            cells,
+            space,
+            channel,
+            supports: &supports,
+            totals: &totals,
+            thresholds: least,
+            prices: &prices,
+        };
         // The best before its services were looked at elsewhere: the larger a component, the less elsewhere there is.
         let mut closer = candidates.iter().take(MOST_TRIED).filter_map(|candidate| look.closer(*candidate));
         let Some(best) = closer.next() else {

@@ -173,7 +173,8 @@ impl Totals<'_> {
 
     /// Share of requests unanswered of those of `peers` that aren't `here`, and that are answered best.
     fn unanswered_share(&self, peers: &[usize], here: &HashSet<usize>) -> f64 {
-        let told = peers.iter().filter(|cell| !here.contains(cell)).filter_map(|cell| self.by_cell.get(*cell));
+        let told =
+            peers.iter().filter(|cell| !here.contains(cell)).filter_map(|cell| self.by_cell.get(*cell));
         let mut told: Vec<Told> = told.filter(|told| told.attempts > 0.0).copied().collect();
         told.sort_by(|a, b| a.unanswered_share().total_cmp(&b.unanswered_share()));
         let best = (told.len() as f64 * ANSWERED_BEST).ceil() as usize;

@@ -5,7 +5,8 @@
 //! client alone.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Role};
+use tidewatch_records::histogram::value_of;
+use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
 use crate::names::{Id, Names};
 
@@ -132,6 +133,8 @@ pub(crate) struct RoundTrips {
     pub(crate) count: u64,
     /// Σ count × median.
     weighted_p50_us: u128,
+    /// The quickest, of data and of handshakes.
+    quickest_us: Option<u64>,
 }
 
 impl RoundTrips {
@@ -140,10 +143,32 @@ impl RoundTrips {
         (self.count > 0).then(|| self.weighted_p50_us as f64 / self.count as f64)
     }
 
+    /// The quickest round trip of the window. Queues and busy CPUs lengthen many trips; what lengthens all of them is the
+    /// way itself.
+    pub(crate) fn quickest_us(&self) -> Option<f64> {
+        self.quickest_us.filter(|us| *us > 0).map(|us| us as f64)
+    }
+
+    fn of(record: &FlowWindow) -> Self {
+        let data = record.rtt_us.as_ref().filter(|latency| latency.count > 0);
+        let handshakes = record.handshake_us.as_ref().filter(|latency| latency.count > 0);
+        let quickest = [data, handshakes].into_iter().flatten().map(quickest_of).min();
+        let (count, p50) = data.map_or((0, 0), |data| (data.count, data.p50));
+        Self { count, weighted_p50_us: u128::from(count) * u128::from(p50), quickest_us: quickest }
+    }
+
     fn add(&mut self, other: Self) {
+        self.quickest_us = [self.quickest_us, other.quickest_us].into_iter().flatten().min();
         self.count = self.count.saturating_add(other.count);
         self.weighted_p50_us = self.weighted_p50_us.saturating_add(other.weighted_p50_us);
     }
+}
+
+/// The shortest that a summary tells of.
+pub(crate) fn quickest_of(latency: &Latency) -> u64 {
+    let of_buckets =
+        || latency.buckets.iter().find(|(_, count)| *count > 0).map(|(bucket, _)| value_of(*bucket));
+    latency.min.or_else(of_buckets).unwrap_or(latency.p50)
 }
 
 /// One flow's one direction in one window.
@@ -217,10 +242,7 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
         },
         Role::Server => Handshakes::default(),
     };
-    let round_trips = record.rtt_us.as_ref().map_or_else(RoundTrips::default, |rtt| RoundTrips {
-        count: rtt.count,
-        weighted_p50_us: u128::from(rtt.count) * u128::from(rtt.p50),
-    });
+    let round_trips = RoundTrips::of(record);
     if is_client_in_transit {
         return Some(Cell { flow, data: Data::default(), handshakes, round_trips: RoundTrips::default() });
     }

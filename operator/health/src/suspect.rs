@@ -83,7 +83,9 @@ impl<C: Channel> Look<'_, C> {
     }
 
     fn stands(&self, suspect: &Suspect) -> bool {
-        self.is_more_than_explained(suspect) && self.is_broad(suspect)
+        self.is_more_than_explained(suspect)
+            && self.is_broad(suspect)
+            && self.channel.bears_out(&suspect.candidate, self.space)
     }
 
     /// Whether it stands without the flows that a heavy fault found before explains, or does much worse on them than that

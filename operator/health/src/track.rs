@@ -62,9 +62,10 @@ impl Rule {
     fn is_met(self, track: &Track, window: &Passing<'_>) -> bool {
         let slot = slot(window.seconds);
         let class = track.component.class();
-        let sure = self.sure.filter(|_| class == Class::Infrastructure).is_none_or(|sure| {
-            track.words.pooled(slot) >= sure + (window.paths.max(1) as f64).ln()
-        });
+        let sure = self
+            .sure
+            .filter(|_| class == Class::Infrastructure)
+            .is_none_or(|sure| track.words.pooled(slot) >= sure + (window.paths.max(1) as f64).ln());
         let from = self.counts_from(window.start, slot);
         let shows = track.words.slots_that_show(from, slot, self.thresholds.of(class));
         shows >= self.shows && sure
@@ -270,6 +271,11 @@ impl Track {
             (Some(level), Some(steady)) => steady.observe(word.start, window.seconds, level),
             (level, steady) => *steady = level.map(|level| Steady::new(word.start, level)),
         }
+    }
+
+    /// Whether it is named though this window doesn't show it.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.active && (self.quiet > 0 || self.unseen_seconds > 0)
     }
 
     /// Whether this window's cause, and the evidence with it, is what there is to tell from now on.

@@ -46,8 +46,7 @@ fn stays(lab: Lab, components: &[&str], cause: Cause, fault: Fault<'_>) {
             assert_eq!(component.cause, cause, "in window {window}: {verdict:#?}");
         }
         let is_infrastructure = components.iter().all(|name| !name.starts_with("service/"));
-        let expected =
-            if is_infrastructure { Attribution::Infrastructure } else { Attribution::Workload };
+        let expected = if is_infrastructure { Attribution::Infrastructure } else { Attribution::Workload };
         assert_eq!(verdict.attribution, expected, "{verdict:#?}");
     }
     for window in 0..8 {
@@ -125,7 +124,9 @@ fn two_zones_that_open_no_connections_are_that_pair() {
 #[test]
 fn services_that_are_blocked_at_once_are_theirs() {
     for lab in labs() {
-        for blocked in [&["payments"][..], &["cart", "stock", "search"], &["cart", "catalog", "stock", "ledger"]] {
+        for blocked in
+            [&["payments"][..], &["cart", "stock", "search"], &["cart", "catalog", "stock", "ledger"]]
+        {
             let names: Vec<String> = blocked.iter().map(|name| format!("service/shop/{name}")).collect();
             let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
             names.sort_unstable();
@@ -161,20 +162,17 @@ fn is_in(namespace: &str, name: Option<&str>) -> bool {
 fn a_policy_on_one_namespace_is_no_nodes_fault() {
     let mut watch = Watch::learned(of_two_namespaces(), HISTORY);
     for window in 0..WINDOWS {
-        let verdict = watch.window(&|hop| {
-            when(hop.to_service && is_in("office", hop.from.pod.as_deref()), fails(1.0))
-        });
+        let verdict =
+            watch.window(&|hop| when(hop.to_service && is_in("office", hop.from.pod.as_deref()), fails(1.0)));
         let expected = if window == 0 { Attribution::None } else { Attribution::Workload };
         assert_eq!(verdict.attribution, expected, "{verdict:#?}");
         assert_ne!(verdict.nhi, HealthIndicator::Degraded, "{verdict:#?}");
     }
     let mut watch = Watch::learned(of_two_namespaces(), HISTORY);
-    for window in 0..WINDOWS {
-        let verdict = watch.window(&|hop| {
-            when(hop.to_service && is_in("office", Some(&hop.service)), fails(1.0))
-        });
+    for _ in 0..WINDOWS {
+        let verdict =
+            watch.window(&|hop| when(hop.to_service && is_in("office", Some(&hop.service)), fails(1.0)));
         assert!(named(&verdict).iter().all(|name| name.starts_with("service/office/")), "{verdict:#?}");
         assert_ne!(verdict.nhi, HealthIndicator::Degraded, "{verdict:#?}");
     }
 }
-

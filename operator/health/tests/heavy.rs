@@ -10,8 +10,7 @@ use tidewatch_health::Attribution;
 const HISTORY: usize = 8;
 
 fn in_zone(hop: &Hop, zone: &str) -> bool {
-    hop.from.node != hop.to.node
-        && [&hop.from, &hop.to].iter().any(|end| end.zone.as_deref() == Some(zone))
+    hop.from.node != hop.to.node && [&hop.from, &hop.to].iter().any(|end| end.zone.as_deref() == Some(zone))
 }
 
 #[test]
@@ -27,7 +26,8 @@ fn a_heavy_loss_is_named_alone() {
             for seed in 1..4 {
                 let lab = Lab { dice: Dice(seed * 0x9E37_79B9), uneven: true, ..Lab::default() };
                 let mut watch = Watch::learned(lab, HISTORY);
-                let fault = |hop: &Hop| Harm { loss: if is_there(hop) { loss } else { 0.0 }, ..Harm::default() };
+                let fault =
+                    |hop: &Hop| Harm { loss: if is_there(hop) { loss } else { 0.0 }, ..Harm::default() };
                 for window in 0..12 {
                     let verdict = watch.window(&fault);
                     let names = named(&verdict);

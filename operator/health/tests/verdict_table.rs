@@ -253,7 +253,7 @@ fn services_that_have_a_bad_minute_everywhere_are_no_paths_fault() {
 #[test]
 fn too_little_traffic_is_insufficient_data() {
     let calls = vec![("web", "cart")];
-    let lab = Lab { calls, pods: 1, segments: 100, ..Lab::default() };
+    let lab = Lab { calls, pods: 1, segments: 25, ..Lab::default() };
     let mut watch = Watch::learned(lab, HISTORY);
     let verdict = watch.window(&nothing);
     assert_eq!(verdict.nhi, HealthIndicator::InsufficientData);

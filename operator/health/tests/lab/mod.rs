@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
-use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
+use tidewatch_records::{
+    Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, NodeFigures, NodeWindow, Role,
+};
 
 pub const SECONDS: u32 = 15;
 
@@ -33,7 +35,12 @@ impl Dice {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Harm {
     pub loss: f64,
+    /// Added to every round trip.
     pub delay_us: u64,
+    /// Added to the quickest round trip and, as much again three times, to the median: a busy end's.
+    pub waits_us: u64,
+    /// The median and all above it take so many times longer, the quickest doesn't.
+    pub stretched: f64,
     pub unanswered: f64,
     pub refused: f64,
     /// Connections that are open live on.
@@ -159,11 +166,17 @@ impl Lab {
         let index = service.bytes().map(usize::from).sum::<usize>() + number * 5;
         let node = index % self.nodes();
         let mut ip = self.node(node, (index % 250) as u8, EndpointKind::Pod);
-        let namespace = self.namespaces.iter().find(|(name, _)| *name == service).map_or("shop", |(_, ns)| *ns);
+        let namespace =
+            self.namespaces.iter().find(|(name, _)| *name == service).map_or("shop", |(_, ns)| *ns);
         ip.pod = Some(format!("{namespace}/{service}-{number}").into());
         ip.workload = Some(format!("{namespace}/Deployment/{service}").into());
         ip.service = Some(format!("{namespace}/{service}").into());
         ip
+    }
+
+    pub fn node_names(&self) -> impl Iterator<Item = Name> + use<> {
+        let zones = self.zones;
+        (0..self.nodes()).map(move |node| node_name(node, zones).into())
     }
 
     fn nodes(&self) -> usize {
@@ -173,9 +186,8 @@ impl Lab {
     /// An address at a node: its own, or a pod's.
     fn node(&self, node: usize, host: u8, kind: EndpointKind) -> Endpoint {
         let zone = node % self.zones;
-        let name = format!("zone-{}-{}", zone + 1, (b'a' + (node / self.zones) as u8) as char);
         Endpoint {
-            node: Some(name.into()),
+            node: Some(node_name(node, self.zones).into()),
             zone: Some(format!("zone-{}", zone + 1).into()),
             kind: Some(kind),
             ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(198, 18, node as u8, host)))
@@ -239,6 +251,9 @@ impl Lab {
             800
         };
         let rtt = rtt + out.delay_us + home.delay_us + (self.dice.unit() * 100.0) as u64;
+        let waits = out.waits_us.max(home.waits_us);
+        let stretched = (rtt as f64 * out.stretched.max(home.stretched).max(1.0)) as u64;
+        let rtt = Trips { quickest: rtt * 9 / 10 + waits, median: stretched + 4 * waits };
         let mut client = self.record(near.clone(), far.clone(), Role::Client, segments, base + out.loss, rtt);
         client.connections =
             Connections { attempted: attempts, established, refused, timed_out, ..Connections::default() };
@@ -260,7 +275,7 @@ impl Lab {
         role: Role,
         segments: u64,
         loss: f64,
-        rtt: u64,
+        rtt: Trips,
     ) -> FlowWindow {
         let port = Some(8080);
         match role {
@@ -284,14 +299,24 @@ impl Lab {
             bytes_in: segments * 900,
             rtt_us: (segments > 0).then(|| Latency {
                 count: 5,
-                min: Some(rtt * 9 / 10),
-                p50: rtt,
-                p99: rtt * 2,
+                min: Some(rtt.quickest),
+                p50: rtt.median,
+                p99: rtt.median * 2,
                 ..Latency::default()
             }),
             handshake_us: None,
         }
     }
+}
+
+fn node_name(node: usize, zones: usize) -> String {
+    format!("zone-{}-{}", node % zones + 1, (b'a' + (node / zones) as u8) as char)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Trips {
+    quickest: u64,
+    median: u64,
 }
 
 /// An engine that watches a lab.
@@ -316,9 +341,24 @@ impl Watch {
     }
 
     pub fn window(&mut self, fault: Fault<'_>) -> Verdict {
+        self.window_of(&|_| NodeFigures::default(), fault)
+    }
+
+    /// As [`Watch::window`], where each node tells its figures.
+    pub fn window_of(&mut self, figures: &dyn Fn(&str) -> NodeFigures, fault: Fault<'_>) -> Verdict {
         let (start, seconds) = (self.lab.start(), self.lab.seconds);
+        let nodes: Vec<NodeWindow> = self
+            .lab
+            .node_names()
+            .map(|reporter| NodeWindow {
+                window_start: start,
+                window_seconds: seconds,
+                node: figures(&reporter),
+                reporter,
+            })
+            .collect();
         let flows = self.lab.records(fault);
-        self.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] })
+        self.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &nodes })
     }
 
     /// The verdict of the last of `windows`.

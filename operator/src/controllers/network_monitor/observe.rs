@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::Hint;
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{Class, ComponentId, Config, Verdict, project};
+use tidewatch_health::{Class, ComponentId, Config, Lately, Verdict, project};
 
 use super::components::same_component;
 use super::hints::{Onset, hints};
@@ -147,6 +147,7 @@ fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>
         verdict: project(
             &evaluation.verdict,
             Config { sensitivity: spec.sensitivity },
+            &mut Lately::default(),
             selected.iter().copied(),
         ),
         hints: BTreeMap::new(),
