@@ -15,7 +15,8 @@ pub struct Event {
     pub data_segments_out: u32,
     pub retransmissions: u32,
     pub srtt_us: u32,
-    pub min_rtt_us: u32,
+    /// The quickest round trip of this window; 0 or all ones where the kernel doesn't know it any more.
+    pub quickest_rtt_us: u32,
     pub timeouts: u16,
     pub local_port: u16,
     pub remote_port: u16,
@@ -33,6 +34,7 @@ pub mod flag {
     pub const ABORTED: u16 = 1 << 6;
     pub const CLOSED: u16 = 1 << 7;
     pub const OPEN: u16 = 1 << 8;
+    pub const WAITING: u16 = 1 << 9;
 }
 
 impl Event {
@@ -51,7 +53,7 @@ impl Event {
             data_segments_out: u32::from_ne_bytes(at.take()?),
             retransmissions: u32::from_ne_bytes(at.take()?),
             srtt_us: u32::from_ne_bytes(at.take()?),
-            min_rtt_us: u32::from_ne_bytes(at.take()?),
+            quickest_rtt_us: u32::from_ne_bytes(at.take()?),
             timeouts: u16::from_ne_bytes(at.take()?),
             local_port: u16::from_ne_bytes(at.take()?),
             remote_port: u16::from_ne_bytes(at.take()?),
@@ -62,6 +64,12 @@ impl Event {
     /// Whether a flag is set.
     pub fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The quickest round trip of this window, if it is known.
+    pub fn quickest_rtt(&self) -> Option<u64> {
+        // The kernel's minimum begins at all ones.
+        (1..u32::MAX).contains(&self.quickest_rtt_us).then_some(u64::from(self.quickest_rtt_us))
     }
 
     /// Whether both ends are known; the kernel leaves an address unspecified in a socket that never connected.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Verdict, project};
+use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
 
 use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
@@ -156,6 +156,7 @@ fn view(
         verdict: project(
             &evaluation.verdict,
             Config { sensitivity: spec.sensitivity },
+            &mut Lately::default(),
             selected.iter().copied(),
         ),
         hints: BTreeMap::new(),
