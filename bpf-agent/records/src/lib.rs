@@ -10,8 +10,8 @@ mod schema;
 
 pub use histogram::Histogram;
 pub use schema::{
-    Accounting, AllowanceExceeded, Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name,
-    NodeFigures, NodeWindow, Record, Role, WorkloadRef,
+    Accounting, AllowanceExceeded, Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency,
+    Lifecycle, Name, NodeFigures, NodeWindow, Record, Role, WorkloadRef,
 };
 
 /// `event_name` of a [`FlowWindow`] on the wire.

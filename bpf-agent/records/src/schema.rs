@@ -82,6 +82,10 @@ pub struct Endpoint {
     pub zone: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<EndpointKind>,
+    /// Where the pod was in its life, if it was coming or going in the window: its trouble is expected then. Of a
+    /// Service that no pod answered for: that one of its pods was on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Endpoint {
@@ -99,6 +103,7 @@ impl Endpoint {
             node: None,
             zone: None,
             kind: None,
+            lifecycle: None,
         }
     }
 }
@@ -129,6 +134,20 @@ pub enum EndpointKind {
     Vpc,
     Internet,
     Unknown,
+}
+
+/// Stage of a pod that is coming or going, as the cluster tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifecycle {
+    /// Created, and not ready yet or only just.
+    Starting,
+    /// A container ended after a long time and was started again, and the pod is not ready yet or only just.
+    Restarting,
+    /// Its deletion was asked for.
+    Terminating,
+    /// It ended, or its object is deleted.
+    Gone,
 }
 
 /// Where the two ends are relative to each other; the names are those of AWS Network Flow Monitor where it has one.

@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use tidewatch_records::jsonl::{self, ReadError, Reader};
 use tidewatch_records::otlp::{self, DecodeError, Decoder};
 use tidewatch_records::{
-    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Histogram, Name, Record, Role,
+    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Histogram, Lifecycle, Name,
+    Record, Role,
 };
 
 const EXAMPLE: &str = r#"{"window_start":"2026-11-22T12:00:00Z","window_seconds":30,"reporter":"node-a","role":"client",
@@ -47,6 +48,11 @@ fn kind() -> impl Strategy<Value = EndpointKind> {
     prop::sample::select(vec![K::Pod, K::Node, K::Service, K::Aws, K::Vpc, K::Internet, K::Unknown])
 }
 
+fn lifecycle() -> impl Strategy<Value = Lifecycle> {
+    use Lifecycle as L;
+    prop::sample::select(vec![L::Starting, L::Restarting, L::Terminating, L::Gone])
+}
+
 fn category() -> impl Strategy<Value = Category> {
     use Category as C;
     prop::sample::select(vec![
@@ -66,12 +72,13 @@ prop_compose! {
         ip in ip(), port in any::<Option<u16>>(), pod_uid in prop::option::of(name()),
         cluster in prop::option::of((ip(), any::<u16>())),
         names in prop::collection::vec(prop::option::of(name()), 5), kind in prop::option::of(kind()),
+        lifecycle in prop::option::of(lifecycle()),
     ) -> Endpoint {
         Endpoint {
             ip, port, pod_uid,
             cluster_ip: cluster.map(|c| c.0), cluster_port: cluster.map(|c| c.1),
             pod: names[0].clone(), workload: names[1].clone(), service: names[2].clone(),
-            node: names[3].clone(), zone: names[4].clone(), kind,
+            node: names[3].clone(), zone: names[4].clone(), kind, lifecycle,
         }
     }
 }

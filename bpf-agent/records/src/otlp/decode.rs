@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
 use super::{
-    CATEGORIES, KINDS, MAX_ATTRIBUTES, MAX_STRING_BYTES, MAX_WINDOW_SECONDS, category_name, kind_name,
-    role_name,
+    CATEGORIES, KINDS, LIFECYCLES, MAX_ATTRIBUTES, MAX_STRING_BYTES, MAX_WINDOW_SECONDS, category_name,
+    kind_name, lifecycle_name, role_name,
 };
 use crate::histogram::BUCKETS;
 use crate::schema::{Accounting, Connections, Endpoint, FlowWindow, Latency, Name, Record, Role};
@@ -215,6 +215,9 @@ impl EndpointFields {
             "node" => at.node = Some(field.name(&mut None)?),
             "zone" => at.zone = Some(field.name(&mut None)?),
             "kind" => at.kind = Some(field.one_of(&KINDS, kind_name, "an endpoint kind")?),
+            "lifecycle" => {
+                at.lifecycle = Some(field.one_of(&LIFECYCLES, lifecycle_name, "a stage of a pod's life")?);
+            }
             _ => {}
         }
         Ok(())

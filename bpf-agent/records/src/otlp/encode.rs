@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::{category_name, kind_name, role_name};
+use super::{category_name, kind_name, lifecycle_name, role_name};
 use crate::schema::{Accounting, Endpoint, FlowWindow, Latency};
 use crate::{ACCOUNTING_EVENT, FLOW_EVENT};
 
@@ -105,6 +105,7 @@ struct EndpointKeys {
     node: &'static str,
     zone: &'static str,
     kind: &'static str,
+    lifecycle: &'static str,
 }
 
 const LOCAL: EndpointKeys = EndpointKeys {
@@ -119,6 +120,7 @@ const LOCAL: EndpointKeys = EndpointKeys {
     node: "local.node",
     zone: "local.zone",
     kind: "local.kind",
+    lifecycle: "local.lifecycle",
 };
 
 const REMOTE: EndpointKeys = EndpointKeys {
@@ -133,6 +135,7 @@ const REMOTE: EndpointKeys = EndpointKeys {
     node: "remote.node",
     zone: "remote.zone",
     kind: "remote.kind",
+    lifecycle: "remote.lifecycle",
 };
 
 struct LatencyKeys {
@@ -199,6 +202,9 @@ impl Attributes {
         }
         if let Some(kind) = endpoint.kind {
             self.text(keys.kind, kind_name(kind));
+        }
+        if let Some(lifecycle) = endpoint.lifecycle {
+            self.text(keys.lifecycle, lifecycle_name(lifecycle));
         }
     }
 

@@ -8,7 +8,7 @@ mod encode;
 pub use decode::{DecodeError, Decoder};
 pub use encode::{encode_accounting, encode_flow, export_request};
 
-use crate::schema::{Category, EndpointKind, Role};
+use crate::schema::{Category, EndpointKind, Lifecycle, Role};
 
 /// Attributes looked at in one record; a record with more is refused.
 pub const MAX_ATTRIBUTES: usize = 128;
@@ -69,3 +69,15 @@ const CATEGORIES: [Category; 8] = [
     Category::Internet,
     Category::Unclassified,
 ];
+
+fn lifecycle_name(lifecycle: Lifecycle) -> &'static str {
+    match lifecycle {
+        Lifecycle::Starting => "starting",
+        Lifecycle::Restarting => "restarting",
+        Lifecycle::Terminating => "terminating",
+        Lifecycle::Gone => "gone",
+    }
+}
+
+const LIFECYCLES: [Lifecycle; 4] =
+    [Lifecycle::Starting, Lifecycle::Restarting, Lifecycle::Terminating, Lifecycle::Gone];
