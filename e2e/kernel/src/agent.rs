@@ -105,6 +105,7 @@ impl Agent {
             match record? {
                 Record::Flow(flow) => said.flows.push(flow),
                 Record::Accounting(accounting) => said.accounting.push(accounting),
+                Record::Node(_) => {}
             }
         }
         Ok(said)

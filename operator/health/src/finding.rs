@@ -223,6 +223,8 @@ impl Sums {
             baseline_ratio: ratio(self.expected, self.segments),
             rtt_p50_us: mean(self.rtt),
             baseline_rtt_p50_us: mean(self.usual_rtt),
+            rtt_min_us: None,
+            baseline_rtt_min_us: None,
             flows: self.flows,
             flows_affected: self.flows_affected,
             services_affected: self.services_affected.len() as u64,
