@@ -1,6 +1,7 @@
 //! What agents send, well-formed or not, and what becomes of it.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
