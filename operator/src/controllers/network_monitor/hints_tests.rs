@@ -342,12 +342,17 @@ fn the_summary_tells_only_what_may_well_be_the_cause() {
         cause,
         since: at(ONSET),
         confidence: 1.0,
-        retransmission_ratio: 0.0,
-        baseline_ratio: 0.0,
-        affected_flows: 1,
-        total_flows: 1,
+        retransmission_ratio: None,
+        baseline_ratio: None,
+        rtt_min: None,
+        baseline_rtt_min: None,
+        rtt_p50: None,
+        baseline_rtt_p50: None,
         failed_attempts: None,
         attempts: None,
+        limit: None,
+        affected_flows: None,
+        total_flows: 1,
         hints: hints.to_vec(),
     };
     let near = ONSET - 12;
@@ -436,7 +441,8 @@ fn blocked(start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed
     let mut verdict = payments_blocked(at(ONSET));
     (verdict.window_start, verdict.window_seconds) = (at(start), 10);
     let evaluation = Evaluation { window: Arc::new(window), verdict };
-    let clock = Clock { now: at(start + 13), waiting_since: at(0), agent_window_seconds: 10 };
+    let clock =
+        Clock { now: at(start + 13), waiting_since: at(0), last_window: None, agent_window_seconds: 10 };
     let spec = ValidSpec::new(&monitor.spec, "shop", &policy);
     observe(&monitor, spec, Some(&evaluation), index, Fleet::default(), clock)
 }

@@ -8,6 +8,7 @@ mod components;
 mod conditions;
 mod degradation;
 mod hints;
+mod hysteresis;
 mod metrics;
 mod numbers;
 mod observe;
@@ -15,6 +16,7 @@ mod plan;
 mod publish;
 pub(super) mod published;
 mod selection;
+mod shortages;
 mod spec;
 mod status;
 mod subscriptions;
@@ -160,7 +162,14 @@ impl Monitors {
             Ok(spec) => self.subscriptions.latest(key, spec.window_seconds, spec.sensitivity, now),
             Err(_) => (None, now),
         };
-        let clock = Clock { now, waiting_since, agent_window_seconds: policy.agent_window_seconds };
+        let last_window = self
+            .memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .and_then(|memory| memory.last_window());
+        let clock =
+            Clock { now, waiting_since, last_window, agent_window_seconds: policy.agent_window_seconds };
         let fleet = self.dependencies.fleet.borrow().clone();
         let index = self.dependencies.cluster.read();
         observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock)

@@ -1,7 +1,7 @@
 //! What a reconcile starts from: plain structs, gathered from what the process already knows. Nothing here asks the API
 //! server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -80,10 +80,11 @@ pub(super) struct WindowView {
     pub connections_reported: u64,
 }
 
-/// When a window that doesn't come is missed: after three of them, and the time that the collector waits for stragglers.
+/// When a window that doesn't come is missed: after three of them, and a window of the agents' and the time that the
+/// collector waits for slow nodes.
 pub(super) fn late_after(window_seconds: u32, agent_window_seconds: u32) -> Duration {
-    const GRACE: u64 = 5;
-    Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + GRACE)
+    const WAIT: u64 = 15;
+    Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + WAIT)
 }
 
 /// Puts together what was seen. `waiting_since` is when this process began to wait for the monitor's windows.
@@ -116,6 +117,8 @@ pub(super) struct Clock {
     pub now: Timestamp,
     /// When this process began to wait for windows of this length.
     pub waiting_since: Timestamp,
+    /// Start of the last window that any agent vouched for, if there was one.
+    pub last_window: Option<Timestamp>,
     pub agent_window_seconds: u32,
 }
 
@@ -127,35 +130,45 @@ fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>
         return if is_late(clock.waiting_since) { View::NoData { last: None } } else { View::Waiting };
     };
     let window = &evaluation.window;
-    let end =
-        window.start.checked_add(Duration::from_secs(u64::from(window.seconds))).unwrap_or(window.start);
+    let end = end_of(window.start, window.seconds);
     if is_late(end) {
         return View::NoData { last: Some(end) };
     }
     if window.accounting.is_empty() {
-        // No agent vouches for this window, so it says nothing; agents may just be on their way.
-        return if is_late(clock.waiting_since) {
-            View::NoData { last: Some(window.start) }
+        // No agent vouches for this window, so it says nothing; agents may just be on their way, or all of them late.
+        let last = clock.last_window.map(|start| end_of(start, window.seconds));
+        return if is_late(last.map_or(clock.waiting_since, |last| last.max(clock.waiting_since))) {
+            View::NoData { last: last.or(Some(window.start)) }
         } else {
             View::Waiting
         };
     }
     let selected: Vec<_> = window.flows.iter().filter(|flow| selection.selects(flow)).collect();
+    let far: Vec<_> = window
+        .flows
+        .iter()
+        .filter(|flow| selection.selects_far_end(flow) && !selection.selects(flow))
+        .collect();
+    let both = || selected.iter().chain(&far).copied();
     let (connections_seen, connections_reported) = window.connections();
+    let mut verdict = project(&evaluation.verdict, Config { sensitivity: spec.sensitivity }, both());
+    let nodes: HashSet<&str> =
+        both().flat_map(|flow| [&flow.local, &flow.remote]).filter_map(|end| end.node.as_deref()).collect();
+    verdict.shortages.retain(|short| nodes.contains(short.node.as_str()));
     View::Window(Box::new(WindowView {
         start: window.start,
-        verdict: project(
-            &evaluation.verdict,
-            Config { sensitivity: spec.sensitivity },
-            selected.iter().copied(),
-        ),
+        verdict,
         hints: BTreeMap::new(),
-        traffic: TrafficTotals::of(selected.iter().copied()),
+        traffic: TrafficTotals::of(selected.iter().copied(), far.iter().copied()),
         nodes_reporting: window.accounting.len() as u64,
         nodes_ready: window.expected.len() as u64,
         connections_seen,
         connections_reported,
     }))
+}
+
+fn end_of(start: Timestamp, seconds: u32) -> Timestamp {
+    start.checked_add(Duration::from_secs(u64::from(seconds))).unwrap_or(start)
 }
 
 /// Looked for only where the status may take them: it costs a look at every pod.
