@@ -215,7 +215,8 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
     let data = Data {
         // A record may be cut by a window's edge: a retransmission is a segment whatever the other counter says.
         segments: record.data_segments_out.max(record.retransmissions),
-        retransmissions: record.retransmissions,
+        // What the other end had already wasn't lost: its acknowledgement was late.
+        retransmissions: record.retransmissions.saturating_sub(record.spurious_retransmissions),
         timeouts: record.timeouts,
     };
     Some(Cell { flow, data, handshakes, round_trips })
