@@ -20,6 +20,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define UNANSWERED_MS 3000
 #define LOOPBACK_IFINDEX 1
+/* The loopback has an MTU of 65536, which leaves 65476 with IPv6. */
+#define LOOPBACK_MSS 65000
 /* retrans_stamp is in microseconds where the route asks for it (6.7); an age beyond this is such a one. */
 #define IMPLAUSIBLE_MS 1000000
 /* One end in so many looks how full the ring is. */
@@ -113,19 +115,28 @@ static __always_inline int is_loopback(const u8 *ip)
 	return !words[2] && words[3] == bpf_htonl(1);
 }
 
-/*
- * Whether the connection's segments come in by the loopback, whatever addresses its ends have: a mesh's rules lead what
- * a pod dials to the proxy beside it (REDIRECT in the pod's own namespace), and what a node dials at its own address
- * stays there too. inet_sk_rx_dst_set() notes the interface from the answer to the SYN on; LOOPBACK_IFINDEX is 1 in
- * every namespace.
- */
-static __always_inline int comes_by_loopback(struct sock *sk, struct inet_sock *inet)
+/* Which interface the connection's segments come in by, 0 if none was noted. */
+static __always_inline int interface_of(struct sock *sk, struct inet_sock *inet)
 {
 	struct inet_sock___before_5_17 *old = (void *)inet;
 
 	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
-		return sk->sk_rx_dst_ifindex == LOOPBACK_IFINDEX;
-	return bpf_core_field_exists(old->rx_dst_ifindex) && old->rx_dst_ifindex == LOOPBACK_IFINDEX;
+		return sk->sk_rx_dst_ifindex;
+	return bpf_core_field_exists(old->rx_dst_ifindex) ? old->rx_dst_ifindex : 0;
+}
+
+/*
+ * Whether the connection's segments come in by the loopback, whatever addresses its ends have: a mesh's rules lead what
+ * a pod dials to the proxy beside it (REDIRECT in the pod's own namespace), and what a node dials at its own address
+ * stays there too. inet_sk_rx_dst_set() notes the interface, LOOPBACK_IFINDEX in every namespace; not of a segment that
+ * came while the caller held the socket (tcp_add_backlog() drops its route), which on the loopback are all that answer
+ * a call at once. Until one comes alone, the segment size that the other end takes tells: no Ethernet has one as large.
+ */
+static __always_inline int comes_by_loopback(struct sock *sk, struct tcp_sock *tp)
+{
+	int interface = interface_of(sk, &tp->inet_conn.icsk_inet);
+
+	return interface == LOOPBACK_IFINDEX || (!interface && tp->rx_opt.mss_clamp >= LOOPBACK_MSS);
 }
 
 /* Fills in the ends and the role. False if this is no connection, or one that never leaves the host's loopback. */
@@ -153,7 +164,7 @@ static __always_inline int read_ends(struct sock *sk, struct tcp_sock *tp, struc
 	} else {
 		return 0;
 	}
-	if (is_loopback(event->remote) || is_loopback(event->local) || comes_by_loopback(sk, inet))
+	if (is_loopback(event->remote) || is_loopback(event->local) || comes_by_loopback(sk, tp))
 		return 0;
 	event->local_port = bpf_ntohs(inet->inet_sport);
 	event->remote_port = bpf_ntohs(common->skc_dport);

@@ -136,6 +136,10 @@ struct tcp_rack {
 	u32 rtt_us;
 };
 
+struct tcp_options_received {
+	u16 mss_clamp;
+};
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 segs_in;
@@ -152,6 +156,7 @@ struct tcp_sock {
 	u32 snd_una;
 	struct tcp_rack rack;
 	struct minmax rtt_min;
+	struct tcp_options_received rx_opt;
 	u16 total_rto; /* since 6.7 */
 };
 

@@ -37,6 +37,9 @@ const LEAST_RATIO: f64 = 5e-5;
 /// Windows after which a service can be blamed for retransmitting more than it used to.
 const KNOWN_WINDOWS: u8 = 3;
 
+/// Segments sent and attempts accepted, as far as they are remembered, by which a port is known to be served.
+const ANSWERED: f64 = 1.0;
+
 const PRIOR_UNANSWERED: f64 = 2e-3;
 const PRIOR_REFUSED: f64 = 5e-3;
 const PRIOR_ATTEMPTS: f64 = 200.0;
@@ -127,6 +130,8 @@ pub(crate) struct Expected {
     pub(crate) refused: f64,
     /// Enough windows have been seen to say that the service isn't as it was.
     pub(crate) known: bool,
+    /// Something answered there before.
+    pub(crate) answers: bool,
 }
 
 impl Series {
@@ -156,6 +161,7 @@ impl Series {
             unanswered: (self.unanswered + PRIOR_UNANSWERED * PRIOR_ATTEMPTS) / attempts,
             refused: (self.refused + PRIOR_REFUSED * PRIOR_ATTEMPTS) / attempts,
             known: self.windows >= KNOWN_WINDOWS,
+            answers: self.segments + self.attempts - self.refused - self.unanswered >= ANSWERED,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::blip;
 use crate::candidate::Thresholds;
 use crate::channel::{Losses, Refusals};
 use crate::confidence::confidence;
-use crate::config::{Config, Sensitivity};
+use crate::config::Config;
 use crate::delays::Delays;
 use crate::finding::{By, Context, Finding};
 use crate::lately::{Lately, Passed};
@@ -111,7 +111,7 @@ impl Engine {
         let space = Space::build(cells.iter().copied());
         let expected = self.expected(&cells);
         let shortages = self.nodes.step(window.start, window.nodes, &self.names);
-        let mut findings = self.find(&cells, &space, &expected, &shortages);
+        let mut findings = self.find(window.seconds, &cells, &space, &expected, &shortages);
         let limits = Limits::of(window.nodes, &self.names);
         findings.iter_mut().for_each(|finding| limits.explain(finding));
         // No word that its own figures contradict.
@@ -148,12 +148,15 @@ impl Engine {
     /// Refusals first, since they leave no doubt; then loss and silence; then delay, where nothing else was found.
     fn find(
         &self,
+        seconds: u32,
         cells: &[&Cell],
         space: &Space,
         expected: &[Expected],
         shortages: &Shortages,
     ) -> Vec<Finding> {
-        let thresholds = thresholds(self.config.sensitivity);
+        let plain = Thresholds::at(self.config.sensitivity);
+        // What says little in a short window is looked for once all that is plain is found and allowed for.
+        let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, space, &mut refusals, &thresholds);
         let mut losses = Losses::new(cells, expected, refusals.silent());
@@ -211,7 +214,7 @@ impl Engine {
         let settled: HashSet<Component> = self.tracks.settled(window.start).collect();
         let at_fault = findings.iter().filter(|finding| !settled.contains(&finding.component));
         at_fault.flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
-        let suspects: HashSet<Component> = self.tracks.frozen(window.start, rule).collect();
+        let suspects: HashSet<Component> = self.tracks.frozen(window.start, window.seconds, rule).collect();
         if !suspects.is_empty() {
             let guilty =
                 |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
@@ -255,14 +258,6 @@ impl Engine {
             coverage: Coverage { records: window.flows.len() as u64, flows: flows as u64 },
             traffic,
         }
-    }
-}
-
-fn thresholds(sensitivity: Sensitivity) -> Thresholds {
-    match sensitivity {
-        Sensitivity::Low => Thresholds { infrastructure: 14.0, workload: 14.0 },
-        Sensitivity::Standard => Thresholds { infrastructure: 10.0, workload: 8.0 },
-        Sensitivity::High => Thresholds { infrastructure: 6.0, workload: 6.0 },
     }
 }
 

@@ -18,6 +18,11 @@ const STILL_ANSWERED: f64 = 0.1;
 /// Share of unanswered requests that makes a lossy service an overloaded one.
 const BACKLOG_FULL: f64 = 0.05;
 
+/// Segments that have to arrive for open connections to be fine, and the most of them that may be sent again: a path that
+/// drops that much lets neither pass.
+const CARRIES_DATA: f64 = 20.0;
+const MOSTLY_ARRIVES: f64 = 0.1;
+
 /// The evidence that a component was found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
@@ -54,13 +59,29 @@ pub(crate) struct Context<'a> {
     pub(crate) others: &'a [bool],
 }
 
+/// Share of segments lost from which no blip of some seconds that straddles two short windows can be it.
+const SEVERE: f64 = 0.03;
+
 impl Finding {
+    /// Whether short windows that follow each other may count each: an outage, or a loss that no blip comes near.
+    pub(crate) fn is_severe(&self) -> bool {
+        match self.cause {
+            Cause::PacketLoss
+            | Cause::ConnectionFailures
+            | Cause::ConntrackFull
+            | Cause::AllowanceExceeded => self.harm >= SEVERE,
+            Cause::Unreachable | Cause::Refused => true,
+            Cause::Latency | Cause::Overload | Cause::Unknown => false,
+        }
+    }
+
     pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
         let sums = Sums::of(found, by, context);
         let cause = cause(found, by, &sums);
         let evidence = sums.evidence(by);
         let (harm, surely_more) = match cause {
             Cause::PacketLoss => (harm(found, context), found.score - found.common_score),
+            Cause::ConnectionFailures => (sums.unanswered_of_affected(), f64::INFINITY),
             Cause::Latency => (delay_as_loss(&evidence), f64::INFINITY),
             _ => (f64::INFINITY, f64::INFINITY),
         };
@@ -145,24 +166,39 @@ fn harm(found: &Found, context: &Context<'_>) -> f64 {
     if sent > 0.0 { (lost / sent).max(0.0) } else { 0.0 }
 }
 
+/// Whether it is a pod whose own requests go unanswered.
+fn is_dialler(found: &Found) -> bool {
+    matches!(found.component, Component::Pod(_))
+        && found.column.is_handshake()
+        && found.ways == Ways::One(Way::First)
+}
+
 fn cause(found: &Found, by: By, sums: &Sums) -> Cause {
     match by {
         By::Refusal => Cause::Refused,
         By::Delay => Cause::Latency,
         By::Loss if found.component.class() == Class::Infrastructure => {
-            if sums.unanswered_of_affected() >= NOTHING_PASSES {
-                Cause::Unreachable
+            let passes = sums.data_passes();
+            if found.column.is_handshake() && passes {
+                Cause::ConnectionFailures
+            } else if sums.unanswered_of_affected() >= NOTHING_PASSES {
+                if passes { Cause::ConnectionFailures } else { Cause::Unreachable }
+            } else if found.column.is_handshake() {
+                Cause::ConnectionFailures
             } else {
                 Cause::PacketLoss
             }
         }
+        By::Loss if is_dialler(found) => Cause::ConnectionFailures,
         By::Loss => {
             let decided = sums.handshakes.decided();
             let unanswered = sums.handshakes.unanswered as f64 / decided.max(1) as f64;
             let is_service = matches!(found.component, Component::Service(_));
             let is_workload = found.component.class() == Class::Workload;
-            let is_overload = (is_workload && found.column.is_handshake())
+            let is_busy = (is_workload && found.column.is_handshake())
                 || (is_service && (unanswered > BACKLOG_FULL || found.ways == Ways::One(Way::First)));
+            // Nobody was turned away: packets are lost, whoever drops them.
+            let is_overload = is_busy && sums.handshakes.unanswered > 0;
             if decided > 0 && 1.0 - unanswered < STILL_ANSWERED {
                 Cause::Unreachable
             } else if is_overload {
@@ -223,6 +259,12 @@ impl Sums {
         self.retransmissions += cell.data.retransmissions as f64;
         self.expected += cell.data.segments as f64 * expected.ratio;
         self.handshakes.add(cell.handshakes);
+    }
+
+    /// Whether connections that are open carry data as they should.
+    fn data_passes(&self) -> bool {
+        let arrived = self.segments - self.retransmissions;
+        arrived >= CARRIES_DATA && self.retransmissions < MOSTLY_ARRIVES * self.segments
     }
 
     fn unanswered_of_affected(&self) -> f64 {

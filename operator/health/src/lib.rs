@@ -27,6 +27,7 @@ mod reason;
 mod reduce;
 mod share;
 mod shortage;
+mod slots;
 mod space;
 mod steady;
 mod suspect;

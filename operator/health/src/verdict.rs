@@ -73,6 +73,16 @@ pub enum Cause {
     Unknown,
 }
 
+impl Cause {
+    /// Whether connection attempts show it.
+    pub(crate) fn is_about_attempts(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable | Self::Refused | Self::ConnectionFailures | Self::ConntrackFull
+        )
+    }
+}
+
 /// What a node is short of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

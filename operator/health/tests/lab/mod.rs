@@ -11,7 +11,7 @@ use tidewatch_records::{
     Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, NodeFigures, NodeWindow, Role,
 };
 
-pub const SECONDS: u32 = 10;
+pub const SECONDS: u32 = 15;
 
 /// xorshift64*, so that a test is the same each time.
 #[derive(Debug, Clone)]
@@ -97,6 +97,12 @@ pub struct Lab {
     pub base_loss: f64,
     /// Services that always retransmit this much more.
     pub always_lossy: Vec<(&'static str, f64)>,
+    /// Services that aren't in the namespace `shop`.
+    pub namespaces: Vec<(&'static str, &'static str)>,
+    /// Connections that a client opens in a window, for each hundred segments.
+    pub opens: f64,
+    /// Loss falls on some flows more than on others, by a factor between 0.2 and 1.8.
+    pub uneven: bool,
     pub dice: Dice,
     pub window: i64,
     pub seconds: u32,
@@ -123,6 +129,9 @@ impl Default for Lab {
             segments: 1_000,
             base_loss: 0.000_05,
             always_lossy: Vec::new(),
+            namespaces: Vec::new(),
+            opens: 1.0,
+            uneven: false,
             dice: Dice(0x9E37_79B9_7F4A_7C15),
             window: 0,
             seconds: SECONDS,
@@ -157,9 +166,11 @@ impl Lab {
         let index = service.bytes().map(usize::from).sum::<usize>() + number * 5;
         let node = index % self.nodes();
         let mut ip = self.node(node, (index % 250) as u8, EndpointKind::Pod);
-        ip.pod = Some(format!("shop/{service}-{number}").into());
-        ip.workload = Some(format!("shop/Deployment/{service}").into());
-        ip.service = Some(format!("shop/{service}").into());
+        let namespace =
+            self.namespaces.iter().find(|(name, _)| *name == service).map_or("shop", |(_, ns)| *ns);
+        ip.pod = Some(format!("{namespace}/{service}-{number}").into());
+        ip.workload = Some(format!("{namespace}/Deployment/{service}").into());
+        ip.service = Some(format!("{namespace}/{service}").into());
         ip
     }
 
@@ -217,14 +228,18 @@ impl Lab {
         let service = far.service.as_deref().unwrap_or(callee).to_owned();
         let there = Hop { from: near.clone(), to: far.clone(), service: service.clone(), to_service: true };
         let back = Hop { from: far.clone(), to: near.clone(), service, to_service: false };
-        let (out, home) = (fault(&there), fault(&back));
-        let attempts = 1 + self.segments / 100;
+        let (mut out, mut home) = (fault(&there), fault(&back));
+        if self.uneven {
+            out.loss *= 0.2 + 1.6 * self.dice.unit();
+            home.loss *= 0.2 + 1.6 * self.dice.unit();
+        }
+        let attempts = (self.opens * (1 + self.segments / 100) as f64) as u64;
         let refused = self.dice.binomial(attempts, out.refused);
         let syn_lost = (1.0 - (1.0 - out.loss) * (1.0 - home.loss)).powi(2);
         let timed_out =
             self.dice.binomial(attempts - refused, 1.0 - (1.0 - out.unanswered) * (1.0 - syn_lost));
         let established = attempts - refused - timed_out;
-        let share = if out.spares_open { 1.0 } else { established as f64 / attempts as f64 };
+        let share = if out.spares_open { 1.0 } else { established as f64 / attempts.max(1) as f64 };
         let segments = (self.segments as f64 * share * (0.5 + self.dice.unit())) as u64;
         let base = self.base_loss
             + self.always_lossy.iter().find(|(name, _)| *name == callee).map_or(0.0, |(_, more)| *more);
@@ -242,6 +257,9 @@ impl Lab {
         let mut client = self.record(near.clone(), far.clone(), Role::Client, segments, base + out.loss, rtt);
         client.connections =
             Connections { attempted: attempts, established, refused, timed_out, ..Connections::default() };
+        // As the kernel counts: a request is sent again after one second, and after three.
+        client.retransmissions += 2 * timed_out;
+        client.timeouts += 2 * timed_out;
         records.push(client);
         if far.pod.is_some() {
             let mut server = self.record(far, near, Role::Server, segments, base + home.loss, rtt);
@@ -276,6 +294,7 @@ impl Lab {
             connections: Connections::default(),
             data_segments_out: segments + retransmissions,
             retransmissions,
+            spurious_retransmissions: 0,
             timeouts: 0,
             bytes_out: segments * 900,
             bytes_in: segments * 900,
