@@ -255,6 +255,7 @@ fn cluster(pods: u32) -> Cluster {
                 ips: vec![Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()).into()],
                 pod_cidrs: Vec::new(),
                 unschedulable: false,
+                ..NodeFact::default()
             };
             index.apply(Fact::Node(node), now);
         }
@@ -277,6 +278,7 @@ fn cluster(pods: u32) -> Cluster {
                 ready: true,
                 agent: false,
                 started: Some(now - Duration::from_secs(3600)),
+                ..PodFact::default()
             };
             index.apply(Fact::Pod(pod), now);
         }
@@ -289,6 +291,7 @@ fn cluster(pods: u32) -> Cluster {
                 target_ports: vec!["80".into()],
                 selector: labels[s as usize].clone(),
                 labels: Arc::default(),
+                ..ServiceFact::default()
             };
             index.apply(Fact::Service(service), now);
             let backends = (s..pods).step_by(services as usize);
@@ -374,6 +377,7 @@ fn flow(node: u32, n: u32, reporter: &Arc<str>, start: Timestamp) -> FlowWindow 
         },
         data_segments_out: 4211,
         retransmissions: 9,
+        spurious_retransmissions: 0,
         timeouts: 1,
         bytes_out: 812_345,
         bytes_in: 99_120,

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use tidewatch_health::{Class, ComponentId, Config, Engine, Window};
 
-use crate::mode::{HISTORY_WINDOWS, Mode, WINDOW_SECONDS};
 use crate::trial::Trial;
 
-/// Windows of a week.
-pub const WEEK: usize = 7 * 24 * 3600 / WINDOW_SECONDS as usize;
+/// Seconds of a day.
+pub const DAY: u32 = 24 * 3600;
 
 /// What the engine blamed while nothing was at fault.
 #[derive(Debug, Clone, Default)]
@@ -27,31 +26,32 @@ pub struct Endurance {
     pub spent: Duration,
 }
 
-/// Runs the engine over `windows` healthy windows, after the usual history.
-pub fn endure(mode: Mode, seed: u64, windows: usize) -> Endurance {
-    let mut trial = Trial::endless(mode, seed);
+/// Runs the engine over `windows` healthy windows of an endless trial, after the usual history.
+pub fn endure(mut trial: Trial, windows: usize) -> Endurance {
+    let history = trial.clock().history_windows();
     let mut engine = Engine::new(Config::default());
     let mut records = Vec::new();
     let mut before: BTreeSet<ComponentId> = BTreeSet::new();
     let mut result = Endurance::default();
-    for index in 0..HISTORY_WINDOWS + windows {
+    for index in 0..history + windows {
         let Some(truth) = trial.step(&mut records) else { break };
         let began = Instant::now();
         let verdict = engine.evaluate(&Window {
             start: truth.window_start,
             seconds: truth.window_seconds,
             flows: &records,
-            nodes: &[],
+            nodes: trial.nodes(),
         });
         result.spent += began.elapsed();
+        let sentence = verdict.reason;
         let blamed: BTreeSet<ComponentId> =
             verdict.components.into_iter().map(|fault| fault.component).collect();
-        if index >= HISTORY_WINDOWS {
+        if index >= history {
             result.windows += 1;
             result.records += records.len() as u64;
             result.alarming += usize::from(!blamed.is_empty());
             for component in blamed.difference(&before) {
-                result.verdicts.push((index, component.to_string()));
+                result.verdicts.push((index, format!("{component}: {sentence}")));
                 match component.class() {
                     Class::Infrastructure => result.false_infrastructure += 1,
                     Class::Workload | Class::External => result.false_others += 1,

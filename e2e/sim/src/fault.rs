@@ -1,81 +1,11 @@
 //! Faults: where, what it does to a flow there, and when.
 
-use serde::Serialize;
 use tidewatch_health::{Cause, ComponentId};
 
 use crate::cluster::{
     Cluster, Flow, NodeIndex, Peer, PodIndex, RemoteIndex, RemoteKind, Route, ServiceIndex, ZoneIndex,
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    Healthy,
-    Node,
-    ZonePair,
-    ZonePairOneWay,
-    Zone,
-    Blocked,
-    Refused,
-    Overloaded,
-    SickPod,
-    LossyRemote,
-    Latency,
-    Mixed,
-    Flapping,
-    Partial,
-    SlowOnset,
-}
-
-impl FaultKind {
-    pub const ALL: [Self; 15] = [
-        Self::Healthy,
-        Self::Node,
-        Self::ZonePair,
-        Self::ZonePairOneWay,
-        Self::Zone,
-        Self::Blocked,
-        Self::Refused,
-        Self::Overloaded,
-        Self::SickPod,
-        Self::LossyRemote,
-        Self::Latency,
-        Self::Mixed,
-        Self::Flapping,
-        Self::Partial,
-        Self::SlowOnset,
-    ];
-
-    /// Those that are a workload's or a remote's own, so that no infrastructure is to be blamed for them.
-    pub const NOT_INFRASTRUCTURE: [Self; 5] =
-        [Self::Blocked, Self::Refused, Self::Overloaded, Self::SickPod, Self::LossyRemote];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Node => "node",
-            Self::ZonePair => "zone-pair",
-            Self::ZonePairOneWay => "zone-pair-one-way",
-            Self::Zone => "zone",
-            Self::Blocked => "blocked",
-            Self::Refused => "refused",
-            Self::Overloaded => "overloaded",
-            Self::SickPod => "sick-pod",
-            Self::LossyRemote => "lossy-remote",
-            Self::Latency => "latency",
-            Self::Mixed => "mixed",
-            Self::Flapping => "flapping",
-            Self::Partial => "partial",
-            Self::SlowOnset => "slow-onset",
-        }
-    }
-
-    /// The kind of the trial with this seed: they take turns, so that every range of seeds has all of them.
-    pub fn of_seed(seed: u64) -> Self {
-        let turn = (seed % Self::ALL.len() as u64) as usize;
-        Self::ALL.get(turn).copied().unwrap_or(Self::Healthy)
-    }
-}
+pub use crate::kind::FaultKind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -137,6 +67,37 @@ pub enum Direction {
     Forward,
 }
 
+/// Which of the new connections that pass a place are hurt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    /// Opened from the node.
+    Outbound,
+    /// Opened towards the node.
+    Inbound,
+    /// Between the node and another zone, or the outside.
+    InterZone,
+}
+
+impl Scope {
+    fn holds(self, place: Place, flow: &Flow, route: &Route) -> bool {
+        match (self, place) {
+            (Self::Outbound, Place::Pod(pod)) => flow.client == Peer::Pod(pod),
+            (Self::Outbound, Place::Node(node)) => route.client_node == Some(node),
+            (Self::Inbound, Place::Node(node)) => route.server_node == Some(node),
+            (Self::InterZone, _) => route.client_zone != route.server_zone,
+            _ => true,
+        }
+    }
+}
+
+/// The limit of a node that was reached, where its figures tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Conntrack,
+    Allowance,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Harm {
     /// Packets are lost. `lanes` is the part of the flows that pass the faulty queue, as a range of [`Flow::lane`].
@@ -149,6 +110,9 @@ pub enum Harm {
     Refuse,
     /// The server can't keep up: its backlog overflows (`syn_loss`), it drops some segments, and it answers late.
     Overload { loss: f64, syn_loss: f64, rtt_factor: f64 },
+    /// Connections can't be opened, established ones are fine. `sticky`: the share `ratio` of connections, whichever
+    /// way their SYN is sent again; otherwise of SYNs.
+    Unanswered { ratio: f64, sticky: bool, scope: Scope, told: Option<Limit> },
 }
 
 impl Harm {
@@ -159,6 +123,9 @@ impl Harm {
             Self::Block { .. } => Cause::Unreachable,
             Self::Refuse => Cause::Refused,
             Self::Overload { .. } => Cause::Overload,
+            Self::Unanswered { told: None, .. } => Cause::ConnectionFailures,
+            Self::Unanswered { told: Some(Limit::Conntrack), .. } => Cause::ConntrackFull,
+            Self::Unanswered { told: Some(Limit::Allowance), .. } => Cause::AllowanceExceeded,
         }
     }
 }
@@ -186,6 +153,8 @@ pub struct Effect {
     pub rtt_factor: f64,
     /// Probability that the server's backlog drops a SYN, on top of the loss.
     pub syn_loss: f64,
+    /// Share of connections that stay unanswered for as long as the fault lasts.
+    pub unanswered: f64,
     pub blocked: bool,
     pub cuts_open: bool,
     pub refused: bool,
@@ -198,6 +167,7 @@ impl Default for Effect {
             delay_us: 0.0,
             rtt_factor: 1.0,
             syn_loss: 0.0,
+            unanswered: 0.0,
             blocked: false,
             cuts_open: false,
             refused: false,
@@ -245,6 +215,13 @@ impl Effect {
                 self.lose(loss * intensity, loss * intensity * 0.2);
                 self.syn_loss = self.syn_loss.max(syn_loss * intensity);
                 self.rtt_factor *= 1.0 + (rtt_factor - 1.0) * intensity;
+            }
+            Harm::Unanswered { ratio, sticky, scope, .. } => {
+                if !scope.holds(injection.place, flow, route) {
+                    return;
+                }
+                let hurt = if sticky { &mut self.unanswered } else { &mut self.syn_loss };
+                *hurt = hurt.max(ratio);
             }
         }
     }

@@ -7,9 +7,10 @@ use tidewatch_health::Sensitivity;
 use tidewatch_records::FlowWindow;
 
 use crate::build::Shape;
+use crate::clock::Clock;
 use crate::fault::FaultKind;
 use crate::methods::{Atlas, Observed, Tidewatch};
-use crate::mode::{HISTORY_WINDOWS, Mode};
+use crate::mode::Mode;
 use crate::run::{Follower, in_parallel};
 use crate::score::{Outcome, Score, score};
 use crate::trial::Trial;
@@ -52,10 +53,23 @@ impl Weather {
 
 /// So many clusters, each with a seed and a healthy history of its own; each is then met by a fault of every kind, one
 /// without the other and in weather of its own.
-pub fn measure(mode: Mode, first_seed: u64, clusters: u64, weather: Weather, threads: usize) -> Innocence {
+pub fn measure(
+    mode: Mode,
+    clock: Clock,
+    first_seed: u64,
+    clusters: u64,
+    weather: Weather,
+    threads: usize,
+) -> Innocence {
     let by_cluster = in_parallel(clusters as usize, threads, |turn| {
         let seed = first_seed + turn as u64;
-        futures_of(Trial::with_shape(mode, weather.over(mode.shape(seed)), seed, FaultKind::Blocked), seed)
+        let shape = weather.over(mode.shape(seed));
+        let trial = if clock == Clock::default() {
+            Trial::with_shape(mode, shape, seed, FaultKind::Blocked)
+        } else {
+            Trial::real_with_shape(mode, shape, seed, FaultKind::Blocked, clock, false)
+        };
+        futures_of(trial, seed, &FaultKind::NOT_INFRASTRUCTURE)
     });
     let of_cluster =
         |of: fn(&Outcome) -> usize| by_cluster.iter().filter_map(|all| all.first()).map(of).sum();
@@ -71,20 +85,20 @@ pub fn measure(mode: Mode, first_seed: u64, clusters: u64, weather: Weather, thr
 }
 
 /// Lives through the history once, and from there on through each kind of fault.
-fn futures_of(mut trial: Trial, seed: u64) -> Vec<Outcome> {
+pub(crate) fn futures_of(mut trial: Trial, seed: u64, kinds: &[FaultKind]) -> Vec<Outcome> {
     let mut past = Follower::new(Tidewatch::with(Sensitivity::Standard), seed, FaultKind::Healthy);
     let mut records = Vec::new();
-    for index in 0..HISTORY_WINDOWS {
+    for index in 0..trial.history_windows() {
         step(index, &mut trial, &mut past, &mut records);
     }
-    let kinds = FaultKind::NOT_INFRASTRUCTURE.into_iter().zip(0..);
+    let kinds = kinds.iter().copied().zip(0..);
     kinds
         .map(|(kind, number)| {
             let (mut trial, mut follower) = (trial.branch(kind, number), past.branch(kind));
-            for index in HISTORY_WINDOWS..trial.windows() {
+            for index in trial.history_windows()..trial.windows() {
                 step(index, &mut trial, &mut follower, &mut records);
             }
-            follower.finish()
+            follower.finish(&trial)
         })
         .collect()
 }
@@ -95,6 +109,7 @@ fn step(index: usize, trial: &mut Trial, follower: &mut Follower<Tidewatch>, rec
             start: truth.window_start,
             seconds: truth.window_seconds,
             flows: records,
+            nodes: trial.nodes(),
             crossings: &[],
             atlas: &Atlas::default(),
         };

@@ -3,16 +3,19 @@
 
 pub mod build;
 pub mod calibrate;
+pub mod clock;
 pub mod cluster;
 pub mod endurance;
 pub mod fault;
 pub mod innocent;
+pub mod kind;
 mod mess;
 pub mod methods;
 pub mod mode;
 pub mod onset;
 pub mod plan;
 pub mod random;
+pub mod reality;
 pub mod report;
 pub mod run;
 pub mod scale;

@@ -85,7 +85,9 @@ impl Mess {
         self.bursts(cluster, shape, &mut weather, dice);
         self.rollout(cluster, spared, &mut weather, dice);
         self.batch(cluster, minute, &mut weather, dice);
-        autoscale(cluster, spared, dice);
+        if dice.chance(AUTOSCALE) {
+            autoscale(cluster, spared, dice);
+        }
         for node in 0..cluster.nodes.len() {
             if dice.chance(shape.blips_per_node) {
                 weather.blips.insert(node, dice.log_uniform(0.001, 0.005));
@@ -161,11 +163,8 @@ impl Mess {
     }
 }
 
-/// Now and then a service loses or regains a pod; it keeps two at least.
-fn autoscale(cluster: &mut Cluster, spared: &[ServiceIndex], dice: &mut Dice) {
-    if !dice.chance(AUTOSCALE) {
-        return;
-    }
+/// A service loses or regains a pod; it keeps two at least.
+pub(crate) fn autoscale(cluster: &mut Cluster, spared: &[ServiceIndex], dice: &mut Dice) {
     let service = dice.integer(0, cluster.services.len().saturating_sub(1));
     let Some(pods) = cluster.services.get(service).filter(|s| !s.host_network).map(|s| s.pods.clone()) else {
         return;

@@ -27,6 +27,8 @@ pub enum Mode {
     /// A cluster whose size and messiness the seed draws too, wider than the others: for finding out what a method has
     /// been fitted to.
     Wild,
+    /// Six nodes and few services, as in a lab or a small company.
+    Small,
 }
 
 impl Mode {
@@ -38,6 +40,7 @@ impl Mode {
             Self::Easy => "easy",
             Self::Hard => "hard",
             Self::Wild => "wild",
+            Self::Small => "small",
         }
     }
 
@@ -45,7 +48,7 @@ impl Mode {
         match self {
             Self::Easy => 10,
             Self::Hard => 4,
-            Self::Wild => 6,
+            Self::Wild | Self::Small => 6,
         }
     }
 
@@ -81,6 +84,20 @@ impl Mode {
                 blips_per_node: 0.001,
             },
             Self::Wild => wild(seed),
+            Self::Small => Shape {
+                zones: 3,
+                nodes: 6,
+                services: 10,
+                replicas: (2, 4),
+                servers_per_client: 3,
+                segments: 300.0,
+                benign: (3e-5, 2e-3),
+                benign_shape: 1.0,
+                fault_shape: 3.0,
+                both_report: true,
+                bursts_per_service: 0.006,
+                blips_per_node: 0.001,
+            },
         }
     }
 
@@ -88,7 +105,7 @@ impl Mode {
     pub fn loss(self) -> (f64, f64) {
         match self {
             Self::Easy => (0.004, 0.05),
-            Self::Hard | Self::Wild => (0.006, 0.05),
+            Self::Hard | Self::Wild | Self::Small => (0.006, 0.05),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! How soon the engine speaks, and how soon it falls silent again, by how much is lost.
+//! How soon the engine speaks, and how soon it falls silent again, by what is the matter: from the onset, which lies
+//! anywhere in a window, to the end of the first window that names it.
 
+use crate::clock::Clock;
 use crate::fault::FaultKind;
 use crate::methods::MethodName;
 use crate::mode::Mode;
@@ -7,37 +9,96 @@ use crate::run::{in_parallel, run_trial};
 use crate::score::{Outcome, Score, score};
 use crate::trial::Trial;
 
-const LOSSES: [f64; 5] = [0.002, 0.005, 0.01, 0.02, 0.05];
-const KINDS: [FaultKind; 2] = [FaultKind::ZonePair, FaultKind::Node];
+/// What is the matter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Matter {
+    Loss(FaultKind, f64),
+    /// Nothing passes between two zones.
+    Down,
+    /// A kind as it is drawn.
+    Kind(FaultKind),
+}
 
-/// What became of the trials of one kind and size.
+impl Matter {
+    pub const ALL: [Self; 15] = [
+        Self::Loss(FaultKind::ZonePair, 0.002),
+        Self::Loss(FaultKind::ZonePair, 0.005),
+        Self::Loss(FaultKind::ZonePair, 0.01),
+        Self::Loss(FaultKind::ZonePair, 0.02),
+        Self::Loss(FaultKind::ZonePair, 0.05),
+        Self::Loss(FaultKind::Node, 0.002),
+        Self::Loss(FaultKind::Node, 0.005),
+        Self::Loss(FaultKind::Node, 0.01),
+        Self::Loss(FaultKind::Node, 0.02),
+        Self::Loss(FaultKind::Node, 0.05),
+        Self::Down,
+        Self::Kind(FaultKind::Blocked),
+        Self::Kind(FaultKind::Refused),
+        Self::Kind(FaultKind::PatientBlocked),
+        Self::Kind(FaultKind::ConntrackFull),
+    ];
+
+    pub fn name(self) -> String {
+        match self {
+            Self::Loss(kind, loss) => format!("{} {}%", kind.name(), (loss * 1e4).round() / 100.0),
+            Self::Down => "zone-pair down".to_owned(),
+            Self::Kind(kind) => kind.name().to_owned(),
+        }
+    }
+
+    /// Seconds within which it is to be named.
+    pub fn limit_seconds(self) -> u32 {
+        match self {
+            Self::Loss(_, loss) if loss < 0.01 => 240,
+            Self::Loss(_, loss) if loss < 0.05 => 120,
+            _ => 60,
+        }
+    }
+
+    fn trial(self, seed: u64, clock: Clock) -> Trial {
+        let of = |kind| Trial::real(Mode::Easy, seed, kind, clock, false);
+        match self {
+            Self::Loss(kind, loss) => of(kind).with_loss(loss),
+            Self::Down => of(FaultKind::ZonePair).with_loss(1.0),
+            Self::Kind(kind) => of(kind),
+        }
+    }
+
+    fn kind(self) -> FaultKind {
+        match self {
+            Self::Loss(kind, _) | Self::Kind(kind) => kind,
+            Self::Down => FaultKind::ZonePair,
+        }
+    }
+}
+
+/// What became of the trials of one matter.
 #[derive(Debug, Clone)]
-pub struct Size {
-    pub kind: FaultKind,
-    pub loss: f64,
-    /// Share of trials that were detected so soon.
-    pub within_60_s: f64,
-    pub within_180_s: f64,
+pub struct Onset {
+    pub matter: Matter,
+    /// Share of trials that were named within the limit.
+    pub in_time: f64,
     pub score: Score,
+    /// The longest that it took; none if one was never named.
+    pub longest: Option<u32>,
 }
 
 /// Trials in the "easy" mode, since a "hard" fault is over after two minutes.
-pub fn measure(first_seed: u64, trials: u64, threads: usize) -> Vec<Size> {
-    let sizes = KINDS.into_iter().flat_map(|kind| LOSSES.into_iter().map(move |loss| (kind, loss)));
-    sizes.map(|(kind, loss)| measure_size(kind, loss, first_seed, trials, threads)).collect()
+pub fn measure(clock: Clock, first_seed: u64, trials: u64, threads: usize) -> Vec<Onset> {
+    Matter::ALL.into_iter().map(|matter| measure_one(matter, clock, first_seed, trials, threads)).collect()
 }
 
-fn measure_size(kind: FaultKind, loss: f64, first_seed: u64, trials: u64, threads: usize) -> Size {
+fn measure_one(matter: Matter, clock: Clock, first_seed: u64, trials: u64, threads: usize) -> Onset {
     let outcomes: Vec<Outcome> = in_parallel(trials as usize, threads, |turn| {
         let seed = first_seed + turn as u64;
-        run_trial(Trial::with_loss(Mode::Easy, seed, kind, loss), seed, kind, &[MethodName::Tidewatch])
+        run_trial(matter.trial(seed, clock), seed, matter.kind(), &[MethodName::Tidewatch])
     })
     .into_iter()
     .flatten()
     .collect();
-    let within = |seconds: u32| {
-        let soon = outcomes.iter().filter(|o| o.detected_after.is_some_and(|after| after <= seconds)).count();
-        soon as f64 / outcomes.len().max(1) as f64
-    };
-    Size { kind, loss, within_60_s: within(60), within_180_s: within(180), score: score(outcomes.iter()) }
+    let soon = |o: &&Outcome| o.detected_after.is_some_and(|after| after <= matter.limit_seconds());
+    let in_time = outcomes.iter().filter(soon).count() as f64 / outcomes.len().max(1) as f64;
+    let longest: Option<Vec<u32>> = outcomes.iter().map(|outcome| outcome.detected_after).collect();
+    let longest = longest.and_then(|all| all.into_iter().max());
+    Onset { matter, in_time, score: score(outcomes.iter()), longest }
 }

@@ -8,7 +8,7 @@ use crate::fault::{Direction, Fault, FaultKind, Harm, Injection, Place};
 use crate::mode::Mode;
 use crate::random::Dice;
 
-const ALL_LANES: (f64, f64) = (0.0, 1.0);
+pub(crate) const ALL_LANES: (f64, f64) = (0.0, 1.0);
 
 /// An infrastructure fault is put where at least this many services pass: what fewer share can't be told from a fault
 /// of theirs (flow-records.md asks for three).
@@ -76,22 +76,24 @@ pub fn plan(kind: FaultKind, mode: Mode, cluster: &Cluster, dice: &mut Dice) -> 
             let ramp = (1..=windows).map(|n| n as f64 / windows as f64).collect();
             (any_infrastructure(mode, cluster, dice, 2.0), ramp)
         }
+        // Those of real machines are drawn in [`crate::reality`].
+        _ => (Vec::new(), steady),
     };
     Fault { kind, injections, intensity }
 }
 
-type Draw = fn(&Cluster, &mut Dice) -> Place;
+pub(crate) type Draw = fn(&Cluster, &mut Dice) -> Place;
 
-fn node(cluster: &Cluster, dice: &mut Dice) -> Place {
+pub(crate) fn node(cluster: &Cluster, dice: &mut Dice) -> Place {
     Place::Node(dice.integer(0, cluster.nodes.len().saturating_sub(1)))
 }
 
-fn zone(cluster: &Cluster, dice: &mut Dice) -> Place {
+pub(crate) fn zone(cluster: &Cluster, dice: &mut Dice) -> Place {
     Place::Zone(dice.integer(0, cluster.zones.len().saturating_sub(1)))
 }
 
 /// In either order: the order says which way a one-way fault goes.
-fn zone_pair(cluster: &Cluster, dice: &mut Dice) -> Place {
+pub(crate) fn zone_pair(cluster: &Cluster, dice: &mut Dice) -> Place {
     let mut zones: Vec<usize> = (0..cluster.zones.len()).collect();
     dice.shuffle(&mut zones);
     match zones.as_slice() {
@@ -101,7 +103,7 @@ fn zone_pair(cluster: &Cluster, dice: &mut Dice) -> Place {
 }
 
 /// Draws until enough passes the place; after many tries the last one stands.
-fn shared_place(draw: Draw, lanes: (f64, f64), cluster: &Cluster, dice: &mut Dice) -> Place {
+pub(crate) fn shared_place(draw: Draw, lanes: (f64, f64), cluster: &Cluster, dice: &mut Dice) -> Place {
     let mut place = draw(cluster, dice);
     for _ in 0..200 {
         let reach = reach(cluster, place, lanes);
@@ -113,11 +115,11 @@ fn shared_place(draw: Draw, lanes: (f64, f64), cluster: &Cluster, dice: &mut Dic
     place
 }
 
-fn loss(ratio: f64) -> Harm {
+pub(crate) fn loss(ratio: f64) -> Harm {
     Harm::Loss { ratio: ratio.min(0.3), direction: Direction::Both, lanes: ALL_LANES }
 }
 
-fn infrastructure(draw: Draw, mode: Mode, cluster: &Cluster, dice: &mut Dice) -> Vec<Injection> {
+pub(crate) fn infrastructure(draw: Draw, mode: Mode, cluster: &Cluster, dice: &mut Dice) -> Vec<Injection> {
     let (low, high) = mode.loss();
     let ratio = dice.log_uniform(low, high);
     vec![Injection { place: shared_place(draw, ALL_LANES, cluster, dice), harm: loss(ratio) }]
@@ -133,7 +135,12 @@ fn one_way(mut injections: Vec<Injection>) -> Vec<Injection> {
 }
 
 /// A node or a zone pair, at `times` the usual loss.
-fn any_infrastructure(mode: Mode, cluster: &Cluster, dice: &mut Dice, times: f64) -> Vec<Injection> {
+pub(crate) fn any_infrastructure(
+    mode: Mode,
+    cluster: &Cluster,
+    dice: &mut Dice,
+    times: f64,
+) -> Vec<Injection> {
     let draw = if dice.chance(0.5) { node } else { zone_pair };
     let mut injections = infrastructure(draw, mode, cluster, dice);
     for injection in &mut injections {
@@ -145,7 +152,12 @@ fn any_infrastructure(mode: Mode, cluster: &Cluster, dice: &mut Dice, times: f64
 }
 
 /// A service with pods and clients enough, none of `taken`.
-fn service(cluster: &Cluster, pods: usize, dice: &mut Dice, taken: &[ServiceIndex]) -> ServiceIndex {
+pub(crate) fn service(
+    cluster: &Cluster,
+    pods: usize,
+    dice: &mut Dice,
+    taken: &[ServiceIndex],
+) -> ServiceIndex {
     let fits = |service: &ServiceIndex| {
         let active = |s: &crate::cluster::Service| {
             s.pods.iter().filter(|pod| cluster.pods.get(**pod).is_some_and(|pod| pod.active)).count()
@@ -162,7 +174,12 @@ fn service(cluster: &Cluster, pods: usize, dice: &mut Dice, taken: &[ServiceInde
     dice.pick(&fitting).copied().unwrap_or(0)
 }
 
-fn workload(kind: FaultKind, cluster: &Cluster, dice: &mut Dice, taken: &[ServiceIndex]) -> Vec<Injection> {
+pub(crate) fn workload(
+    kind: FaultKind,
+    cluster: &Cluster,
+    dice: &mut Dice,
+    taken: &[ServiceIndex],
+) -> Vec<Injection> {
     let injection = match kind {
         FaultKind::Blocked => {
             let place = Place::Service(service(cluster, PODS, dice, taken));

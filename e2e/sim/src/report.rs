@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::clock::Clock;
 use crate::fault::FaultKind;
 use crate::innocent::Innocence;
 use crate::methods::MethodName;
@@ -21,11 +22,12 @@ pub fn methods(mode: Mode, results: &[(MethodName, Vec<Outcome>)]) -> String {
     let _ = writeln!(out, "{} ({trials} trials)", mode.name());
     let _ = writeln!(
         out,
-        "{:<14} {:>9} {:>7} {:>8} {:>17} {:>10} {:>6}  {:>16} {:>16}",
+        "{:<14} {:>9} {:>7} {:>8} {:>11} {:>17} {:>10} {:>6}  {:>16} {:>16}",
         "method",
         "precision",
         "recall",
         "verdict",
+        "attribution",
         "healthy alarming",
         "slandered",
         "after",
@@ -36,11 +38,12 @@ pub fn methods(mode: Mode, results: &[(MethodName, Vec<Outcome>)]) -> String {
         let s = score(outcomes.iter());
         let _ = writeln!(
             out,
-            "{:<14} {:>9.3} {:>7.3} {:>8.3} {:>17.4} {:>10} {:>6}  {:>16} {:>16}",
+            "{:<14} {:>9.3} {:>7.3} {:>8.3} {:>11.3} {:>17.4} {:>10} {:>6}  {:>16} {:>16}",
             name.name(),
             s.precision,
             s.recall,
             s.verdict,
+            s.attribution,
             s.healthy_alarming,
             s.slandered,
             s.afterwards,
@@ -59,7 +62,7 @@ pub fn kinds(results: &[(MethodName, Vec<Outcome>)]) -> String {
         let _ = write!(out, " {:>14}", name.name());
     }
     let _ = writeln!(out);
-    for kind in FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Healthy) {
+    for kind in FaultKind::TABLE.into_iter().filter(|kind| *kind != FaultKind::Healthy) {
         let of = |outcomes: &[Outcome]| score(outcomes.iter().filter(|outcome| outcome.kind == kind));
         if results.first().is_none_or(|(_, outcomes)| of(outcomes).trials == 0) {
             continue;
@@ -107,7 +110,7 @@ pub fn misses(name: MethodName, outcomes: &[Outcome]) -> String {
             truth.join(", "),
             outcome.found(),
             outcome.wrong(),
-            if outcome.verdict_is_right() { "right" } else { "WRONG" },
+            if outcome.verdict_is_right() && outcome.attribution_is_right() { "right" } else { "WRONG" },
             outcome.quiet_alarming,
             outcome.quiet,
             outcome.slanders.len(),
@@ -131,7 +134,7 @@ pub fn misses(name: MethodName, outcomes: &[Outcome]) -> String {
 }
 
 /// The line that machines read.
-pub fn bench_line(mode: Mode, name: MethodName, outcomes: &[Outcome]) -> String {
+pub fn bench_line(mode: Mode, clock: Clock, name: MethodName, outcomes: &[Outcome]) -> String {
     let s = score(outcomes.iter());
     let round = |x: f64| (x * 10_000.0).round() / 10_000.0;
     let line = serde_json::json!({
@@ -141,6 +144,8 @@ pub fn bench_line(mode: Mode, name: MethodName, outcomes: &[Outcome]) -> String 
         "precision": round(s.precision),
         "recall": round(s.recall),
         "verdict": round(s.verdict),
+        "attribution": round(s.attribution),
+        "window_seconds": clock.seconds,
         "healthy_alarming": round(s.healthy_alarming),
         "trials": s.trials,
         "detect_seconds_median": s.detect.median,
@@ -196,6 +201,106 @@ pub fn innocence_line(mode: Mode, found: &Innocence) -> String {
         "at_most_95": (found.at_most() * 1e6).round() / 1e6,
         "quiet_windows": found.quiet,
         "quiet_windows_blaming_infrastructure": found.quiet_blamed,
+    });
+    format!("BENCH {line}")
+}
+
+/// How each kind of trial on real machines came out.
+pub fn reality(mode: Mode, clock: Clock, kinds: &[FaultKind], outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{:<22} {:>6} {:>9} {:>7} {:>11} {:>6} {:>7} {:>9} {:>16}",
+        format!("{}, {} s windows", mode.name(), clock.seconds),
+        "trials",
+        "precision",
+        "recall",
+        "attribution",
+        "cause",
+        "wrongly",
+        "slandered",
+        "detect 50/95%"
+    );
+    let groups = kinds.iter().map(|kind| (kind.name(), vec![*kind]));
+    let part = |all: &[FaultKind]| kinds.iter().copied().filter(|kind| all.contains(kind)).collect();
+    let faults: Vec<FaultKind> = part(&FaultKind::REAL_FAULTS);
+    let benign: Vec<FaultKind> = part(&FaultKind::REAL_BENIGN);
+    for (name, kinds) in groups.chain([("all faults", faults), ("all benign", benign)]) {
+        let s = score(outcomes.iter().filter(|outcome| kinds.contains(&outcome.kind)));
+        if s.trials == 0 {
+            continue;
+        }
+        let _ = writeln!(
+            out,
+            "{name:<22} {:>6} {:>9.3} {:>7.3} {:>11.3} {:>6.2} {:>7} {:>9} {:>16}",
+            s.trials,
+            s.precision,
+            s.recall,
+            s.attribution,
+            s.cause,
+            s.wrongly,
+            s.slandered,
+            if s.recall > 0.0 && !kinds.iter().all(|kind| kind.is_benign()) {
+                times(&s.detect)
+            } else {
+                "-".to_owned()
+            },
+        );
+    }
+    out
+}
+
+/// One paragraph a trial in which anything was wrong: what was said, and when.
+pub fn wrong_words(outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    let is_wrong = |o: &&Outcome| {
+        o.wrong() > 0 || o.found() < o.culprits.len() || !o.attribution_is_right() || !o.wrongly.is_empty()
+    };
+    for outcome in outcomes.iter().filter(is_wrong) {
+        let truth: Vec<String> =
+            outcome.culprits.iter().map(|c| format!("{} ({:?})", c.component, c.cause)).collect();
+        let _ = writeln!(
+            out,
+            "seed {} {}: truth [{}] found {} attribution {:?} detected {:?}: {}",
+            outcome.seed,
+            outcome.kind.name(),
+            truth.join(", "),
+            outcome.found(),
+            outcome.attribution,
+            outcome.detected_after,
+            outcome.sentence,
+        );
+        let mut told = std::collections::BTreeSet::new();
+        for named in &outcome.wrongly {
+            if told.insert(named.blamed.component.to_string()) {
+                let _ = writeln!(
+                    out,
+                    "    window {}: {} {}\n        {}",
+                    named.window, named.blamed.component, named.blamed.note, named.sentence
+                );
+            }
+        }
+    }
+    out
+}
+
+pub fn reality_line(mode: Mode, clock: Clock, name: &str, outcomes: &[&Outcome]) -> String {
+    let s = score(outcomes.iter().copied());
+    let round = |x: f64| (x * 10_000.0).round() / 10_000.0;
+    let line = serde_json::json!({
+        "bench": "nhi-reality",
+        "mode": mode.name(),
+        "window_seconds": clock.seconds,
+        "kind": name,
+        "trials": s.trials,
+        "precision": round(s.precision),
+        "recall": round(s.recall),
+        "attribution": round(s.attribution),
+        "cause": round(s.cause),
+        "trials_naming_wrongly": s.wrongly,
+        "trials_blaming_infrastructure_wrongly": s.slandered,
+        "detect_seconds_median": s.detect.median,
+        "detect_seconds_p95": s.detect.p95,
     });
     format!("BENCH {line}")
 }

@@ -6,23 +6,25 @@ use std::sync::{Mutex, PoisonError};
 use tidewatch_health::Class;
 use tidewatch_records::FlowWindow;
 
+use crate::clock::Clock;
 use crate::fault::FaultKind;
 use crate::methods::{Atlas, Blamed, Finding, Method, MethodName, Observed};
-use crate::mode::{HISTORY_WINDOWS, Mode, QUIET_WINDOWS, WINDOW_SECONDS};
-use crate::score::{Outcome, Slander, means};
+use crate::mode::Mode;
+use crate::score::{Named, Outcome, Slander, means};
 use crate::trial::Trial;
 use crate::truth::{Phase, Truth};
 
 /// Outcomes of each method in each trial, in the order of seeds.
 pub fn run(
     mode: Mode,
+    clock: Clock,
     seeds: &[(u64, FaultKind)],
     methods: &[MethodName],
     threads: usize,
 ) -> Vec<Vec<Outcome>> {
     let all = in_parallel(seeds.len(), threads, |turn| {
         let (seed, kind) = seeds.get(turn).copied().unwrap_or((0, FaultKind::Healthy));
-        run_trial(Trial::with_kind(mode, seed, kind), seed, kind, methods)
+        run_trial(Trial::in_windows_of(mode, seed, kind, clock), seed, kind, methods)
     });
     let mut by_method: Vec<Vec<Outcome>> = methods.iter().map(|_| Vec::new()).collect();
     for outcomes in all {
@@ -80,6 +82,9 @@ impl<M: Method> Follower<M> {
             quiet_infrastructure: 0,
             slanders: Vec::new(),
             afterwards: Vec::new(),
+            attribution: None,
+            sentence: String::new(),
+            wrongly: Vec::new(),
             detected_after: None,
             recovered_after: None,
             insufficient: 0,
@@ -104,19 +109,38 @@ impl<M: Method> Follower<M> {
         self.outcome.quiet_blamed.extend(finding.blamed);
     }
 
-    fn during_fault(&mut self, finding: Finding) {
+    fn during_fault(&mut self, finding: Finding, trial: &Trial) {
         self.fault_windows += 1;
         let named = finding.blamed.iter().any(|blamed| self.outcome.is_culprit(&blamed.component));
         if named && self.outcome.detected_after.is_none() {
-            self.outcome.detected_after = Some(self.fault_windows * WINDOW_SECONDS);
+            let since = f64::from(self.fault_windows * trial.clock().seconds) - trial.lag().0;
+            self.outcome.detected_after = Some(since as u32);
         }
         self.slander(&finding);
+        self.wrongly(&finding);
+        self.outcome.attribution = finding.attribution;
+        self.outcome.sentence = finding.sentence;
         self.outcome.last = finding.blamed;
+    }
+
+    /// What is named though it isn't at fault.
+    fn wrongly(&mut self, finding: &Finding) {
+        let window = (self.fault_windows + self.recovery_windows).saturating_sub(1);
+        let wrong: Vec<Named> = finding
+            .blamed
+            .iter()
+            .filter(|blamed| !self.outcome.is_culprit(&blamed.component))
+            .map(|blamed| Named { window, blamed: blamed.clone(), sentence: finding.sentence.clone() })
+            .collect();
+        self.outcome.wrongly.extend(wrong);
     }
 
     fn during_recovery(&mut self, finding: &Finding) {
         self.recovery_windows += 1;
         self.slander(finding);
+        if self.outcome.kind.is_benign() {
+            self.wrongly(finding);
+        }
         let known = |b: &Blamed| {
             self.outcome.is_culprit(&b.component)
                 || self.outcome.last.iter().any(|before| before.component == b.component)
@@ -132,7 +156,9 @@ impl<M: Method> Follower<M> {
     /// What infrastructure is blamed for though none is at fault, in this window or in those before.
     fn slander(&mut self, finding: &Finding) {
         let culprits = &self.outcome.culprits;
-        if culprits.is_empty() || culprits.iter().any(|culprit| culprit.class == Class::Infrastructure) {
+        if self.outcome.kind == FaultKind::Healthy
+            || culprits.iter().any(|culprit| culprit.class == Class::Infrastructure)
+        {
             return;
         }
         let window = (self.fault_windows + self.recovery_windows).saturating_sub(1);
@@ -141,7 +167,7 @@ impl<M: Method> Follower<M> {
     }
 
     pub(crate) fn window(&mut self, index: usize, truth: &Truth, trial: &Trial, observed: &Observed<'_>) {
-        if index + QUIET_WINDOWS < HISTORY_WINDOWS {
+        if index + trial.clock().quiet_windows() < trial.history_windows() {
             self.method.observe_history(observed);
             return;
         }
@@ -156,16 +182,17 @@ impl<M: Method> Follower<M> {
                 if self.outcome.kind == FaultKind::Healthy {
                     self.quiet(finding.clone());
                 }
-                self.during_fault(finding);
+                self.during_fault(finding, trial);
             }
             Phase::Recovery if self.outcome.kind == FaultKind::Healthy => self.quiet(finding),
             Phase::Recovery => self.during_recovery(&finding),
         }
     }
 
-    pub(crate) fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self, trial: &Trial) -> Outcome {
         if self.blamed_until < self.recovery_windows {
-            self.outcome.recovered_after = Some((self.blamed_until + 1) * WINDOW_SECONDS);
+            let since = f64::from((self.blamed_until + 1) * trial.clock().seconds) - trial.lag().1;
+            self.outcome.recovered_after = Some(since as u32);
         }
         if self.outcome.kind == FaultKind::Healthy {
             // The last "fault" window of a healthy trial is one of its quiet windows, already counted for confidence.
@@ -189,6 +216,7 @@ pub fn run_trial(mut trial: Trial, seed: u64, kind: FaultKind, methods: &[Method
             start: truth.window_start,
             seconds: truth.window_seconds,
             flows: &records,
+            nodes: trial.nodes(),
             crossings: &crossings,
             atlas: &atlas,
         };
@@ -197,5 +225,5 @@ pub fn run_trial(mut trial: Trial, seed: u64, kind: FaultKind, methods: &[Method
         }
         index += 1;
     }
-    followers.into_iter().map(Follower::finish).collect()
+    followers.into_iter().map(|follower| follower.finish(&trial)).collect()
 }

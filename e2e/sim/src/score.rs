@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use tidewatch_health::{Class, ComponentId};
+use tidewatch_health::{Attribution, Class, ComponentId};
 
 use crate::fault::FaultKind;
 use crate::methods::Blamed;
@@ -29,6 +29,11 @@ pub struct Outcome {
     pub slanders: Vec<Slander>,
     /// Named after the fault's end, though neither at fault nor named in its last window.
     pub afterwards: Vec<Blamed>,
+    /// Whose fault the last window of the fault is said to be, where the method says so, and in which words.
+    pub attribution: Option<Attribution>,
+    pub sentence: String,
+    /// Named in any window of the fault (where nothing is at fault: or after) without being at fault.
+    pub wrongly: Vec<Named>,
     /// Seconds from the onset to the end of the first window that blamed a culprit.
     pub detected_after: Option<u32>,
     /// Seconds from the fault's end to the end of the first window from which no culprit was blamed any more.
@@ -42,6 +47,15 @@ pub struct Slander {
     /// Windows since the onset: 0 is the first of the fault.
     pub window: u32,
     pub blamed: Blamed,
+}
+
+/// Named in one window, with the sentence that said so.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Windows since the onset: 0 is the first of the fault.
+    pub window: u32,
+    pub blamed: Blamed,
+    pub sentence: String,
 }
 
 /// Whether blaming `component` means `culprit`. An internet address is also named by a range that holds it.
@@ -78,10 +92,34 @@ impl Outcome {
         blamed == truly
     }
 
+    /// The attribution is exactly that of what is at fault. Where a method states none, it is what its components say.
+    pub fn attribution_is_right(&self) -> bool {
+        let truly: BTreeSet<Class> = self.culprits.iter().map(|culprit| culprit.class).collect();
+        let expected = match truly.iter().copied().collect::<Vec<Class>>().as_slice() {
+            [] => Attribution::None,
+            [Class::Infrastructure] => Attribution::Infrastructure,
+            [Class::Workload] => Attribution::Workload,
+            [Class::External] => Attribution::External,
+            _ => Attribution::Mixed,
+        };
+        self.attribution.map_or_else(|| self.verdict_is_right(), |stated| stated == expected)
+    }
+
+    /// Culprits that are named at the end with the cause that is theirs.
+    pub fn causes_right(&self) -> usize {
+        let right = |culprit: &&Culprit| {
+            self.last
+                .iter()
+                .any(|b| means(&b.component, &culprit.component) && b.cause == Some(culprit.cause))
+        };
+        self.culprits.iter().filter(right).count()
+    }
+
     pub fn is_miss(&self) -> bool {
         self.wrong() > 0
             || self.found() < self.culprits.len()
             || self.quiet_alarming > 0
+            || !self.attribution_is_right()
             || !self.slanders.is_empty()
             || !self.afterwards.is_empty()
     }
@@ -95,6 +133,12 @@ pub struct Score {
     pub recall: f64,
     /// Over trials with a fault.
     pub verdict: f64,
+    /// Share of trials whose attribution is exactly right in the fault's last window.
+    pub attribution: f64,
+    /// Share of guilty components named whose cause is right.
+    pub cause: f64,
+    /// Trials in which anything not at fault was named in any window of the fault.
+    pub wrongly: usize,
     /// Share of quiet windows in which anything was blamed.
     pub healthy_alarming: f64,
     pub quiet: usize,
@@ -143,6 +187,9 @@ pub fn score<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Score {
         precision: share(named - sum(Outcome::wrong), named),
         recall: share(sum(Outcome::found), sum(|outcome| outcome.culprits.len())),
         verdict: share(faulty.iter().filter(|outcome| outcome.verdict_is_right()).count(), faulty.len()),
+        attribution: share(outcomes.iter().filter(|o| o.attribution_is_right()).count(), outcomes.len()),
+        cause: share(sum(Outcome::causes_right), sum(Outcome::found)),
+        wrongly: outcomes.iter().filter(|outcome| !outcome.wrongly.is_empty()).count(),
         healthy_alarming: if quiet == 0 { 0.0 } else { sum(|o| o.quiet_alarming) as f64 / quiet as f64 },
         quiet,
         slandered: outcomes.iter().filter(|outcome| !outcome.slanders.is_empty()).count(),
@@ -243,6 +290,9 @@ mod tests {
             quiet_infrastructure: 0,
             slanders: Vec::new(),
             afterwards: Vec::new(),
+            attribution: None,
+            sentence: String::new(),
+            wrongly: Vec::new(),
             detected_after: None,
             recovered_after: None,
             insufficient: 0,

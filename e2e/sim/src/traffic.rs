@@ -1,7 +1,7 @@
 //! One window of traffic: each flow's records, under the weather and the fault of that window.
 
 use jiff::Timestamp;
-use tidewatch_records::{Category, Connections, FlowWindow, Latency, Role};
+use tidewatch_records::{Category, Connections, Endpoint, FlowWindow, Latency, Name, Role};
 
 use crate::build::Shape;
 use crate::cluster::{Cluster, Flow, Peer, Route};
@@ -52,22 +52,31 @@ pub(crate) fn generate(
 }
 
 /// One flow in one window.
-struct FlowDraw<'a> {
-    cluster: &'a Cluster,
-    shape: &'a Shape,
-    moment: &'a Moment<'a>,
-    flow: &'a Flow,
-    route: Route,
-    effect: Effect,
-    benign: &'a [f64],
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FlowDraw<'a> {
+    pub cluster: &'a Cluster,
+    pub shape: &'a Shape,
+    pub moment: &'a Moment<'a>,
+    pub flow: &'a Flow,
+    pub route: Route,
+    pub effect: Effect,
+    pub benign: &'a [f64],
 }
 
 /// What the two ends' sockets did.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sent {
-    segments: u64,
-    retransmissions: u64,
-    timeouts: u64,
+pub(crate) struct Sent {
+    pub segments: u64,
+    pub retransmissions: u64,
+    pub timeouts: u64,
+}
+
+/// Who reports one side of a flow, and whom it names as the two ends.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub reporter: Name,
+    pub local: Endpoint,
+    pub remote: Endpoint,
 }
 
 impl FlowDraw<'_> {
@@ -106,6 +115,28 @@ impl FlowDraw<'_> {
         }
     }
 
+    /// The ends as this side's agent names them; none where no agent reports.
+    pub(crate) fn ends(&self, role: Role) -> Option<Ends> {
+        let node = match role {
+            Role::Client => self.route.client_node,
+            Role::Server => self.route.server_node,
+        };
+        let reporter = node.filter(|node| !self.moment.weather.silent.contains(node))?;
+        let reporter = self.cluster.nodes.get(reporter)?.name.clone();
+        let port = self.cluster.server_port(self.flow.server);
+        let (local, remote) = match role {
+            Role::Client => (
+                self.cluster.endpoint(self.flow.client, true, None),
+                self.cluster.endpoint(self.flow.server, false, port),
+            ),
+            Role::Server => (
+                self.cluster.endpoint(self.flow.server, true, port),
+                self.cluster.endpoint(self.flow.client, false, None),
+            ),
+        };
+        Some(Ends { reporter, local, remote })
+    }
+
     fn is(&self, pods: &std::collections::BTreeSet<usize>) -> bool {
         [self.flow.client, self.flow.server]
             .iter()
@@ -113,7 +144,7 @@ impl FlowDraw<'_> {
     }
 
     /// How busy the flow is in this window, as a factor on its mean.
-    fn volume(&self, dice: &mut Dice) -> f64 {
+    pub(crate) fn volume(&self, dice: &mut Dice) -> f64 {
         let weather = self.moment.weather;
         let service = |peer| self.cluster.service_of(peer);
         let spike = service(self.flow.server)
@@ -129,7 +160,7 @@ impl FlowDraw<'_> {
     }
 
     /// The ratio of retransmissions that this flow has without any fault.
-    fn benign_ratio(&self) -> f64 {
+    pub(crate) fn benign_ratio(&self) -> f64 {
         let weather = self.moment.weather;
         let of_remote = |peer| match peer {
             Peer::Remote(remote) => self.cluster.remotes.get(remote).map(|remote| {
@@ -282,28 +313,15 @@ impl FlowDraw<'_> {
         records: &mut Vec<FlowWindow>,
     ) {
         let idle = sent.segments == 0 && other.segments == 0 && handshakes.counts == Connections::default();
-        let node = match role {
-            Role::Client => self.route.client_node,
-            Role::Server => self.route.server_node,
-        };
-        let Some(reporter) = node.filter(|node| !self.moment.weather.silent.contains(node)) else { return };
-        let Some(reporter) = self.cluster.nodes.get(reporter).filter(|_| !idle) else { return };
-        let port = self.cluster.server_port(self.flow.server);
-        let (local, remote) = match role {
-            Role::Client => (
-                self.cluster.endpoint(self.flow.client, true, None),
-                self.cluster.endpoint(self.flow.server, false, port),
-            ),
-            Role::Server => (
-                self.cluster.endpoint(self.flow.server, true, port),
-                self.cluster.endpoint(self.flow.client, false, None),
-            ),
-        };
+        if idle {
+            return;
+        }
+        let Some(Ends { reporter, local, remote }) = self.ends(role) else { return };
         let samples = if sent.segments > 0 { handshakes.counts.closed + handshakes.counts.open } else { 0 };
         records.push(FlowWindow {
             window_start: self.moment.start,
             window_seconds: self.moment.seconds,
-            reporter: reporter.name.clone(),
+            reporter,
             role,
             local,
             remote,
@@ -311,6 +329,7 @@ impl FlowDraw<'_> {
             connections: handshakes.counts,
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
+            spurious_retransmissions: 0,
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: other.segments * 900,

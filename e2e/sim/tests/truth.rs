@@ -63,9 +63,9 @@ fn records_survive_json_lines() {
 #[test]
 fn every_kind_of_fault_has_its_turn_in_both_ranges_of_seeds() {
     for first in [DEVELOPMENT_SEEDS, HELD_OUT_SEEDS] {
-        for kind in FaultKind::ALL {
+        for kind in FaultKind::TABLE {
             assert!(
-                (first..first + FaultKind::ALL.len() as u64).any(|seed| FaultKind::of_seed(seed) == kind)
+                (first..first + FaultKind::TABLE.len() as u64).any(|seed| FaultKind::of_seed(seed) == kind)
             );
         }
     }
@@ -161,7 +161,7 @@ fn latency_lengthens_round_trips_and_loses_nothing() {
 
 #[test]
 fn nothing_is_at_fault_before_the_onset_nor_after_the_end() {
-    for seed in 1..=FaultKind::ALL.len() as u64 {
+    for seed in 1..=FaultKind::TABLE.len() as u64 {
         let mut trial = Trial::new(Mode::Hard, seed);
         for (truth, records) in windows(&mut trial) {
             assert!(!records.is_empty());

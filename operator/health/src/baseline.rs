@@ -37,6 +37,9 @@ const LEAST_RATIO: f64 = 5e-5;
 /// Windows after which a service can be blamed for retransmitting more than it used to.
 const KNOWN_WINDOWS: u8 = 3;
 
+/// Segments sent and attempts accepted, as far as they are remembered, by which a port is known to be served.
+const ANSWERED: f64 = 1.0;
+
 const PRIOR_UNANSWERED: f64 = 2e-3;
 const PRIOR_REFUSED: f64 = 5e-3;
 const PRIOR_ATTEMPTS: f64 = 200.0;
@@ -47,7 +50,10 @@ const PRIOR_UNEVENNESS: f64 = 1.4;
 const PRIOR_UNEVENNESS_WEIGHT: f64 = 20.0;
 const UNEVENNESS: (f64, f64) = (0.3, 4.0);
 
-/// Spread of ln(median round-trip time) of a service's flows on a path before it is learned, and its bounds.
+/// Round trips of a path, each of one flow in one window, from which on what is usual there is known.
+const KNOWN_TRIPS: f64 = 3.0;
+
+/// Spread of ln(round-trip time) of a service's flows on a path before it is learned, and its bounds.
 const PRIOR_RTT_SPREAD: f64 = 0.35;
 const PRIOR_RTT_WEIGHT: f64 = 3.0;
 const RTT_SPREAD: (f64, f64) = (0.2, 1.0);
@@ -124,6 +130,8 @@ pub(crate) struct Expected {
     pub(crate) refused: f64,
     /// Enough windows have been seen to say that the service isn't as it was.
     pub(crate) known: bool,
+    /// Something answered there before.
+    pub(crate) answers: bool,
 }
 
 impl Series {
@@ -153,6 +161,7 @@ impl Series {
             unanswered: (self.unanswered + PRIOR_UNANSWERED * PRIOR_ATTEMPTS) / attempts,
             refused: (self.refused + PRIOR_REFUSED * PRIOR_ATTEMPTS) / attempts,
             known: self.windows >= KNOWN_WINDOWS,
+            answers: self.segments + self.attempts - self.refused - self.unanswered >= ANSWERED,
         }
     }
 
@@ -172,24 +181,50 @@ impl Series {
     }
 }
 
-/// Decayed moments of ln(median round-trip time) of one service's flows between two zones.
+/// Decayed moments of ln(round-trip time) of one service's flows between two zones: of the median of a window, and of
+/// the quickest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PathSeries {
     pub(crate) weight: f64,
     pub(crate) mean_ln_us: f64,
     /// Mean squared deviation.
     pub(crate) variance: f64,
+    /// The same of the quickest round trips. An engine that learned medians alone has none.
+    #[serde(default)]
+    pub(crate) quickest: Moments,
     pub(crate) seen: i64,
 }
 
-impl PathSeries {
-    pub(crate) fn spread(&self) -> f64 {
+/// Decayed moments of ln(round-trip time).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Moments {
+    pub(crate) weight: f64,
+    pub(crate) mean_ln_us: f64,
+    /// Mean squared deviation.
+    pub(crate) variance: f64,
+}
+
+/// What is usual on a path, in microseconds, and how far the quickest spread about it, as a logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct UsualTrips {
+    pub(crate) median_us: f64,
+    pub(crate) quickest_us: f64,
+    pub(crate) spread: f64,
+}
+
+impl Moments {
+    fn is_known(&self) -> bool {
+        self.weight >= KNOWN_TRIPS
+    }
+
+    fn spread(&self) -> f64 {
         let variance = (self.variance * self.weight + PRIOR_RTT_SPREAD.powi(2) * PRIOR_RTT_WEIGHT)
             / (self.weight + PRIOR_RTT_WEIGHT);
         variance.sqrt().clamp(RTT_SPREAD.0, RTT_SPREAD.1)
     }
 
-    fn learn(&mut self, ln_us: f64) {
+    fn learn(&mut self, us: f64) {
+        let ln_us = us.ln();
         self.weight += 1.0;
         let step = 1.0 / self.weight;
         let deviation = ln_us - self.mean_ln_us;
@@ -204,6 +239,33 @@ impl PathSeries {
     }
 }
 
+impl PathSeries {
+    fn median(&self) -> Moments {
+        Moments { weight: self.weight, mean_ln_us: self.mean_ln_us, variance: self.variance }
+    }
+
+    fn learn(&mut self, median_us: f64, quickest_us: f64) {
+        let mut median = self.median();
+        median.learn(median_us);
+        (self.weight, self.mean_ln_us, self.variance) = (median.weight, median.mean_ln_us, median.variance);
+        self.quickest.learn(quickest_us);
+    }
+
+    fn fade(&mut self, seconds: i64) {
+        self.weight *= kept(seconds);
+        self.quickest.weight *= kept(seconds);
+    }
+
+    fn usual(&self) -> Option<UsualTrips> {
+        let (median, quickest) = (self.median(), &self.quickest);
+        (median.is_known() && quickest.is_known()).then(|| UsualTrips {
+            median_us: median.mean_ln_us.exp(),
+            quickest_us: quickest.mean_ln_us.exp(),
+            spread: quickest.spread(),
+        })
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Baselines {
     pub(crate) series: HashMap<SeriesKey, Series>,
@@ -215,9 +277,9 @@ impl Baselines {
         self.series.get(&key).copied().unwrap_or_default().expected()
     }
 
-    /// What is known of round-trip times on the path of `flow`, where enough is.
-    pub(crate) fn path(&self, flow: &Flow) -> Option<&PathSeries> {
-        self.paths.get(&PathKey::of(flow)).filter(|path| path.weight >= 3.0)
+    /// The usual round-trip times on the path of `flow`, where enough of it is known.
+    pub(crate) fn usual_trips(&self, flow: &Flow) -> Option<UsualTrips> {
+        self.paths.get(&PathKey::of(flow))?.usual()
     }
 
     /// Learns from the cells of one window; those that cross something at fault have to be left out by the caller.
@@ -252,13 +314,17 @@ impl Baselines {
     }
 
     fn learn_path(&mut self, now: i64, cell: &Cell) {
-        let Some(rtt_us) = cell.round_trips.p50_us().filter(|rtt| *rtt > 0.0) else { return };
+        let trips = &cell.round_trips;
+        let (Some(median), Some(quickest)) = (trips.p50_us(), trips.quickest_us()) else { return };
+        if median <= 0.0 {
+            return;
+        }
         let path = self.paths.entry(PathKey::of(&cell.flow)).or_default();
         if path.seen != now && path.seen != 0 {
-            path.weight *= kept(now.saturating_sub(path.seen));
+            path.fade(now.saturating_sub(path.seen));
         }
         path.seen = now;
-        path.learn(rtt_us.ln());
+        path.learn(median, quickest);
     }
 }
 

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Id;
+use crate::slots::slot;
 use crate::space::Component;
 
-/// A path that never did is taken to blip in one window of so many. That none was seen lately doesn't make it less: a
+/// A path that never did is taken to blip in one slot (half a minute, or a longer window) of so many. That none was seen lately doesn't make it less: a
 /// fault that is taken for a blip costs a window, a blip that is taken for a fault costs trust.
-const WINDOWS_A_BLIP: f64 = 1_000.0;
+const SLOTS_A_BLIP: f64 = 1_000.0;
 /// Harm up to which a blip is no rarer. One of twice as much comes a quarter as often: the heavy tail that bursts of
 /// traffic have.
 pub(crate) const COMMON: f64 = 0.004;
@@ -20,7 +21,7 @@ const MOST: usize = 1_000;
 /// What is left of a count that isn't worth remembering.
 const FADED: f64 = 0.05;
 
-/// Blips seen lately, by component: a blip counts 1/e after [`WINDOWS_A_BLIP`] windows.
+/// Blips seen lately, by component: a blip counts 1/e after [`SLOTS_A_BLIP`] slots.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Blips(Vec<Blip>);
@@ -45,7 +46,7 @@ impl Blips {
     ) -> f64 {
         let lately = self.0.iter().find(|blip| blip.component == component);
         let lately = lately.map_or(0.0, |blip| blip.faded(start, seconds));
-        let chance = ((1.0 + lately) / WINDOWS_A_BLIP).min(0.5);
+        let chance = ((1.0 + lately) / SLOTS_A_BLIP).min(0.5);
         let rarer = 2.0 * (harm.max(COMMON) / COMMON).ln();
         rarer.min(surely_more.max(0.0)) - chance.ln()
     }
@@ -74,8 +75,8 @@ impl Blips {
 
 impl Blip {
     fn faded(&self, now: Timestamp, seconds: u32) -> f64 {
-        let windows = now.duration_since(self.as_of).as_secs_f64() / f64::from(seconds.max(1));
-        self.count * (-windows.max(0.0) / WINDOWS_A_BLIP).exp()
+        let slots = now.duration_since(self.as_of).as_secs_f64() / slot(seconds).as_secs_f64();
+        self.count * (-slots.max(0.0) / SLOTS_A_BLIP).exp()
     }
 }
 

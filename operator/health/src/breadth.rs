@@ -10,7 +10,7 @@ use crate::reduce::{Cell, Subject};
 /// Services that an infrastructure fault must hurt, where that many pass.
 const SERVICES: usize = 3;
 /// What a service's flows must say for it to count as hurt: twice as likely with the fault as without.
-const HURT: f64 = 0.7;
+pub(crate) const HURT: f64 = 0.7;
 /// What must be left of the support without the service, and without the endpoint, that gives most of it.
 const WITHOUT_BEST: f64 = 3.0;
 

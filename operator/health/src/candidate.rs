@@ -1,18 +1,38 @@
 //! Which components have support enough to be looked at more closely.
 
 use crate::channel::Channel;
+use crate::config::Sensitivity;
 use crate::hypothesis::{COLUMNS, Column, Support, Ways, add};
 use crate::space::{Component, Space, Way, half};
 use crate::verdict::Class;
 
 /// What support is needed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Thresholds {
     pub(crate) infrastructure: f64,
     pub(crate) workload: f64,
 }
 
+/// Windows shorter than this say less each: what they say adds up.
+const FULL_SECONDS: f64 = 30.0;
+/// However short they are, a window must say this part of what is needed to say anything.
+const LEAST_PART: f64 = 0.5;
+
 impl Thresholds {
+    pub(crate) fn at(sensitivity: Sensitivity) -> Self {
+        match sensitivity {
+            Sensitivity::Low => Self { infrastructure: 14.0, workload: 14.0 },
+            Sensitivity::Standard => Self { infrastructure: 10.0, workload: 8.0 },
+            Sensitivity::High => Self { infrastructure: 6.0, workload: 6.0 },
+        }
+    }
+
+    /// What a window of so many seconds must say to count together with those beside it.
+    pub(crate) fn for_part(&self, seconds: u32) -> Self {
+        let part = (f64::from(seconds) / FULL_SECONDS).clamp(LEAST_PART, 1.0);
+        Self { infrastructure: self.infrastructure * part, workload: self.workload * part }
+    }
+
     pub(crate) fn of(&self, class: Class) -> f64 {
         match class {
             Class::Infrastructure => self.infrastructure,
@@ -79,7 +99,7 @@ pub(crate) fn best_of(
     for column in Column::of(component.class()) {
         let at = |half: &Support<f64>| half.get(column.index()).copied().unwrap_or(0.0);
         let price = if column.is_partial() { 1.5 } else { 0.0 };
-        for way in Ways::ALL {
+        for way in Ways::ALL.into_iter().filter(|ways| channel.is_possible(component, column, *ways)) {
             let score = match way {
                 Ways::Both => at(first) + at(second),
                 Ways::One(Way::First) => at(first) - 0.7,

@@ -1,11 +1,14 @@
-//! The kinds of evidence that the localisation is run on: refusals, then loss with unanswered requests, then latency.
+//! The kinds of evidence that the localisation is run on: refusals, then loss with unanswered requests; then latency,
+//! which is in [`crate::delays`].
 
-use crate::baseline::{Baselines, Expected};
+use crate::baseline::Expected;
+use crate::candidate::Candidate;
 use crate::common;
 use crate::evidence::{self, HYPOTHESES, LOSSES, Null, Ratios};
-use crate::hypothesis::Column;
-use crate::peers::Told;
-use crate::reduce::Cell;
+use crate::hypothesis::{Column, Ways};
+use crate::peers::{Elsewhere, Told};
+use crate::reduce::{Cell, Handshakes};
+use crate::space::{Component, Space, Way};
 use crate::verdict::Class;
 
 /// The least loss that a workload is blamed for, of those that are tried: services burst. And an outside path.
@@ -23,12 +26,30 @@ pub(crate) trait Channel {
     fn told(&self, _cell: usize) -> Told {
         Told::default()
     }
-    /// As [`Channel::ratios`], if all of its service does so many times as badly as usual.
-    fn ratios_if(&self, cell: usize, _times: f64) -> Ratios {
+    /// As [`Channel::ratios`], if it is no worse for the cell than it is elsewhere.
+    fn ratios_if(&self, cell: usize, _elsewhere: Elsewhere) -> Ratios {
         self.ratios(cell)
+    }
+    /// Whether the component can do such harm in these ways.
+    fn is_possible(&self, _component: Component, _column: Column, _ways: Ways) -> bool {
+        true
     }
     /// The component found harms this cell to this degree: from now on that is to be expected.
     fn explain(&mut self, cell: usize, column: Column);
+    /// As [`Channel::explain`], of all cells that the component found hurts.
+    fn explain_all(&mut self, cells: &[usize], column: Column) {
+        for cell in cells {
+            self.explain(*cell, column);
+        }
+    }
+    /// Whether so much of the cell's harm is explained by what was found before that what is left over must be plain.
+    fn is_heavily_explained(&self, _cell: usize) -> bool {
+        false
+    }
+    /// Whether cells that are heavily explained do much worse than what explains them.
+    fn is_far_beyond(&self, _cells: &[usize], _column: Column) -> bool {
+        true
+    }
     /// Nothing more is to be concluded from this cell.
     fn silence(&mut self, cell: usize);
     /// Whether the cell would show harm of this degree if it suffered it: 1 and above is yes.
@@ -37,9 +58,29 @@ pub(crate) trait Channel {
     fn is_substantial(&self, class: Class, column: Column) -> bool;
     /// Whether it is known what this cell was used to.
     fn is_known(&self, cell: usize, column: Column) -> bool;
+    /// Whether all that crosses the candidate, and what doesn't, is as it would be if it were at fault.
+    fn bears_out(&self, _candidate: &Candidate, _space: &Space) -> bool {
+        true
+    }
 }
 
-const SILENT: Ratios = [0.0; HYPOTHESES];
+/// To be refused is nobody's fault who dials: only whom they dial can refuse.
+const TOWARDS_POD: Ways = Ways::One(Way::Second);
+/// Share of refused requests from which nothing else is concluded from a flow.
+const MOSTLY_REFUSED: f64 = 0.5;
+
+/// Whether anything can be expected to answer: a port that never did, and that no Service has, isn't served. Who dials it
+/// has it wrong, and nobody is at fault.
+fn is_served(cell: &Cell, expected: &Expected) -> bool {
+    cell.flow.subject.is_declared() || expected.answers
+}
+
+fn is_mostly_refused(cell: &Cell) -> bool {
+    let decided = cell.handshakes.decided();
+    decided > 0 && cell.handshakes.refused as f64 >= MOSTLY_REFUSED * decided as f64
+}
+
+pub(crate) const SILENT: Ratios = [0.0; HYPOTHESES];
 
 /// Connection requests answered by RST. A refusal has passed the network, so it says nothing against a path.
 #[derive(Debug)]
@@ -65,7 +106,7 @@ impl Channel for Refusals<'_> {
         let (Some(cell), Some(expected)) = (self.cells.get(cell), self.expected.get(cell)) else {
             return SILENT;
         };
-        if silent || cell.handshakes.decided() == 0 {
+        if silent || cell.handshakes.decided() == 0 || !is_served(cell, expected) {
             return SILENT;
         }
         let mut ratios = [0.0; HYPOTHESES];
@@ -89,6 +130,10 @@ impl Channel for Refusals<'_> {
         0.0
     }
 
+    fn is_possible(&self, component: Component, _column: Column, ways: Ways) -> bool {
+        !matches!(component, Component::Pod(_)) || ways == TOWARDS_POD
+    }
+
     fn is_substantial(&self, _class: Class, column: Column) -> bool {
         column.is_handshake()
     }
@@ -107,13 +152,56 @@ pub(crate) struct Losses<'a> {
     /// Loss that the whole cluster suffers; less than that is nothing to single a component out by.
     everywhere: f64,
     silent: Vec<bool>,
+    /// Cells whose connection requests say nothing, or nothing more.
+    deaf: Vec<bool>,
+    /// Loss of each cell that components found so far explain.
+    explained: Vec<f64>,
 }
 
+/// Loss of a path from which what is left over counts only where it is plain. Heavy loss is uneven: by luck, by how long
+/// flows are, by what TCP does with it.
+const HEAVY_LOSS: f64 = 0.01;
+/// Times as much as is explained that is far beyond it.
+const FAR_BEYOND: f64 = 2.0;
+/// Share of unanswered requests that is, beside the explained one.
+const FAR_BEYOND_UNANSWERED: f64 = 0.15;
+/// The loss found is one of those that are tried: what the cells suffer may be this much less or more.
+const WITHIN_GRID: f64 = 2.0;
+
 impl<'a> Losses<'a> {
-    pub(crate) fn new(cells: &'a [&'a Cell], expected: &'a [Expected], silent: Vec<bool>) -> Self {
+    pub(crate) fn new(cells: &'a [&'a Cell], expected: &'a [Expected], mut silent: Vec<bool>) -> Self {
         let everywhere = common::excess(cells, expected);
         let nulls = expected.iter().map(|expected| Null::healthy(expected, everywhere)).collect();
-        Self { cells, expected, nulls, everywhere, silent }
+        for (silent, cell) in silent.iter_mut().zip(cells) {
+            // Whom nobody lets in has little to lose, and it isn't the path that loses it.
+            *silent |= is_mostly_refused(cell);
+        }
+        let deaf = cells.iter().zip(expected).map(|(cell, expected)| !is_served(cell, expected)).collect();
+        Self { cells, expected, nulls, everywhere, silent, deaf, explained: vec![0.0; cells.len()] }
+    }
+
+    /// The cell, without its connection requests where they say nothing.
+    fn heard(&self, number: usize, cell: &Cell) -> Cell {
+        let is_deaf = self.deaf.get(number).copied().unwrap_or(false);
+        Cell { handshakes: if is_deaf { Handshakes::default() } else { cell.handshakes }, ..*cell }
+    }
+
+    fn explain_loss(&mut self, cell: usize, loss: f64) {
+        if let Some(null) = self.nulls.get_mut(cell) {
+            *null = null.with_loss(loss);
+        }
+        if let Some(explained) = self.explained.get_mut(cell) {
+            *explained += loss;
+        }
+    }
+
+    fn told_by_requests(&self, number: usize, cell: &Cell) -> Told {
+        let requests = self.heard(number, cell).handshakes;
+        Told {
+            attempts: requests.decided() as f64,
+            unanswered: requests.unanswered as f64,
+            ..Told::default()
+        }
     }
 
     pub(crate) fn everywhere(&self) -> f64 {
@@ -127,26 +215,35 @@ impl<'a> Losses<'a> {
 
 impl Channel for Losses<'_> {
     fn ratios(&self, cell: usize) -> Ratios {
-        self.ratios_if(cell, 1.0)
+        self.ratios_if(cell, Elsewhere::as_usual())
     }
 
-    fn told(&self, cell: usize) -> Told {
-        match (self.cells.get(cell), self.nulls.get(cell), self.silent.get(cell)) {
+    fn told(&self, number: usize) -> Told {
+        match (self.cells.get(number), self.nulls.get(number), self.silent.get(number)) {
             (Some(cell), Some(null), Some(false)) => {
+                if self.explained.get(number).is_some_and(|loss| *loss > 0.0) {
+                    // What a component at fault does to it drowns what its service does.
+                    return self.told_by_requests(number, cell);
+                }
                 let expected = cell.data.segments as f64 * null.ratio;
                 // What is worse than services are without being blamed for it isn't a bad minute, but somebody's fault.
                 let most = STRAY_RETRANSMISSIONS + WORKLOAD_LOSS * cell.data.segments as f64;
                 let observed = (cell.data.retransmissions as f64).min(most);
-                Told { observed, expected }
+                Told { observed, expected, ..self.told_by_requests(number, cell) }
             }
             _ => Told::default(),
         }
     }
 
-    fn ratios_if(&self, cell: usize, times: f64) -> Ratios {
-        let mut ratios = match (self.cells.get(cell), self.nulls.get(cell), self.silent.get(cell)) {
+    fn ratios_if(&self, number: usize, elsewhere: Elsewhere) -> Ratios {
+        let mut ratios = match (self.cells.get(number), self.nulls.get(number), self.silent.get(number)) {
             (Some(cell), Some(null), Some(false)) => {
-                evidence::ratios(cell, &Null { ratio: (null.ratio * times).min(0.5), ..*null })
+                let null = Null {
+                    ratio: (null.ratio * elsewhere.times).min(0.5),
+                    unanswered: null.unanswered.max(elsewhere.unanswered).min(0.95),
+                    ..*null
+                };
+                evidence::ratios(&self.heard(number, cell), &null)
             }
             _ => return SILENT,
         };
@@ -157,8 +254,56 @@ impl Channel for Losses<'_> {
     }
 
     fn explain(&mut self, cell: usize, column: Column) {
-        if let Some(null) = self.nulls.get_mut(cell) {
-            *null = null.with_loss(column.amount());
+        if column.is_handshake() {
+            if let Some(deaf) = self.deaf.get_mut(cell) {
+                *deaf = true;
+            }
+        } else {
+            self.explain_loss(cell, column.amount());
+        }
+    }
+
+    fn explain_all(&mut self, cells: &[usize], column: Column) {
+        if column.is_handshake() {
+            cells.iter().for_each(|cell| self.explain(*cell, column));
+            return;
+        }
+        let (mut sent, mut lost) = (0.0, 0.0);
+        for (cell, null) in
+            cells.iter().filter_map(|cell| Some((self.cells.get(*cell)?, self.nulls.get(*cell)?)))
+        {
+            sent += cell.data.segments as f64;
+            lost += cell.data.retransmissions as f64 - cell.data.segments as f64 * null.ratio;
+        }
+        let tried = column.amount();
+        let loss =
+            if sent > 0.0 { (lost / sent).clamp(tried / WITHIN_GRID, tried * WITHIN_GRID) } else { tried };
+        cells.iter().for_each(|cell| self.explain_loss(*cell, loss.min(0.9)));
+    }
+
+    fn is_heavily_explained(&self, cell: usize) -> bool {
+        self.explained.get(cell).is_some_and(|loss| *loss >= HEAVY_LOSS)
+    }
+
+    fn is_far_beyond(&self, cells: &[usize], column: Column) -> bool {
+        let (mut sent, mut lost, mut expected) = (0.0, 0.0, 0.0);
+        let (mut attempts, mut unanswered, mut unanswered_expected) = (0.0, 0.0, 0.0);
+        for number in cells {
+            let (Some(cell), Some(null)) = (self.cells.get(*number), self.nulls.get(*number)) else {
+                continue;
+            };
+            let requests = self.heard(*number, cell).handshakes;
+            sent += cell.data.segments as f64;
+            lost += cell.data.retransmissions as f64;
+            expected += cell.data.segments as f64 * null.ratio;
+            attempts += requests.decided() as f64;
+            unanswered += requests.unanswered as f64;
+            unanswered_expected += requests.decided() as f64 * null.unanswered;
+        }
+        if column.is_handshake() {
+            unanswered >= FAR_BEYOND * unanswered_expected + FAR_BEYOND_UNANSWERED * attempts
+        } else {
+            sent > 0.0 && lost >= FAR_BEYOND * expected
         }
     }
 
@@ -169,9 +314,16 @@ impl Channel for Losses<'_> {
     }
 
     fn power(&self, cell: usize, column: Column) -> f64 {
-        self.cells
-            .get(cell)
-            .map_or(0.0, |cell| cell.data.segments as f64 * column.amount() / SHOWING_RETRANSMISSIONS)
+        let Some(cell) = self.cells.get(cell) else { return 0.0 };
+        if column.is_handshake() {
+            return cell.handshakes.decided() as f64 * column.amount();
+        }
+        cell.data.segments as f64 * column.amount() / SHOWING_RETRANSMISSIONS
+    }
+
+    /// Who dials in vain is told apart from who can't be reached; that both fail at once is no pod's way to be at fault.
+    fn is_possible(&self, component: Component, column: Column, ways: Ways) -> bool {
+        !matches!(component, Component::Pod(_)) || !column.is_handshake() || ways != Ways::Both
     }
 
     fn is_substantial(&self, class: Class, column: Column) -> bool {
@@ -181,110 +333,5 @@ impl Channel for Losses<'_> {
 
     fn is_known(&self, cell: usize, column: Column) -> bool {
         column.is_handshake() || self.expected.get(cell).is_some_and(|expected| expected.known)
-    }
-}
-
-/// Microseconds that a path may add, in the places of [`LOSSES`].
-const ADDED_US: [f64; LOSSES.len()] = [1e3, 1.5e3, 2.2e3, 3.3e3, 5e3, 8e3, 16e3, 40e3, 150e3];
-/// Half a step of [`ADDED_US`], as a logarithm, and a margin.
-const GRID_STEP: f64 = 0.5;
-/// Factors by which a workload or an outside path may slow round trips, in the places of the handshake columns.
-const FACTORS: [f64; HYPOTHESES - LOSSES.len()] = [5.0, 2.0];
-/// A rise smaller than either is a busy machine's, not a network's: with both cores taken, medians on one machine were
-/// seen to move by 0.3 ms.
-const LEAST_RISE_US: f64 = 800.0;
-const LEAST_RISE_FACTOR: f64 = 1.4;
-
-/// Round-trip times above those learned, over what they rose everywhere. A path adds the same time to all flows,
-/// whatever they took before; a service that is slow multiplies.
-#[derive(Debug)]
-pub(crate) struct Delays {
-    rises: Vec<Option<Rise>>,
-}
-
-/// A cell's round-trip time against what is expected of it.
-#[derive(Debug, Clone, Copy)]
-struct Rise {
-    usual_us: f64,
-    /// ln(now / usual)
-    above: f64,
-    spread: f64,
-}
-
-impl Delays {
-    pub(crate) fn new(cells: &[&Cell], baselines: &Baselines, silent: &[bool]) -> Self {
-        let samples: Vec<Option<Sample>> = cells
-            .iter()
-            .zip(silent)
-            .map(|(cell, silent)| if *silent { None } else { Sample::of(cell, baselines) })
-            .collect();
-        let added = samples.iter().flatten().map(|sample| sample.rtt_us - sample.usual_us).collect();
-        let everywhere_us = common::quietest(added).max(0.0);
-        Self { rises: samples.iter().map(|sample| Some(sample.as_ref()?.rise(everywhere_us))).collect() }
-    }
-}
-
-/// A cell's round-trip time, and what it is used to.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    rtt_us: f64,
-    usual_us: f64,
-    spread: f64,
-}
-
-impl Sample {
-    fn of(cell: &Cell, baselines: &Baselines) -> Option<Self> {
-        let path = baselines.path(&cell.flow)?;
-        let rtt_us = cell.round_trips.p50_us().filter(|rtt| *rtt > 0.0)?;
-        Some(Self { rtt_us, usual_us: path.mean_ln_us.exp(), spread: path.spread() })
-    }
-
-    /// The rise that is left without what all paths suffer.
-    fn rise(&self, everywhere_us: f64) -> Rise {
-        let rtt_us = (self.rtt_us - everywhere_us).max(self.rtt_us.min(self.usual_us));
-        let above = (rtt_us / self.usual_us).ln();
-        let noticeable =
-            rtt_us - self.usual_us >= LEAST_RISE_US && rtt_us >= self.usual_us * LEAST_RISE_FACTOR;
-        let above = if noticeable { above } else { above.min(0.0) };
-        Rise { usual_us: self.usual_us, above, spread: self.spread }
-    }
-}
-
-impl Channel for Delays {
-    fn ratios(&self, cell: usize) -> Ratios {
-        let Some(Some(rise)) = self.rises.get(cell) else { return SILENT };
-        let added = ADDED_US.iter().map(|added| (1.0 + added / rise.usual_us).ln());
-        let mut ratios = [0.0; HYPOTHESES];
-        for (ratio, tried) in ratios.iter_mut().zip(added.chain(FACTORS.iter().map(|factor| factor.ln()))) {
-            *ratio = (rise.above * tried - tried * tried / 2.0) / rise.spread.powi(2);
-        }
-        evidence::bounded(ratios)
-    }
-
-    fn explain(&mut self, cell: usize, column: Column) {
-        if let (Some(Some(rise)), Some(added)) = (self.rises.get_mut(cell), ADDED_US.get(column.size())) {
-            // The times tried are a factor of two apart: what is left within that isn't left over.
-            let left = rise.above - (1.0 + added / rise.usual_us).ln();
-            rise.above = left.signum() * (left.abs() - GRID_STEP).max(0.0);
-            rise.usual_us += added;
-        }
-    }
-
-    fn silence(&mut self, cell: usize) {
-        if let Some(rise) = self.rises.get_mut(cell) {
-            *rise = None;
-        }
-    }
-
-    fn power(&self, cell: usize, _column: Column) -> f64 {
-        if matches!(self.rises.get(cell), Some(Some(_))) { 1.0 } else { 0.0 }
-    }
-
-    fn is_substantial(&self, _class: Class, _column: Column) -> bool {
-        true
-    }
-
-    fn is_known(&self, cell: usize, _column: Column) -> bool {
-        matches!(self.rises.get(cell), Some(Some(_)))
     }
 }

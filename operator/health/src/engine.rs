@@ -6,20 +6,27 @@ use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::{FlowWindow, NodeWindow};
 
 use crate::baseline::{Baselines, Expected, SeriesKey};
+use crate::blip;
 use crate::candidate::Thresholds;
-use crate::channel::{Delays, Losses, Refusals};
+use crate::channel::{Losses, Refusals};
 use crate::confidence::confidence;
-use crate::config::{Config, Sensitivity};
+use crate::config::Config;
+use crate::delays::Delays;
 use crate::finding::{By, Context, Finding};
+use crate::lately::{Lately, Passed};
+use crate::limits::Limits;
 use crate::localise::localise;
-use crate::memory::Memory;
+use crate::memory::{Memory, Recalled};
 use crate::names::Names;
-use crate::power;
 use crate::reason;
 use crate::reduce::{Cell, reduce};
+use crate::shortage::{Nodes, Shortages};
 use crate::space::{Component, Space};
 use crate::track::{Passing, Rule, Track, Tracks};
-use crate::verdict::{Attribution, Class, ComponentFault, ComponentId, Coverage, HealthIndicator, Verdict};
+use crate::verdict::{
+    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, HealthIndicator, Showing, Traffic,
+    Verdict, sort_worst_first,
+};
 
 /// The records of one evaluation window, whichever agents' windows they came in, in any order.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +49,14 @@ pub struct Engine {
     names: Names,
     baselines: Baselines,
     tracks: Tracks,
+    nodes: Nodes,
+    lately: Lately,
     /// The last window judged.
     last: Option<Timestamp>,
 }
+
+/// Share of a path's flows that makes it one of nodes short of CPU.
+const MOSTLY: f64 = 0.5;
 
 /// After a gap this long, and of this many windows, what was suspected before it is no longer believed.
 const STALE: SignedDuration = SignedDuration::from_mins(5);
@@ -57,6 +69,8 @@ impl Engine {
             names: Names::default(),
             baselines: Baselines::default(),
             tracks: Tracks::default(),
+            nodes: Nodes::default(),
+            lately: Lately::default(),
             last: None,
         }
     }
@@ -67,13 +81,13 @@ impl Engine {
 
     /// What the engine has learned and what it suspects, to go on with after a restart.
     pub fn memory(&self) -> Memory {
-        Memory::of(&self.names, &self.baselines, &self.tracks, self.last)
+        Memory::of(&self.names, &self.baselines, &self.tracks, self.last).with(&self.nodes, &self.lately)
     }
 
     /// An engine that goes on where another's [`Engine::memory`] was taken.
     pub fn resume(config: Config, memory: &Memory) -> Self {
-        let (names, baselines, tracks) = memory.recall();
-        Self { config, names, baselines, tracks, last: memory.as_of() }
+        let Recalled { names, baselines, tracks, nodes, lately } = memory.recall();
+        Self { config, names, baselines, tracks, nodes, lately, last: memory.as_of() }
     }
 
     /// What the confidence in each component at fault is made from: the log-odds of its last window that showed. For
@@ -96,7 +110,12 @@ impl Engine {
         let cells: Vec<&Cell> = cells.iter().collect();
         let space = Space::build(cells.iter().copied());
         let expected = self.expected(&cells);
-        let findings = self.find(&cells, &space, &expected);
+        let shortages = self.nodes.step(window.start, window.nodes, &self.names);
+        let mut findings = self.find(window.seconds, &cells, &space, &expected, &shortages);
+        let limits = Limits::of(window.nodes, &self.names);
+        findings.iter_mut().for_each(|finding| limits.explain(finding));
+        // No word that its own figures contradict.
+        findings.retain(|finding| finding.evidence.is_worse(finding.cause));
         let seen: HashSet<Component> = space.components.iter().copied().collect();
         let passing = Passing {
             start: window.start,
@@ -107,8 +126,8 @@ impl Engine {
         let rule = Rule::of(self.config.sensitivity);
         self.tracks.step(passing, rule, |component| seen.contains(&component));
         self.learn(window, &cells, &space, &findings);
-        let enough = enough(&cells, &expected);
-        self.verdict(window, cells.len(), enough)
+        let passed = self.lately.add(passed(window, &cells, &expected));
+        self.verdict(window, cells.len(), shortages, passed)
     }
 
     fn expected(&self, cells: &[&Cell]) -> Vec<Expected> {
@@ -127,8 +146,17 @@ impl Engine {
     }
 
     /// Refusals first, since they leave no doubt; then loss and silence; then delay, where nothing else was found.
-    fn find(&self, cells: &[&Cell], space: &Space, expected: &[Expected]) -> Vec<Finding> {
-        let thresholds = thresholds(self.config.sensitivity);
+    fn find(
+        &self,
+        seconds: u32,
+        cells: &[&Cell],
+        space: &Space,
+        expected: &[Expected],
+        shortages: &Shortages,
+    ) -> Vec<Finding> {
+        let plain = Thresholds::at(self.config.sensitivity);
+        // What says little in a short window is looked for once all that is plain is found and allowed for.
+        let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, space, &mut refusals, &thresholds);
         let mut losses = Losses::new(cells, expected, refusals.silent());
@@ -140,7 +168,7 @@ impl Engine {
                 *silent = true;
             }
         }
-        let mut delays = Delays::new(cells, &self.baselines, &silent);
+        let mut delays = Delays::new(cells, &self.baselines, &silent, shortages);
         let delayed = localise(cells, space, &mut delays, &thresholds);
         let mut others = vec![false; cells.len()];
         let by_others = refused.iter().chain(&lost).filter(|f| f.component.class() != Class::Infrastructure);
@@ -158,6 +186,12 @@ impl Engine {
                 if !findings.iter().any(|finding| finding.component == found.component) {
                     findings.push(Finding::of(found, by, &context));
                 }
+            }
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.cause == Cause::Latency) {
+            // What is short of CPU is late now and then: there, the more it adds, the rarer it is, isn't true.
+            if delays.share_at_short_nodes(finding.cells.iter().copied()) > MOSTLY {
+                finding.harm = finding.harm.min(blip::COMMON);
             }
         }
         let within: Vec<bool> =
@@ -180,7 +214,7 @@ impl Engine {
         let settled: HashSet<Component> = self.tracks.settled(window.start).collect();
         let at_fault = findings.iter().filter(|finding| !settled.contains(&finding.component));
         at_fault.flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
-        let suspects: HashSet<Component> = self.tracks.frozen(window.start, rule).collect();
+        let suspects: HashSet<Component> = self.tracks.frozen(window.start, window.seconds, rule).collect();
         if !suspects.is_empty() {
             let guilty =
                 |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
@@ -192,44 +226,50 @@ impl Engine {
         self.baselines.learn(window.start.as_second(), clean);
     }
 
-    fn verdict(&self, window: &Window<'_>, flows: usize, enough: bool) -> Verdict {
+    fn verdict(
+        &self,
+        window: &Window<'_>,
+        flows: usize,
+        shortages: Shortages,
+        (traffic, enough): (Traffic, bool),
+    ) -> Verdict {
         let mut components: Vec<ComponentFault> =
             self.tracks.active().map(|track| fault(track, &self.names)).collect();
-        components.sort_by(|a, b| {
-            b.confidence.total_cmp(&a.confidence).then_with(|| a.component.cmp(&b.component))
-        });
+        sort_worst_first(&mut components);
         let nhi = indicator(&components, enough);
         let attribution =
             if self.tracks.is_ambiguous() { Attribution::Undetermined } else { attribution(&components) };
+        let told = reason::Told {
+            nhi,
+            attribution,
+            components: &components,
+            shortages: &shortages.list,
+            nodes: shortages.nodes,
+            traffic,
+        };
         Verdict {
             window_start: window.start,
             window_seconds: window.seconds,
             nhi,
             attribution,
-            reason: reason::sentence(nhi, attribution, &components),
+            reason: reason::sentence(&told),
             components,
-            shortages: Vec::new(),
+            shortages: shortages.list,
             coverage: Coverage { records: window.flows.len() as u64, flows: flows as u64 },
+            traffic,
         }
     }
 }
 
-fn thresholds(sensitivity: Sensitivity) -> Thresholds {
-    match sensitivity {
-        Sensitivity::Low => Thresholds { infrastructure: 14.0, workload: 14.0 },
-        Sensitivity::Standard => Thresholds { infrastructure: 10.0, workload: 8.0 },
-        Sensitivity::High => Thresholds { infrastructure: 6.0, workload: 6.0 },
-    }
-}
-
-/// Whether the traffic would have shown a fault.
-fn enough(cells: &[&Cell], expected: &[Expected]) -> bool {
-    let (mut trials, mut benign) = (0.0, 0.0);
+/// The traffic that would have shown a fault.
+fn passed(window: &Window<'_>, cells: &[&Cell], expected: &[Expected]) -> Passed {
+    let (mut segments, mut attempts, mut benign) = (0_u64, 0_u64, 0.0);
     for (cell, expected) in cells.iter().zip(expected) {
-        trials += cell.data.segments as f64 + 2.0 * cell.handshakes.decided() as f64;
+        segments = segments.saturating_add(cell.data.segments);
+        attempts = attempts.saturating_add(cell.handshakes.decided());
         benign += cell.data.segments as f64 * expected.ratio;
     }
-    power::suffices(trials, benign)
+    Passed { start: window.start, seconds: window.seconds, segments, attempts, benign }
 }
 
 fn fault(track: &Track, names: &Names) -> ComponentFault {
@@ -241,6 +281,7 @@ fn fault(track: &Track, names: &Names) -> ComponentFault {
         // Two that can't be told apart share what is certain.
         confidence: confidence(track.component.class(), track.score)
             / if track.rival.is_some() { 2.0 } else { 1.0 },
+        showing: if track.is_passing() { Showing::Passing } else { Showing::Now },
         evidence: track.evidence,
     }
 }

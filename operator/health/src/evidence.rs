@@ -61,6 +61,7 @@ fn unanswered_by(loss: f64) -> f64 {
     (1.0 - (1.0 - loss) * (1.0 - loss)).powi(2)
 }
 
+/// Log-likelihood ratios of the cell against `null`.
 pub(crate) fn ratios(cell: &Cell, null: &Null) -> Ratios {
     let mut ratios = [0.0; HYPOTHESES];
     let (by_loss, by_unanswered) = ratios.split_at_mut(LOSSES.len());

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::baseline::{Baselines, Expected};
+use crate::blip;
+use crate::delays::{Sample, Trips};
 use crate::hypothesis::Ways;
 use crate::reduce::{Cell, Handshakes, Subject};
 use crate::space::{Component, Way};
@@ -15,6 +17,11 @@ const NOTHING_PASSES: f64 = 0.5;
 const STILL_ANSWERED: f64 = 0.1;
 /// Share of unanswered requests that makes a lossy service an overloaded one.
 const BACKLOG_FULL: f64 = 0.05;
+
+/// Segments that have to arrive for open connections to be fine, and the most of them that may be sent again: a path that
+/// drops that much lets neither pass.
+const CARRIES_DATA: f64 = 20.0;
+const MOSTLY_ARRIVES: f64 = 0.1;
 
 /// The evidence that a component was found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +36,8 @@ pub(crate) struct Finding {
     pub(crate) component: Component,
     pub(crate) cause: Cause,
     pub(crate) score: f64,
-    /// Share of segments that it loses itself; infinite where it isn't loss that is found.
+    /// Share of segments that it loses itself, or the loss that is as rare as the delay that it adds; infinite where it
+    /// is neither that is found.
     pub(crate) harm: f64,
     /// Log-odds for that much against what a common blip loses.
     pub(crate) surely_more: f64,
@@ -51,14 +59,31 @@ pub(crate) struct Context<'a> {
     pub(crate) others: &'a [bool],
 }
 
+/// Share of segments lost from which no blip of some seconds that straddles two short windows can be it.
+const SEVERE: f64 = 0.03;
+
 impl Finding {
+    /// Whether short windows that follow each other may count each: an outage, or a loss that no blip comes near.
+    pub(crate) fn is_severe(&self) -> bool {
+        match self.cause {
+            Cause::PacketLoss
+            | Cause::ConnectionFailures
+            | Cause::ConntrackFull
+            | Cause::AllowanceExceeded => self.harm >= SEVERE,
+            Cause::Unreachable | Cause::Refused => true,
+            Cause::Latency | Cause::Overload | Cause::Unknown => false,
+        }
+    }
+
     pub(crate) fn of(found: &Found, by: By, context: &Context<'_>) -> Self {
         let sums = Sums::of(found, by, context);
         let cause = cause(found, by, &sums);
-        let (harm, surely_more) = if cause == Cause::PacketLoss {
-            (harm(found, context), found.score - found.common_score)
-        } else {
-            (f64::INFINITY, f64::INFINITY)
+        let evidence = sums.evidence(by);
+        let (harm, surely_more) = match cause {
+            Cause::PacketLoss => (harm(found, context), found.score - found.common_score),
+            Cause::ConnectionFailures => (sums.unanswered_of_affected(), f64::INFINITY),
+            Cause::Latency => (delay_as_loss(&evidence), f64::INFINITY),
+            _ => (f64::INFINITY, f64::INFINITY),
         };
         Self {
             component: found.component,
@@ -66,7 +91,7 @@ impl Finding {
             score: found.score,
             harm,
             surely_more,
-            evidence: sums.evidence(),
+            evidence,
             rival: found.rival,
             cells: found.cells.iter().map(|(cell, _)| *cell).collect(),
         }
@@ -84,7 +109,7 @@ impl Finding {
         let evidence = &self.evidence;
         let failed = evidence.attempts_failed as f64 > NEVER_USUAL * evidence.attempts as f64;
         match (self.cause, self.component.class()) {
-            (Cause::Latency, _) => Some(evidence.rtt_p50_us? as f64),
+            (Cause::Latency, _) => Some(evidence.rtt_min_us? as f64),
             (Cause::PacketLoss | Cause::Overload, Class::Workload | Class::External) if !failed => {
                 Some(evidence.retransmission_ratio)
             }
@@ -104,9 +129,11 @@ impl Finding {
             (Component::Zone(zone), Component::ZonePair(a, b)) => zone == a || zone == b,
             _ => false,
         };
-        inside
-            && self.cause == zone.cause
-            && self.evidence.retransmission_ratio < WORSE_THAN_ZONE * zone.evidence.retransmission_ratio
+        let size = |finding: &Self| match finding.cause {
+            Cause::Latency => finding.evidence.added_us().unwrap_or(0) as f64,
+            _ => finding.evidence.retransmission_ratio,
+        };
+        inside && self.cause == zone.cause && size(self) < WORSE_THAN_ZONE * size(zone)
     }
 }
 
@@ -114,6 +141,14 @@ impl Context<'_> {
     fn is_others(&self, cell: usize) -> bool {
         self.others.get(cell).copied().unwrap_or(false)
     }
+}
+
+/// Delay that comes as rarely as a blip that loses [`blip::COMMON`]: a queue fills for some seconds, a route flaps. More
+/// delay is rarer, in the same measure as more loss is.
+const COMMON_DELAY_US: f64 = 2_000.0;
+
+fn delay_as_loss(evidence: &Evidence) -> f64 {
+    blip::COMMON * evidence.added_us().unwrap_or(0) as f64 / COMMON_DELAY_US
 }
 
 /// What is lost at the component beyond what is usual, on the flows that nobody else has to answer for.
@@ -131,24 +166,39 @@ fn harm(found: &Found, context: &Context<'_>) -> f64 {
     if sent > 0.0 { (lost / sent).max(0.0) } else { 0.0 }
 }
 
+/// Whether it is a pod whose own requests go unanswered.
+fn is_dialler(found: &Found) -> bool {
+    matches!(found.component, Component::Pod(_))
+        && found.column.is_handshake()
+        && found.ways == Ways::One(Way::First)
+}
+
 fn cause(found: &Found, by: By, sums: &Sums) -> Cause {
     match by {
         By::Refusal => Cause::Refused,
         By::Delay => Cause::Latency,
         By::Loss if found.component.class() == Class::Infrastructure => {
-            if sums.unanswered_of_affected() >= NOTHING_PASSES {
-                Cause::Unreachable
+            let passes = sums.data_passes();
+            if found.column.is_handshake() && passes {
+                Cause::ConnectionFailures
+            } else if sums.unanswered_of_affected() >= NOTHING_PASSES {
+                if passes { Cause::ConnectionFailures } else { Cause::Unreachable }
+            } else if found.column.is_handshake() {
+                Cause::ConnectionFailures
             } else {
                 Cause::PacketLoss
             }
         }
+        By::Loss if is_dialler(found) => Cause::ConnectionFailures,
         By::Loss => {
             let decided = sums.handshakes.decided();
             let unanswered = sums.handshakes.unanswered as f64 / decided.max(1) as f64;
             let is_service = matches!(found.component, Component::Service(_));
             let is_workload = found.component.class() == Class::Workload;
-            let is_overload = (is_workload && found.column.is_handshake())
+            let is_busy = (is_workload && found.column.is_handshake())
                 || (is_service && (unanswered > BACKLOG_FULL || found.ways == Ways::One(Way::First)));
+            // Nobody was turned away: packets are lost, whoever drops them.
+            let is_overload = is_busy && sums.handshakes.unanswered > 0;
             if decided > 0 && 1.0 - unanswered < STILL_ANSWERED {
                 Cause::Unreachable
             } else if is_overload {
@@ -167,9 +217,7 @@ struct Sums {
     expected: f64,
     handshakes: Handshakes,
     affected: Handshakes,
-    rtt_weight: f64,
-    rtt: f64,
-    usual_rtt: f64,
+    trips: Trips,
     flows: u64,
     flows_affected: u64,
     services_affected: BTreeSet<Option<Subject>>,
@@ -183,8 +231,15 @@ impl Sums {
             else {
                 continue;
             };
-            sums.add(cell, expected, context.baselines);
-            if *hurt && shows(cell, expected, by) {
+            sums.add(cell, expected);
+            let sample = Sample::of(cell, context.baselines);
+            let is_slower = sample.is_some_and(|sample| sample.is_slower());
+            let affected = *hurt && if by == By::Delay { is_slower } else { shows(cell, expected, by) };
+            // What is told of a delay is told of the flows that show it.
+            if let Some(sample) = sample.filter(|_| affected || by != By::Delay) {
+                sums.trips.add(&sample);
+            }
+            if affected {
                 sums.flows_affected += 1;
                 // That a service on it is cut off doesn't cut off a node.
                 let is_others =
@@ -198,39 +253,40 @@ impl Sums {
         sums
     }
 
-    fn add(&mut self, cell: &Cell, expected: &Expected, baselines: &Baselines) {
+    fn add(&mut self, cell: &Cell, expected: &Expected) {
         self.flows += 1;
         self.segments += cell.data.segments as f64;
         self.retransmissions += cell.data.retransmissions as f64;
         self.expected += cell.data.segments as f64 * expected.ratio;
         self.handshakes.add(cell.handshakes);
-        if let (Some(rtt), Some(path)) = (cell.round_trips.p50_us(), baselines.path(&cell.flow)) {
-            let weight = cell.round_trips.count as f64;
-            self.rtt_weight += weight;
-            self.rtt += weight * rtt;
-            self.usual_rtt += weight * path.mean_ln_us.exp();
-        }
+    }
+
+    /// Whether connections that are open carry data as they should.
+    fn data_passes(&self) -> bool {
+        let arrived = self.segments - self.retransmissions;
+        arrived >= CARRIES_DATA && self.retransmissions < MOSTLY_ARRIVES * self.segments
     }
 
     fn unanswered_of_affected(&self) -> f64 {
         self.affected.unanswered as f64 / self.affected.decided().max(1) as f64
     }
 
-    fn evidence(&self) -> Evidence {
-        let mean = |sum: f64| (self.rtt_weight > 0.0).then(|| (sum / self.rtt_weight).round() as u64);
-        Evidence {
+    fn evidence(&self, by: By) -> Evidence {
+        let mut evidence = Evidence {
             retransmission_ratio: ratio(self.retransmissions, self.segments),
             baseline_ratio: ratio(self.expected, self.segments),
-            rtt_p50_us: mean(self.rtt),
-            baseline_rtt_p50_us: mean(self.usual_rtt),
-            rtt_min_us: None,
-            baseline_rtt_min_us: None,
             flows: self.flows,
             flows_affected: self.flows_affected,
             services_affected: self.services_affected.len() as u64,
             attempts: self.handshakes.decided(),
-            attempts_failed: self.handshakes.refused.saturating_add(self.handshakes.unanswered),
-        }
+            attempts_failed: match by {
+                By::Refusal => self.handshakes.refused,
+                By::Loss | By::Delay => self.handshakes.unanswered,
+            },
+            ..Evidence::default()
+        };
+        self.trips.tell(&mut evidence);
+        evidence
     }
 }
 
@@ -240,7 +296,8 @@ pub(crate) fn shows(cell: &Cell, expected: &Expected, by: By) -> bool {
     match by {
         By::Refusal => cell.handshakes.refused > 0,
         By::Loss => (cell.data.retransmissions > 0 && lost) || cell.handshakes.unanswered > 0,
-        By::Delay => true,
+        // Told by its round trips alone.
+        By::Delay => false,
     }
 }
 

@@ -58,12 +58,11 @@ impl Column {
         (0..COLUMNS).map(Self).filter(move |column| column.allowed(class))
     }
 
-    /// A path can't leave connection requests unanswered and lose nothing else; nor does part of a service stand in
-    /// for the service.
+    /// New connections fail on all of a path or on none; nor does part of a service stand in for the service.
     fn allowed(self, class: Class) -> bool {
         match class {
             Class::Infrastructure => {
-                !self.is_handshake() && (!self.is_partial() || self.size() >= PARTIAL_FROM)
+                !self.is_partial() || (!self.is_handshake() && self.size() >= PARTIAL_FROM)
             }
             Class::Workload | Class::External => !self.is_partial(),
         }

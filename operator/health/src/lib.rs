@@ -8,11 +8,15 @@ mod channel;
 mod common;
 mod confidence;
 mod config;
+mod delays;
+mod effect;
 mod engine;
 mod evidence;
 mod finding;
 mod gamma;
 mod hypothesis;
+mod lately;
+mod limits;
 mod localise;
 mod memory;
 mod names;
@@ -21,6 +25,9 @@ mod power;
 mod project;
 mod reason;
 mod reduce;
+mod share;
+mod shortage;
+mod slots;
 mod space;
 mod steady;
 mod suspect;
@@ -29,9 +36,10 @@ mod verdict;
 
 pub use config::{Config, Sensitivity};
 pub use engine::{Engine, Window};
+pub use lately::Lately;
 pub use memory::Memory;
 pub use project::project;
 pub use verdict::{
-    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator,
-    NodeShortage, Resource, Verdict,
+    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator, Limit,
+    LimitReached, NodeShortage, Resource, Showing, Traffic, Verdict,
 };

@@ -25,7 +25,8 @@ pub(crate) fn localise(
     cells: &[&Cell],
     space: &Space,
     channel: &mut impl Channel,
-    thresholds: &Thresholds,
+    // The first until nothing more is found by it, then the next.
+    thresholds: &[Thresholds],
 ) -> Vec<Found> {
     let mut supports: Vec<Support<f32>> =
         (0..cells.len()).map(|cell| support(&channel.ratios(cell))).collect();
@@ -34,14 +35,32 @@ pub(crate) fn localise(
     let mut found = Vec::new();
     // Cells that a workload or a remote turned out to answer for.
     let mut answered = vec![false; cells.len()];
+    let mut thresholds = thresholds.iter();
+    let Some(plain) = thresholds.next() else { return found };
+    let mut least = plain;
     while found.len() < MOST_FOUND {
-        let candidates = candidates(space, &supports, channel, thresholds, &prices);
+        let candidates = candidates(space, &supports, channel, least, &prices);
         let totals = peers.totals(|cell| channel.told(cell));
-        let look =
-            Look { cells, space, channel, supports: &supports, totals: &totals, thresholds, prices: &prices };
+        let look = Look {
+            cells,
+            space,
+            channel,
+            supports: &supports,
+            totals: &totals,
+            thresholds: least,
+            prices: &prices,
+        };
         // The best before its services were looked at elsewhere: the larger a component, the less elsewhere there is.
         let mut closer = candidates.iter().take(MOST_TRIED).filter_map(|candidate| look.closer(*candidate));
-        let Some(best) = closer.next() else { break };
+        let Some(best) = closer.next() else {
+            match thresholds.next() {
+                Some(next) if next != least => {
+                    least = next;
+                    continue;
+                }
+                _ => break,
+            }
+        };
         let mut next = best.settle();
         if let Some(rival) = rival(&look, &candidates, &best) {
             next.rival = Some(rival.candidate.component);
@@ -50,7 +69,8 @@ pub(crate) fn localise(
             found.push(rival);
         }
         let changed = allow_for(&next, space, &best.candidate, channel, &mut supports);
-        if next.component.class() != Class::Infrastructure {
+        // What says too little to be named on its own answers for nothing.
+        if next.component.class() != Class::Infrastructure && next.score >= plain.of(next.component.class()) {
             for cell in changed {
                 if let Some(answered) = answered.get_mut(cell) {
                     *answered = true;
@@ -60,7 +80,7 @@ pub(crate) fn localise(
         found.push(next);
     }
     found.iter_mut().for_each(|found| found.leave_to_others(&answered));
-    found.retain(|found| !found.is_path_alone() || found.score >= thresholds.infrastructure);
+    found.retain(|found| !found.is_path_alone() || found.score >= least.infrastructure);
     found
 }
 
@@ -95,7 +115,7 @@ fn allow_for(
 ) -> Vec<usize> {
     let changed: Vec<usize> = if found.component.class() == Class::Infrastructure {
         let hurt: Vec<usize> = found.cells.iter().filter(|(_, hurt)| *hurt).map(|(cell, _)| *cell).collect();
-        hurt.iter().for_each(|cell| channel.explain(*cell, found.column));
+        channel.explain_all(&hurt, found.column);
         hurt
     } else {
         let all: Vec<usize> = Candidate { ways: Ways::Both, ..*candidate }.members(space).collect();

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use tidewatch_records::Name;
 
 use crate::baseline::{Baselines, PathKey, PathSeries, Series, SeriesKey};
+use crate::lately::Lately;
 use crate::names::{Id, Names};
+use crate::shortage::Nodes;
 use crate::track::Tracks;
 
 /// An engine's memory. Some 150 bytes a series as JSON; a series is one service in one direction.
@@ -22,6 +24,18 @@ pub struct Memory {
     series: Vec<(SeriesKey, Series)>,
     paths: Vec<(PathKey, PathSeries)>,
     tracks: Tracks,
+    nodes: Nodes,
+    lately: Lately,
+}
+
+/// What a memory holds, for an engine.
+#[derive(Debug)]
+pub(crate) struct Recalled {
+    pub(crate) names: Names,
+    pub(crate) baselines: Baselines,
+    pub(crate) tracks: Tracks,
+    pub(crate) nodes: Nodes,
+    pub(crate) lately: Lately,
 }
 
 impl Memory {
@@ -45,7 +59,11 @@ impl Memory {
             *key = key.renumbered(&mut number);
         }
         let tracks = tracks.renumbered(&mut number);
-        Self { as_of, names: kept.listed(), series, paths, tracks }
+        Self { as_of, names: kept.listed(), series, paths, tracks, ..Self::default() }
+    }
+
+    pub(crate) fn with(self, nodes: &Nodes, lately: &Lately) -> Self {
+        Self { nodes: nodes.clone(), lately: lately.clone(), ..self }
     }
 
     /// Series held: services by direction, and their paths.
@@ -68,8 +86,9 @@ impl Memory {
         self.series.truncate(most);
         self.paths.sort_by_key(|(_, path)| Reverse(path.seen));
         self.paths.truncate(most.saturating_sub(self.series.len()));
-        let (names, baselines, tracks) = self.recall();
-        Self::of(&names, &baselines, &tracks, self.as_of)
+        let recalled = self.recall();
+        Self::of(&recalled.names, &recalled.baselines, &recalled.tracks, self.as_of)
+            .with(&recalled.nodes, &recalled.lately)
     }
 
     /// Start of the last window that it knows of.
@@ -77,11 +96,17 @@ impl Memory {
         self.as_of
     }
 
-    pub(crate) fn recall(&self) -> (Names, Baselines, Tracks) {
+    pub(crate) fn recall(&self) -> Recalled {
         let baselines = Baselines {
             series: self.series.iter().copied().collect(),
             paths: self.paths.iter().copied().collect(),
         };
-        (Names::of_list(&self.names), baselines, self.tracks.clone())
+        Recalled {
+            names: Names::of_list(&self.names),
+            baselines,
+            tracks: self.tracks.clone(),
+            nodes: self.nodes.clone(),
+            lately: self.lately.clone(),
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use tidewatch_records::{Endpoint, FlowWindow, Name};
 
+use crate::reduce::namespace_of;
+
 /// A name or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Id(NonZeroU32);
@@ -118,6 +120,7 @@ impl Names {
             for text in texts_of(endpoint) {
                 if !self.texts.contains_key(text) {
                     fresh_texts.insert(text.clone());
+                    fresh_texts.extend(namespace_of(text).map(Name::from));
                 }
             }
             if endpoint.pod.is_none() && !self.addresses.contains_key(&endpoint.ip) {

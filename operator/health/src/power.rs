@@ -37,6 +37,24 @@ pub(crate) fn suffices(segments: f64, benign: f64) -> bool {
     1.0 - hurt_below >= POWER
 }
 
+/// Segments that it takes where this share of them is retransmitted benignly.
+pub(crate) fn needed(benign_ratio: f64) -> u64 {
+    let suffices = |segments: u64| suffices(segments as f64, segments as f64 * benign_ratio);
+    let (mut too_few, mut enough) = (0, 256);
+    while !suffices(enough) {
+        (too_few, enough) = (enough, enough * 2);
+    }
+    while enough - too_few > 1 + enough / 200 {
+        let middle = too_few.midpoint(enough);
+        if suffices(middle) {
+            enough = middle;
+        } else {
+            too_few = middle;
+        }
+    }
+    enough
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +64,16 @@ mod tests {
         assert!(!suffices(0.0, 0.0));
         assert!(!suffices(200.0, 0.0));
         assert!(suffices(240.0, 0.0));
+    }
+
+    #[test]
+    fn what_is_needed_is_what_just_suffices() {
+        for ratio in [0.0, 5e-5, 5e-4, 2e-3, 1e-2] {
+            let needed = needed(ratio) as f64;
+            assert!(suffices(needed, needed * ratio), "{needed} at {ratio}");
+            let fewer = needed * 0.9;
+            assert!(!suffices(fewer, fewer * ratio), "{fewer} at {ratio}");
+        }
     }
 
     #[test]

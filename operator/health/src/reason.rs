@@ -1,23 +1,49 @@
 //! One sentence that a person can act on.
 
-use crate::verdict::{Attribution, Cause, Class, ComponentFault, ComponentId, HealthIndicator};
+use crate::verdict::{
+    Attribution, Cause, Class, ComponentFault, ComponentId, Evidence, HealthIndicator, Limit, LimitReached,
+    NodeShortage, Resource, Showing, Traffic,
+};
 
 /// Components that are spelled out; the rest are counted.
 const SPELLED: usize = 3;
 
+/// What there is to say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) nhi: HealthIndicator,
+    pub(crate) attribution: Attribution,
+    pub(crate) components: &'a [ComponentFault],
+    pub(crate) shortages: &'a [NodeShortage],
+    /// Nodes that told how they were, of those that the verdict is about.
+    pub(crate) nodes: usize,
+    pub(crate) traffic: Traffic,
+}
+
 /// The verdict in a sentence.
-pub(crate) fn sentence(
-    nhi: HealthIndicator,
-    attribution: Attribution,
-    components: &[ComponentFault],
-) -> String {
+pub(crate) fn sentence(told: &Told<'_>) -> String {
+    let mut sentence = faults(told);
+    for resource in [Resource::Cpu, Resource::Memory] {
+        let short: Vec<&NodeShortage> =
+            told.shortages.iter().filter(|shortage| shortage.resource == resource).collect();
+        if let Some(shortage) = shortage(resource, &short, told.nodes) {
+            sentence.push_str("; ");
+            sentence.push_str(&shortage);
+        }
+    }
+    sentence
+}
+
+fn faults(told: &Told<'_>) -> String {
+    let components = told.components;
     if components.is_empty() {
-        return match nhi {
-            HealthIndicator::InsufficientData => {
-                "too little traffic to tell: a loss of 1% might go unseen".to_owned()
+        return match told.nhi {
+            HealthIndicator::InsufficientData => too_little(&told.traffic),
+            HealthIndicator::Healthy | HealthIndicator::Degraded if told.shortages.is_empty() => {
+                "nothing is out of the ordinary".to_owned()
             }
             HealthIndicator::Healthy | HealthIndicator::Degraded => {
-                "nothing is out of the ordinary".to_owned()
+                "nothing is out of the ordinary in the network".to_owned()
             }
         };
     }
@@ -26,7 +52,7 @@ pub(crate) fn sentence(
         parts.push(format!("and {} more", components.len() - SPELLED));
     }
     let all = parts.join("; ");
-    match attribution {
+    match told.attribution {
         Attribution::Workload => format!("the network is fine, but {all}"),
         Attribution::External => format!("the cluster's network is fine, but {all}"),
         Attribution::Undetermined => format!("the traffic can't tell these apart: {all}"),
@@ -34,53 +60,142 @@ pub(crate) fn sentence(
     }
 }
 
+fn too_little(traffic: &Traffic) -> String {
+    let attempts = match traffic.attempts {
+        0 => String::new(),
+        attempts => format!(" and {}", count(attempts, "connection attempt")),
+    };
+    let seen = match (traffic.segments, traffic.attempts) {
+        (0, 0) => "no traffic".to_owned(),
+        _ => format!("{}{attempts}", count(traffic.segments, "data segment")),
+    };
+    format!(
+        "too little traffic to tell: {seen} in {} s, and it takes about {} segments to see a loss of 1%",
+        traffic.seconds, traffic.needed
+    )
+}
+
+fn shortage(resource: Resource, short: &[&NodeShortage], nodes: usize) -> Option<String> {
+    let worst = short.first()?;
+    let (what, waits) = match resource {
+        Resource::Cpu => ("CPU", "tasks wait for it"),
+        Resource::Memory => ("memory", "tasks wait for it"),
+    };
+    let who = match short {
+        [only] if nodes != 1 => format!("node {} is", only.node),
+        [_] => "the node is".to_owned(),
+        all if all.len() == nodes => format!("all {nodes} nodes are"),
+        all => format!("{} of {nodes} nodes are", all.len()),
+    };
+    let up_to = if short.len() == 1 { "" } else { "up to " };
+    let mut how: Vec<String> = Vec::new();
+    if worst.pressure_ratio > 0.0 {
+        how.push(format!("{waits} {up_to}{:.0}% of the time", worst.pressure_ratio * 100.0));
+    }
+    if let Some(steal) = short.iter().filter_map(|shortage| shortage.steal_ratio).max_by(f64::total_cmp) {
+        how.push(format!("the hypervisor takes {up_to}{:.0}% of its time", steal * 100.0));
+    }
+    Some(format!("{who} short of {what} ({}): round trips there are their own", how.join(", ")))
+}
+
 fn describe(fault: &ComponentFault) -> String {
-    let what = place(&fault.component);
+    let what = what(fault);
+    match fault.showing {
+        Showing::Now => what,
+        Showing::Elsewhere => {
+            format!("{what} (in the whole cluster; the flows watched here don't show it now)")
+        }
+        Showing::Passing => format!("{what} (passing: it no longer shows)"),
+    }
+}
+
+fn what(fault: &ComponentFault) -> String {
+    let place = place(&fault.component);
     let evidence = &fault.evidence;
+    let failed = format!("{} of {}", evidence.attempts_failed, evidence.attempts);
     match fault.cause {
-        Cause::Refused => format!(
-            "{what} refuses connections ({} of {} attempts failed): nothing listens there",
-            evidence.attempts_failed, evidence.attempts
-        ),
-        Cause::Unreachable if fault.class == Class::Infrastructure => format!("nothing gets through {what}"),
+        Cause::Refused => format!("{place} refuses connections ({failed} attempts): nothing listens there"),
+        Cause::Unreachable if fault.class == Class::Infrastructure => {
+            format!("nothing gets through {place} ({failed} connection attempts failed)")
+        }
         Cause::Unreachable => format!(
-            "{what} doesn't answer connection requests ({} of {} failed) while its nodes' other traffic is fine: \
-             look for a NetworkPolicy or security group that blocks it, or a process that hangs",
-            evidence.attempts_failed, evidence.attempts
+            "{place} doesn't answer connection requests ({failed} failed) while its nodes' other traffic is fine: look for a \
+             NetworkPolicy or security group that blocks it, or a process that hangs"
         ),
-        Cause::Overload => format!(
-            "{what} can't keep up: {} of {} connection attempts failed and {} of the segments towards it were \
-             retransmitted",
-            evidence.attempts_failed,
-            evidence.attempts,
-            percent(evidence.retransmission_ratio)
-        ),
-        Cause::Latency => match (evidence.rtt_p50_us, evidence.baseline_rtt_p50_us) {
-            (Some(now), Some(usual)) => {
-                format!("round trips {} take {} instead of {}", at(fault), duration(now), duration(usual))
-            }
-            _ => format!("round trips {} take longer than usual", at(fault)),
-        },
+        Cause::Overload => {
+            let lost = if evidence.loses_more() {
+                format!(" and {} of the segments were retransmitted", percent(evidence.retransmission_ratio))
+            } else {
+                String::new()
+            };
+            format!("{place} can't keep up: {failed} connection attempts failed{lost}")
+        }
+        Cause::Latency => format!("round trips {} take {}", at(fault), times(evidence)),
         Cause::PacketLoss => format!(
-            "packets are lost {}: {} of segments retransmitted instead of {}, {} of {} flows, {} {}",
+            "packets are lost {}: {} of segments retransmitted instead of {}, {} of {}, {}",
             at(fault),
             percent(evidence.retransmission_ratio),
             percent(evidence.baseline_ratio),
             evidence.flows_affected,
-            evidence.flows,
-            evidence.services_affected,
-            if evidence.services_affected == 1 { "service" } else { "services" }
+            count(evidence.flows, "flow"),
+            count(evidence.services_affected, "service"),
         ),
         Cause::ConnectionFailures => format!(
-            "new connections fail {}: {} of {} attempts, while established ones are fine",
-            at(fault),
-            evidence.attempts_failed,
-            evidence.attempts
+            "new connections fail {}: {failed} attempts went unanswered while established connections are fine",
+            at(fault)
         ),
-        Cause::ConntrackFull => format!("the connection-tracking table of {what} is full"),
-        Cause::AllowanceExceeded => format!("{what} has used up an allowance of its instance type"),
-        Cause::Unknown => format!("{what} is at fault"),
+        Cause::ConntrackFull => {
+            format!("the connection-tracking table of {place} is full{}", limit(evidence))
+        }
+        Cause::AllowanceExceeded => {
+            format!("{place} is over {}{}", allowance(evidence.limit.as_ref()), limit(evidence))
+        }
+        Cause::Unknown => format!("{place} is at fault"),
     }
+}
+
+fn times(evidence: &Evidence) -> String {
+    let now_and_usual = |now: Option<u64>, usual: Option<u64>| {
+        let (now, usual) = now.zip(usual)?;
+        Some(format!("{} instead of {}", duration(now), duration(usual)))
+    };
+    let median = now_and_usual(evidence.rtt_p50_us, evidence.baseline_rtt_p50_us);
+    let quickest = now_and_usual(evidence.rtt_min_us, evidence.baseline_rtt_min_us);
+    match (median, quickest) {
+        (Some(median), Some(quickest)) => format!("{median}, even the quickest {quickest}"),
+        (Some(times), None) | (None, Some(times)) => times,
+        (None, None) => "longer than usual".to_owned(),
+    }
+}
+
+fn allowance(reached: Option<&LimitReached>) -> &'static str {
+    match reached.map(|reached| reached.limit) {
+        Some(Limit::ConntrackAllowance) => "its instance type's allowance of tracked connections",
+        Some(Limit::PacketRateAllowance) => "its instance type's allowance of packets per second",
+        Some(Limit::BandwidthInAllowance) => "its instance type's allowance of inbound bandwidth",
+        Some(Limit::BandwidthOutAllowance) => "its instance type's allowance of outbound bandwidth",
+        Some(Limit::ConntrackTable) | None => "an allowance of its instance type",
+    }
+}
+
+/// How far a limit was reached, and what the traffic suffers.
+fn limit(evidence: &Evidence) -> String {
+    let mut text = String::new();
+    if let Some(reached) = &evidence.limit {
+        if let Some((entries, most)) = reached.entries.zip(reached.most_entries) {
+            text.push_str(&format!(" ({entries} of {most} entries)"));
+        }
+        text.push_str(&format!(": {} turned away", count(reached.turned_away, "packet")));
+    }
+    if evidence.attempts_failed > 0 {
+        let (failed, all) = (evidence.attempts_failed, evidence.attempts);
+        text.push_str(&format!(", {failed} of {all} connection attempts failed"));
+    }
+    if evidence.loses_more() {
+        let (now, usual) = (percent(evidence.retransmission_ratio), percent(evidence.baseline_ratio));
+        text.push_str(&format!(", {now} of segments retransmitted instead of {usual}"));
+    }
+    text
 }
 
 fn at(fault: &ComponentFault) -> String {
@@ -102,10 +217,29 @@ fn place(component: &ComponentId) -> String {
     }
 }
 
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Two digits that tell: a loss of 0.012% isn't none.
 fn percent(ratio: f64) -> String {
-    format!("{:.2}%", ratio * 100.0)
+    let percent = ratio * 100.0;
+    match percent {
+        0.0 => "none".to_owned(),
+        _ if percent < 0.1 => format!("{percent:.3}%"),
+        _ => format!("{percent:.2}%"),
+    }
 }
 
 fn duration(micros: u64) -> String {
-    if micros < 1_000 { format!("{micros} µs") } else { format!("{:.1} ms", micros as f64 / 1_000.0) }
+    let millis = micros as f64 / 1_000.0;
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..10_000 => format!("{millis:.2} ms"),
+        _ => format!("{millis:.1} ms"),
+    }
 }
+
+#[cfg(test)]
+#[path = "reason_tests.rs"]
+mod tests;

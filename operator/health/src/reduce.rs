@@ -5,7 +5,8 @@
 //! client alone.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Role};
+use tidewatch_records::histogram::value_of;
+use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
 use crate::names::{Id, Names};
 
@@ -16,6 +17,10 @@ pub(crate) enum Subject {
     Aws(Id),
     Workload(Id),
     Pod(Id),
+    /// A port of a workload, or of a pod of none, that no Service has: what listens there, or doesn't, is a matter of its
+    /// own.
+    WorkloadPort(Id, u16),
+    PodPort(Id, u16),
     /// What listens on a node's own address, where the port isn't told.
     Node(Id),
     Address(Id),
@@ -28,9 +33,21 @@ impl Subject {
     /// together they are one.
     pub(crate) fn service(self) -> Option<Self> {
         match self {
-            Self::Service(_) | Self::Aws(_) | Self::Workload(_) | Self::Pod(_) | Self::Hosts(_) => Some(self),
+            Self::Service(_)
+            | Self::Aws(_)
+            | Self::Workload(_)
+            | Self::Pod(_)
+            | Self::WorkloadPort(..)
+            | Self::PodPort(..)
+            | Self::Hosts(_) => Some(self),
             Self::Node(_) | Self::Address(_) => None,
         }
+    }
+
+    /// Whether it is known to be served by something: a Service says so, a remote is dialled by its name. That a pod or a
+    /// node has such a port is only known once it has answered.
+    pub(crate) fn is_declared(self) -> bool {
+        matches!(self, Self::Service(_) | Self::Aws(_) | Self::Address(_))
     }
 
     pub(crate) fn renumbered(self, number: &mut impl FnMut(Id) -> Id) -> Self {
@@ -39,6 +56,8 @@ impl Subject {
             Self::Aws(id) => Self::Aws(number(id)),
             Self::Workload(id) => Self::Workload(number(id)),
             Self::Pod(id) => Self::Pod(number(id)),
+            Self::WorkloadPort(id, port) => Self::WorkloadPort(number(id), port),
+            Self::PodPort(id, port) => Self::PodPort(number(id), port),
             Self::Node(id) => Self::Node(number(id)),
             Self::Address(id) => Self::Address(number(id)),
             Self::Hosts(port) => Self::Hosts(port),
@@ -68,6 +87,8 @@ pub(crate) struct Flow {
     pub(crate) remote_node: Option<Id>,
     pub(crate) local_zone: Option<Id>,
     pub(crate) remote_zone: Option<Id>,
+    /// Namespace of the client, if it is a pod.
+    pub(crate) client_namespace: Option<Id>,
 }
 
 impl Flow {
@@ -112,6 +133,8 @@ pub(crate) struct RoundTrips {
     pub(crate) count: u64,
     /// Σ count × median.
     weighted_p50_us: u128,
+    /// The quickest, of data and of handshakes.
+    quickest_us: Option<u64>,
 }
 
 impl RoundTrips {
@@ -120,10 +143,32 @@ impl RoundTrips {
         (self.count > 0).then(|| self.weighted_p50_us as f64 / self.count as f64)
     }
 
+    /// The quickest round trip of the window. Queues and busy CPUs lengthen many trips; what lengthens all of them is the
+    /// way itself.
+    pub(crate) fn quickest_us(&self) -> Option<f64> {
+        self.quickest_us.filter(|us| *us > 0).map(|us| us as f64)
+    }
+
+    fn of(record: &FlowWindow) -> Self {
+        let data = record.rtt_us.as_ref().filter(|latency| latency.count > 0);
+        let handshakes = record.handshake_us.as_ref().filter(|latency| latency.count > 0);
+        let quickest = [data, handshakes].into_iter().flatten().map(quickest_of).min();
+        let (count, p50) = data.map_or((0, 0), |data| (data.count, data.p50));
+        Self { count, weighted_p50_us: u128::from(count) * u128::from(p50), quickest_us: quickest }
+    }
+
     fn add(&mut self, other: Self) {
+        self.quickest_us = [self.quickest_us, other.quickest_us].into_iter().flatten().min();
         self.count = self.count.saturating_add(other.count);
         self.weighted_p50_us = self.weighted_p50_us.saturating_add(other.weighted_p50_us);
     }
+}
+
+/// The shortest that a summary tells of.
+pub(crate) fn quickest_of(latency: &Latency) -> u64 {
+    let of_buckets =
+        || latency.buckets.iter().find(|(_, count)| *count > 0).map(|(bucket, _)| value_of(*bucket));
+    latency.min.or_else(of_buckets).unwrap_or(latency.p50)
 }
 
 /// One flow's one direction in one window.
@@ -151,19 +196,27 @@ pub(crate) fn reduce(flows: &[FlowWindow], names: &mut Names) -> Vec<Cell> {
         }
         same
     });
+    cells.iter_mut().for_each(without_requests_again);
     cells
 }
 
 fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
+    let (client, server) = match record.role {
+        Role::Client => (&record.local, &record.remote),
+        Role::Server => (&record.remote, &record.local),
+    };
+    let is_client_in_transit = client.lifecycle.is_some();
+    if server.lifecycle.is_some() || is_of_nodes_own(client, server) {
+        return None;
+    }
+    if is_client_in_transit && record.role == Role::Server {
+        return None;
+    }
     let local = identity(&record.local, names)?;
     let remote = identity(&record.remote, names)?;
     if local == remote {
         return None;
     }
-    let server = match record.role {
-        Role::Client => &record.remote,
-        Role::Server => &record.local,
-    };
     let text = |name: &Option<_>| name.as_deref().and_then(|name: &str| names.text(name));
     let flow = Flow {
         subject: subject(server, names)?,
@@ -171,32 +224,72 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
         reach: reach(&record.remote),
         local,
         remote,
-        local_pod: text(&record.local.pod),
+        // What a pod that comes or goes tries still says something of whom it tries; nothing of the pod.
+        local_pod: text(&record.local.pod).filter(|_| !is_client_in_transit),
         remote_pod: text(&record.remote.pod),
         local_node: text(&record.local.node).or_else(|| names.text(&record.reporter)),
         remote_node: text(&record.remote.node),
         local_zone: text(&record.local.zone),
         remote_zone: text(&record.remote.zone),
+        client_namespace: client.pod.as_deref().and_then(namespace_of).and_then(|name| names.text(name)),
     };
     let handshakes = match record.role {
         Role::Client => Handshakes {
             established: record.connections.established,
             refused: record.connections.refused,
-            unanswered: record.connections.timed_out,
+            // Who still waits is unanswered in every window in which it waits.
+            unanswered: record.connections.timed_out.saturating_add(record.connections.waiting),
         },
         Role::Server => Handshakes::default(),
     };
-    let round_trips = record.rtt_us.as_ref().map_or_else(RoundTrips::default, |rtt| RoundTrips {
-        count: rtt.count,
-        weighted_p50_us: u128::from(rtt.count) * u128::from(rtt.p50),
-    });
+    let round_trips = RoundTrips::of(record);
+    if is_client_in_transit {
+        return Some(Cell { flow, data: Data::default(), handshakes, round_trips: RoundTrips::default() });
+    }
     let data = Data {
-        // A record may be cut by a window's edge: a retransmission is a segment whatever the other counter says.
-        segments: record.data_segments_out.max(record.retransmissions),
-        retransmissions: record.retransmissions,
+        segments: record.data_segments_out,
+        // What the other end had already wasn't lost: its acknowledgement was late.
+        retransmissions: record.retransmissions.saturating_sub(record.spurious_retransmissions),
         timeouts: record.timeouts,
     };
     Some(Cell { flow, data, handshakes, round_trips })
+}
+
+/// Whether a node's own process, the kubelet that probes, talks to a pod of its own node: it crosses no network, and
+/// dials pods that aren't up yet.
+fn is_of_nodes_own(client: &Endpoint, server: &Endpoint) -> bool {
+    client.kind == Some(EndpointKind::Node) && client.pod.is_none() && client.node == server.node
+}
+
+/// Tries of a connection request that goes unanswered, beyond the first, within the three seconds until it counts.
+const TRIES_AGAIN: f64 = 2.0;
+/// The kernel may have sent a little more than that.
+const LENIENCE: f64 = 1.3;
+
+/// Connection requests sent again, as far as unanswered ones tell. The kernel counts them among retransmissions and
+/// time-outs, but they are no data: that new connections fail doesn't make the open ones lossy.
+fn requests_again(cell: &Cell) -> u64 {
+    if cell.handshakes.unanswered == 0 {
+        return 0;
+    }
+    let attempts = cell.handshakes.decided() as f64;
+    let unanswered = cell.handshakes.unanswered as f64;
+    // Of those that were lost once, some got through at the second try.
+    let lost_once = (unanswered / attempts).sqrt() * attempts;
+    let again = (LENIENCE * (lost_once + (TRIES_AGAIN - 1.0) * unanswered)).ceil() as u64;
+    again.min(cell.data.timeouts)
+}
+
+fn without_requests_again(cell: &mut Cell) {
+    let again = requests_again(cell);
+    cell.data.retransmissions = cell.data.retransmissions.saturating_sub(again);
+    // A record may be cut by a window's edge: a retransmission is a segment whatever the other counter says.
+    cell.data.segments = cell.data.segments.max(cell.data.retransmissions);
+}
+
+/// The namespace of `namespace/name`.
+pub(crate) fn namespace_of(name: &str) -> Option<&str> {
+    name.split_once('/').map(|(namespace, _)| namespace)
 }
 
 fn identity(endpoint: &Endpoint, names: &Names) -> Option<Id> {
@@ -212,9 +305,12 @@ fn subject(server: &Endpoint, names: &Names) -> Option<Subject> {
         let id = names.text(service)?;
         return Some(if service.starts_with("aws/") { Subject::Aws(id) } else { Subject::Service(id) });
     }
+    let at = |id: Id, with_port: fn(Id, u16) -> Subject, without: fn(Id) -> Subject| {
+        server.port.map_or_else(|| without(id), |port| with_port(id, port))
+    };
     text(&server.workload)
-        .map(Subject::Workload)
-        .or_else(|| text(&server.pod).map(Subject::Pod))
+        .map(|workload| at(workload, Subject::WorkloadPort, Subject::Workload))
+        .or_else(|| text(&server.pod).map(|pod| at(pod, Subject::PodPort, Subject::Pod)))
         .or_else(|| text(&server.node).map(|node| server.port.map_or(Subject::Node(node), Subject::Hosts)))
         .or_else(|| names.address(server.ip).map(Subject::Address))
 }

@@ -204,6 +204,8 @@ fn crossed(flow: &Flow) -> impl Iterator<Item = (Component, Way)> {
         Subject::Address(_)
         | Subject::Workload(_)
         | Subject::Pod(_)
+        | Subject::WorkloadPort(..)
+        | Subject::PodPort(..)
         | Subject::Node(_)
         | Subject::Hosts(_) => None,
     };

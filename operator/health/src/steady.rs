@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 const LONG: SignedDuration = SignedDuration::from_hours(24);
 /// Within this factor it is still the same.
 const SAME: f64 = 1.5;
-/// Windows that a level is averaged over, about.
+/// Windows that a level is averaged over, about, and seconds at least.
 const AVERAGED: f64 = 10.0;
+const AVERAGED_SECONDS: f64 = 300.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Steady {
@@ -24,8 +25,9 @@ impl Steady {
         Self { since: start, then: level, lately: level }
     }
 
-    pub(crate) fn observe(&mut self, start: Timestamp, level: f64) {
-        self.lately += (level.max(f64::MIN_POSITIVE).ln() - self.lately) / AVERAGED;
+    pub(crate) fn observe(&mut self, start: Timestamp, seconds: u32, level: f64) {
+        let averaged = AVERAGED.max(AVERAGED_SECONDS / f64::from(seconds.max(1)));
+        self.lately += (level.max(f64::MIN_POSITIVE).ln() - self.lately) / averaged;
         if (self.lately - self.then).abs() > SAME.ln() {
             *self = Self { since: start, then: self.lately, lately: self.lately };
         }
@@ -51,8 +53,8 @@ mod tests {
         let (mut wavers, mut grows) = (Steady::new(at(0), 0.02), Steady::new(at(0), 0.02));
         for hour in 1..=24 {
             assert!(!wavers.is_long(at(hour - 1)));
-            wavers.observe(at(hour), if hour % 2 == 0 { 0.015 } else { 0.027 });
-            grows.observe(at(hour), 0.02 * 1.1_f64.powi(hour as i32));
+            wavers.observe(at(hour), 3_600, if hour % 2 == 0 { 0.015 } else { 0.027 });
+            grows.observe(at(hour), 3_600, 0.02 * 1.1_f64.powi(hour as i32));
         }
         assert!(wavers.is_long(at(24)));
         assert!(!grows.is_long(at(24)));

@@ -1,11 +1,13 @@
 //! A candidate looked at more closely: compared with how its services do elsewhere, and with whom it shares the misery.
 
-use crate::breadth::Breadth;
+use std::collections::HashMap;
+
+use crate::breadth::{Breadth, HURT};
 use crate::candidate::{Candidate, Prices, Thresholds, best_of};
 use crate::channel::Channel;
 use crate::hypothesis::{Column, Support, Ways, sum, support};
-use crate::peers::Totals;
-use crate::reduce::Cell;
+use crate::peers::{Elsewhere, Totals};
+use crate::reduce::{Cell, Subject};
 use crate::space::{Component, Space, Way, half};
 use crate::verdict::Class;
 
@@ -19,6 +21,9 @@ pub(crate) struct Look<'a, C> {
     pub(crate) thresholds: &'a Thresholds,
     pub(crate) prices: &'a Prices,
 }
+
+/// Services that must leave a pod without an answer, while they answer others, before it is the pod's fault.
+const SERVICES_DIALLED: usize = 2;
 
 /// A candidate, with the cells that cross it in its guilty ways and what each says.
 #[derive(Debug)]
@@ -45,15 +50,8 @@ impl<C: Channel> Look<'_, C> {
     fn beside_others(&self, candidate: Candidate) -> Option<Suspect> {
         let cells = |way| self.space.members(half(candidate.number, way)).collect::<Vec<usize>>();
         let (first, second) = (cells(Way::First), cells(Way::Second));
-        let mut times = self.totals.elsewhere(&[&*first, &*second].concat()).into_iter();
-        let mut say = |cells: Vec<usize>| -> Vec<(usize, Support<f32>)> {
-            let say = |(cell, times): (usize, f64)| {
-                let as_usual = *self.supports.get(cell)?;
-                let says = if times > 1.0 { support(&self.channel.ratios_if(cell, times)) } else { as_usual };
-                Some((cell, says))
-            };
-            cells.into_iter().zip(&mut times).filter_map(say).collect()
-        };
+        let mut elsewhere = self.totals.elsewhere(&[&*first, &*second].concat()).into_iter();
+        let mut say = |cells: Vec<usize>| self.say(cells.into_iter().zip(&mut elsewhere));
         let (mut first, second) = (say(first), say(second));
         let sums = [&first, &second].map(|says| sum(says.iter().map(|(_, support)| support)));
         let (column, ways, score) = best_of(candidate.component, &sums, self.channel)?;
@@ -70,19 +68,74 @@ impl<C: Channel> Look<'_, C> {
         (score >= self.thresholds.of(Class::Infrastructure)).then_some(Suspect { candidate, says })
     }
 
+    /// What cells say, compared with how it is elsewhere.
+    fn say(&self, cells: impl Iterator<Item = (usize, Elsewhere)>) -> Vec<(usize, Support<f32>)> {
+        let say = |(cell, elsewhere): (usize, Elsewhere)| {
+            let as_usual = *self.supports.get(cell)?;
+            let says = if elsewhere.is_as_usual() {
+                as_usual
+            } else {
+                support(&self.channel.ratios_if(cell, elsewhere))
+            };
+            Some((cell, says))
+        };
+        cells.filter_map(say).collect()
+    }
+
     fn stands(&self, suspect: &Suspect) -> bool {
+        self.is_more_than_explained(suspect)
+            && self.is_broad(suspect)
+            && self.channel.bears_out(&suspect.candidate, self.space)
+    }
+
+    /// Whether it stands without the flows that a heavy fault found before explains, or does much worse on them than that
+    /// fault does: what a heavy fault leaves over is no fault of its own.
+    fn is_more_than_explained(&self, suspect: &Suspect) -> bool {
+        let candidate = &suspect.candidate;
+        let mut explained = Vec::new();
+        let mut by_explained = 0.0;
+        for (cell, support) in &suspect.says {
+            if self.channel.is_heavily_explained(*cell) {
+                explained.push(*cell);
+                by_explained += f64::from(support.get(candidate.column.index()).copied().unwrap_or(0.0));
+            }
+        }
+        explained.is_empty()
+            || candidate.score - by_explained >= self.thresholds.of(candidate.component.class())
+            || self.channel.is_far_beyond(&explained, candidate.column)
+    }
+
+    fn is_broad(&self, suspect: &Suspect) -> bool {
         let candidate = &suspect.candidate;
         if candidate.component.class() != Class::Infrastructure {
             // A newcomer's ways aren't known: it can't have changed them.
             let is_known = |(cell, _): &&(usize, _)| self.channel.is_known(*cell, candidate.column);
             let known = suspect.says.iter().filter(is_known).count();
-            return 2 * known >= suspect.says.len() && !self.is_one_address(suspect);
+            return 2 * known >= suspect.says.len()
+                && !self.is_one_address(suspect)
+                && (!suspect.dials_in_vain() || self.dials_in_vain_alone(suspect));
         }
         let crossing = suspect.says.iter().filter_map(|(cell, support)| {
             let says = support.get(candidate.column.index())?;
             Some((*self.cells.get(*cell)?, f64::from(*says), self.channel.power(*cell, candidate.column)))
         });
         Breadth::of(crossing).is_of_infrastructure(candidate.column)
+    }
+
+    /// Whether a pod that isn't answered is so by several services that answer others.
+    fn dials_in_vain_alone(&self, suspect: &Suspect) -> bool {
+        let column = suspect.candidate.column;
+        let cells: Vec<usize> = suspect.says.iter().map(|(cell, _)| *cell).collect();
+        let elsewhere = self.totals.elsewhere(&cells);
+        let mut services: HashMap<Option<Subject>, f64> = HashMap::new();
+        for (cell, support) in self.say(cells.into_iter().zip(elsewhere)) {
+            let says = support.get(column.index()).copied().unwrap_or(0.0);
+            let service = self.cells.get(cell).and_then(|cell| cell.flow.subject.service());
+            *services.entry(service).or_default() += f64::from(says);
+        }
+        let score = services.values().sum::<f64>() - self.prices.of_component(suspect.candidate.component);
+        let hurt = services.values().filter(|says| **says >= HURT).count();
+        hurt >= SERVICES_DIALLED && score >= self.thresholds.of(Class::Workload)
     }
 
     /// Whether the internet as a whole would be blamed for what one address does.
@@ -118,6 +171,12 @@ pub(crate) struct Found {
 }
 
 impl Suspect {
+    /// Whether it is a pod whose own requests go unanswered.
+    fn dials_in_vain(&self) -> bool {
+        let Candidate { component, column, ways, .. } = self.candidate;
+        matches!(component, Component::Pod(_)) && column.is_handshake() && ways == Ways::One(Way::First)
+    }
+
     pub(crate) fn settle(&self) -> Found {
         let candidate = &self.candidate;
         // A cell is more likely hurt than not where share × ratio > 1 − share, that is where its support is above

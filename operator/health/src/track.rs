@@ -1,65 +1,81 @@
 //! M of N: a component is named when it showed often and plainly enough, and cleared when it was quiet long enough.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::blip::Blips;
+use crate::candidate::Thresholds;
 use crate::config::Sensitivity;
 use crate::finding::Finding;
 use crate::names::Id;
+use crate::slots::{Word, Words, slot};
 use crate::space::Component;
 use crate::steady::Steady;
 use crate::verdict::{Cause, Class, Evidence};
 
-/// Windows without any traffic across a component for which a fault is still believed.
-const PATIENCE: u32 = 6;
+/// Slots without any traffic across a component for which a fault is still believed: three minutes.
+const PATIENCE: i32 = 6;
 /// How long a component that was at fault and is cleared is taken at its first word.
 const RECENT_SECONDS: i64 = 300;
-/// Windows whose words against a path are added up: with windows of 30 s the three minutes within which a loss of 0.2%
-/// is to be named. A suspicion that isn't confirmed within them is none.
-const POOLED: usize = 6;
+/// Slots whose words against a component are added up: the three minutes within which a loss of 0.2% is to be named. A
+/// suspicion that isn't confirmed within them is none.
+const POOLED: i32 = 6;
+/// Log-odds that are as good as any.
+const UNBOUNDED: f64 = 1e9;
 /// Windows in a row that must tell of another cause before the cause of what is at fault is another: when a fault ends
 /// in the middle of a window, what is left of it looks like something else.
 const CAUSE_SHOWS: u32 = 2;
+/// How long, and for how many windows, a component must be quiet to be cleared.
+const QUIET_SECONDS: u32 = 45;
 
-/// When to speak and when to stop.
+/// When to speak and when to stop. A slot is half a minute, or a window where windows are longer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rule {
     /// It must show in this many …
     shows: u32,
-    /// … of this many windows.
-    of: u32,
-    /// Quiet windows in a row that clear it.
+    /// … of this many slots.
+    of: i32,
+    /// Quiet windows in a row that clear it, of [`QUIET_SECONDS`] at least.
     clears: u32,
     /// What windows must say against a path together, in log-odds against blips, besides the logarithm of the number of
-    /// paths, each of which can blip in every window: e^12 are the windows of a week and a half, each with the five
-    /// before it.
+    /// paths, each of which can blip in every slot: e^12 are the slots of a week and a half, each with the five before it.
     sure: Option<f64>,
+    thresholds: Thresholds,
 }
 
 impl Rule {
     pub(crate) fn of(sensitivity: Sensitivity) -> Self {
+        let thresholds = Thresholds::at(sensitivity);
         match sensitivity {
             // Sure by one more blip than is usual.
-            Sensitivity::Low => Self { shows: 3, of: 4, clears: 3, sure: Some(19.0) },
-            Sensitivity::Standard => Self { shows: 2, of: 4, clears: 2, sure: Some(12.0) },
-            Sensitivity::High => Self { shows: 1, of: 1, clears: 2, sure: None },
+            Sensitivity::Low => Self { shows: 3, of: 4, clears: 3, sure: Some(19.0), thresholds },
+            Sensitivity::Standard => Self { shows: 2, of: 4, clears: 2, sure: Some(12.0), thresholds },
+            Sensitivity::High => Self { shows: 1, of: 1, clears: 2, sure: None, thresholds },
         }
     }
 
-    fn window_mask(self) -> u32 {
-        (1_u32 << self.of.min(31)) - 1
+    /// Start of the first window whose showing still counts.
+    fn counts_from(self, window: Timestamp, slot: SignedDuration) -> Timestamp {
+        after(window, slot, self.of)
     }
 
-    fn is_met(self, track: &Track, paths: usize) -> bool {
-        let shows = (track.shown & self.window_mask()).count_ones();
-        let is_path = track.component.class() == Class::Infrastructure;
+    fn is_met(self, track: &Track, window: &Passing<'_>) -> bool {
+        let slot = slot(window.seconds);
+        let class = track.component.class();
         let sure = self
             .sure
-            .filter(|_| is_path)
-            .is_none_or(|sure| track.words.iter().sum::<f64>() >= sure + (paths.max(1) as f64).ln());
+            .filter(|_| class == Class::Infrastructure)
+            .is_none_or(|sure| track.words.pooled(slot) >= sure + (window.paths.max(1) as f64).ln());
+        let from = self.counts_from(window.start, slot);
+        let shows = track.words.slots_that_show(from, slot, self.thresholds.of(class));
         shows >= self.shows && sure
     }
+}
+
+/// The first moment after what lies `slots` before `window`.
+fn after(window: Timestamp, slot: SignedDuration, slots: i32) -> Timestamp {
+    let moment = SignedDuration::from_nanos(1);
+    window.saturating_sub(slot.saturating_mul(slots).saturating_sub(moment)).unwrap_or(Timestamp::MIN)
 }
 
 /// The window that passes.
@@ -83,16 +99,19 @@ pub(crate) struct Track {
     pub(crate) active: bool,
     /// A component of another class that explains the same flows as well.
     pub(crate) rival: Option<Component>,
-    /// Bit 0 is this window.
-    shown: u32,
+    /// Windows in a row that didn't show it, and their seconds.
     quiet: u32,
-    unseen: u32,
-    /// What each of the last windows said, this one's first.
     #[serde(default)]
-    words: [f64; POOLED],
-    /// Windows since it was first suspected.
+    quiet_seconds: u32,
+    /// Seconds in a row without traffic across it.
     #[serde(default)]
-    age: u32,
+    unseen_seconds: u32,
+    /// What the last windows said.
+    #[serde(default, rename = "said")]
+    words: Words,
+    /// The first window of this suspicion that showed it plainly.
+    #[serde(default)]
+    suspected: Option<Timestamp>,
     /// Another cause that shows, and in how many windows in a row.
     #[serde(default)]
     other_cause: Option<(Cause, u32)>,
@@ -117,8 +136,11 @@ impl Tracks {
     }
 
     /// Components whose traffic must not teach what is usual.
-    pub(crate) fn frozen(&self, now: Timestamp, rule: Rule) -> impl Iterator<Item = Component> {
-        self.tracks.iter().filter(move |track| track.is_frozen(now, rule)).map(|track| track.component)
+    pub(crate) fn frozen(&self, now: Timestamp, seconds: u32, rule: Rule) -> impl Iterator<Item = Component> {
+        self.tracks
+            .iter()
+            .filter(move |track| track.is_frozen(now, slot(seconds), rule))
+            .map(|track| track.component)
     }
 
     /// Components that are as they have been for so long that their traffic is to teach it, at fault though they are.
@@ -152,50 +174,55 @@ impl Tracks {
 
     /// One window passes. `is_seen` tells whether anything crossed a component.
     pub(crate) fn step(&mut self, window: Passing<'_>, rule: Rule, is_seen: impl Fn(Component) -> bool) {
-        let start = window.start;
+        let (start, slot) = (window.start, slot(window.seconds));
         for track in &mut self.tracks {
-            track.shown <<= 1;
-            track.words.rotate_right(1);
-            track.words[0] = 0.0;
-            track.age = track.age.saturating_add(1);
+            track.words.forget_before(after(start, slot, POOLED));
         }
         self.cleared.retain(|(_, when)| start.duration_since(*when).as_secs() <= RECENT_SECONDS);
         for finding in window.findings {
             let (harm, more) = (finding.harm, finding.surely_more);
             let most = self.blips.most(finding.component, harm, more, start, window.seconds);
-            let word = finding.score.min(most);
+            // What isn't bounded has to be told in JSON too.
+            let most = most.min(UNBOUNDED);
+            let word = Word { start, score: finding.score, most, severe: finding.is_severe() };
             match self.tracks.iter_mut().find(|track| track.component == finding.component) {
-                Some(track) => track.show(start, finding, word, rule),
-                None => self.tracks.push(Track::new(start, finding, word)),
+                Some(track) => track.show(word, finding, &window, rule),
+                None => self.tracks.push(Track::new(word, finding, rule)),
             }
         }
         for track in &mut self.tracks {
-            let shows = track.shown & 1 == 1;
+            let shows = track.is_plain(slot, rule) && track.is_said_in(start);
             let returns = shows && self.cleared.iter().any(|(component, _)| *component == track.component);
-            track.active |= rule.is_met(track, window.paths) || returns;
-            if shows {
+            track.active |= rule.is_met(track, &window) || returns;
+            if track.is_said_in(start) {
                 track.quiet = 0;
-                track.unseen = 0;
+                track.quiet_seconds = 0;
+                track.unseen_seconds = 0;
             } else if is_seen(track.component) {
-                track.quiet += 1;
-                track.unseen = 0;
+                track.quiet = track.quiet.saturating_add(1);
+                track.quiet_seconds = track.quiet_seconds.saturating_add(window.seconds);
+                track.unseen_seconds = 0;
             } else {
-                track.unseen += 1;
+                track.unseen_seconds = track.unseen_seconds.saturating_add(window.seconds);
             }
         }
         // What shows beside a fault may be its echo.
         let is_quiet = !self.tracks.iter().any(|track| track.active);
+        let patience = slot.saturating_mul(PATIENCE).as_secs();
         let (cleared, blips) = (&mut self.cleared, &mut self.blips);
         self.tracks.retain(|track| {
-            let over = track.quiet >= rule.clears || track.unseen >= PATIENCE;
+            let over = (track.quiet >= rule.clears && track.quiet_seconds >= QUIET_SECONDS)
+                || i64::from(track.unseen_seconds) >= patience;
             if track.active {
                 if over {
                     cleared.push((track.component, start));
                 }
                 return !over;
             }
-            let suspected = track.words.iter().any(|word| *word > 0.0);
-            if !suspected && is_quiet && track.component.class() == Class::Infrastructure {
+            // Its words are forgotten with the next window.
+            let suspected = track.words.since(after(start, slot, POOLED)).next().is_some();
+            let was_plain = track.suspected.is_some();
+            if !suspected && was_plain && is_quiet && track.component.class() == Class::Infrastructure {
                 blips.learn(track.component, start, window.seconds);
             }
             suspected
@@ -204,56 +231,81 @@ impl Tracks {
 }
 
 impl Track {
-    fn new(start: Timestamp, finding: &Finding, word: f64) -> Self {
-        let mut words = [0.0; POOLED];
-        words[0] = word;
+    fn new(word: Word, finding: &Finding, rule: Rule) -> Self {
+        let mut words = Words::default();
+        words.push(word);
         Self {
             component: finding.component,
-            since: start,
+            since: word.start,
             cause: finding.cause,
             score: finding.score,
             evidence: finding.evidence,
             active: false,
             rival: finding.rival,
-            shown: 1,
             quiet: 0,
-            unseen: 0,
+            quiet_seconds: 0,
+            unseen_seconds: 0,
             words,
-            age: 0,
+            suspected: (finding.score >= rule.thresholds.of(finding.component.class())).then_some(word.start),
             other_cause: None,
-            steady: finding.level().map(|level| Steady::new(start, level)),
+            steady: finding.level().map(|level| Steady::new(word.start, level)),
         }
     }
 
-    fn show(&mut self, start: Timestamp, finding: &Finding, word: f64, rule: Rule) {
-        if !self.active && (self.shown & rule.window_mask()) == 0 {
-            self.since = start;
+    fn show(&mut self, word: Word, finding: &Finding, window: &Passing<'_>, rule: Rule) {
+        let slot = slot(window.seconds);
+        let from = rule.counts_from(word.start, slot);
+        if !self.active && self.words.since(from).next().is_none() {
+            self.since = word.start;
         }
-        self.shown |= 1;
-        self.words[0] = word;
-        self.tell_cause(finding.cause);
-        self.score = finding.score;
-        self.evidence = finding.evidence;
+        self.words.push(word);
+        if self.suspected.is_none() && self.is_plain(slot, rule) {
+            self.suspected = Some(word.start);
+        }
+        self.score = self.words.lately(slot);
         self.rival = finding.rival;
+        if self.takes_cause(finding) {
+            self.evidence = finding.evidence;
+        }
         match (finding.level(), &mut self.steady) {
-            (Some(level), Some(steady)) => steady.observe(start, level),
-            (level, steady) => *steady = level.map(|level| Steady::new(start, level)),
+            (Some(level), Some(steady)) => steady.observe(word.start, window.seconds, level),
+            (level, steady) => *steady = level.map(|level| Steady::new(word.start, level)),
         }
     }
 
-    fn tell_cause(&mut self, cause: Cause) {
+    /// Whether it is named though this window doesn't show it.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.active && (self.quiet > 0 || self.unseen_seconds > 0)
+    }
+
+    /// Whether this window's cause, and the evidence with it, is what there is to tell from now on.
+    fn takes_cause(&mut self, finding: &Finding) -> bool {
+        let cause = finding.cause;
         if !self.active || cause == self.cause {
             self.cause = cause;
             self.other_cause = None;
-            return;
+            return true;
+        }
+        // That nobody tried in this window doesn't mean that anybody would have been answered.
+        if self.cause.is_about_attempts() && finding.evidence.attempts == 0 {
+            return false;
         }
         let before = self.other_cause.filter(|(other, _)| *other == cause).map_or(0, |(_, windows)| windows);
-        if before + 1 >= CAUSE_SHOWS {
+        let shows = before + 1 >= CAUSE_SHOWS;
+        if shows {
             self.cause = cause;
-            self.other_cause = None;
-        } else {
-            self.other_cause = Some((cause, before + 1));
         }
+        self.other_cause = (!shows).then_some((cause, before + 1));
+        shows
+    }
+
+    fn is_said_in(&self, window: Timestamp) -> bool {
+        self.words.last().is_some_and(|word| word.start == window)
+    }
+
+    /// Whether the last words are plain enough for the component to be suspected.
+    fn is_plain(&self, slot: SignedDuration, rule: Rule) -> bool {
+        self.words.lately(slot) >= rule.thresholds.of(self.component.class())
     }
 
     /// Whether it has been as bad as now for so long that this is how it is.
@@ -261,12 +313,13 @@ impl Track {
         self.active && self.steady.is_some_and(|steady| steady.is_long(now))
     }
 
-    fn is_frozen(&self, now: Timestamp, rule: Rule) -> bool {
+    fn is_frozen(&self, now: Timestamp, slot: SignedDuration, rule: Rule) -> bool {
         if self.active {
             return !self.is_settled(now);
         }
         // What shows twice in so many windows is named, if it isn't a path: longer than that nobody waits.
-        self.shown & rule.window_mask() != 0 && (self.age as usize) < POOLED
+        let recent = self.words.since(rule.counts_from(now, slot)).next().is_some();
+        recent && self.suspected.is_some_and(|first| first >= after(now, slot, POOLED))
     }
 }
 
@@ -289,7 +342,7 @@ mod tests {
             let rule = Rule::of(Sensitivity::Standard);
             tracks.step(passing, rule, |_| true);
             named.push(tracks.active().next().map(|track| track.cause));
-            frozen.push(tracks.frozen(start, rule).next().is_some());
+            frozen.push(tracks.frozen(start, 30, rule).next().is_some());
         }
         (tracks, named, frozen)
     }
@@ -302,7 +355,7 @@ mod tests {
             score: 30.0,
             harm,
             surely_more: harm,
-            evidence: Evidence::default(),
+            evidence: Evidence { attempts: 10, ..Evidence::default() },
             rival: None,
             cells: Vec::new(),
         }
@@ -314,7 +367,7 @@ mod tests {
             (0..60).map(|n| (n % 5 == 0).then_some(Cause::PacketLoss)).collect();
         let (_, named, frozen) = watched(&every_fifth);
         assert!(named.iter().all(Option::is_none));
-        assert!(frozen.iter().skip(POOLED).all(|frozen| !frozen), "{frozen:?}");
+        assert!(frozen.iter().skip(POOLED as usize).all(|frozen| !frozen), "{frozen:?}");
         assert!(frozen[..4].iter().all(|frozen| *frozen), "{frozen:?}");
     }
 
@@ -346,7 +399,7 @@ mod tests {
         let mut kept = serde_json::to_value(&tracks).unwrap();
         kept.as_object_mut().unwrap().remove("blips");
         let track = kept["tracks"][0].as_object_mut().unwrap();
-        for new in ["words", "age", "other_cause", "steady"] {
+        for new in ["said", "suspected", "quiet_seconds", "unseen_seconds", "other_cause", "steady"] {
             assert!(track.remove(new).is_some(), "{new}");
         }
         let read: Tracks = serde_json::from_value(kept).unwrap();

@@ -12,12 +12,15 @@ pub struct Verdict {
     pub window_seconds: u32,
     pub nhi: HealthIndicator,
     pub attribution: Attribution,
-    /// Components at fault, the most certain first.
+    /// Components at fault, the worst first: infrastructure before what is outside before workloads; then those that still
+    /// show before those that are passing; then the greater harm; then the more certain.
     pub components: Vec<ComponentFault>,
     /// Nodes that are short of something, the worst first. Beside the verdict: round trips there are the node's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shortages: Vec<NodeShortage>,
     pub coverage: Coverage,
+    /// What the verdict stands on, and whether it is enough.
+    pub traffic: Traffic,
     /// One sentence that a person can act on.
     pub reason: String,
 }
@@ -68,6 +71,13 @@ pub enum Cause {
     /// A node's instance has used up an allowance of its type (bandwidth, packets per second, tracked connections).
     AllowanceExceeded,
     Unknown,
+}
+
+impl Cause {
+    /// Whether connection attempts show it.
+    pub(crate) fn is_about_attempts(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Refused | Self::ConnectionFailures | Self::ConntrackFull)
+    }
 }
 
 /// What a node is short of.
@@ -157,6 +167,8 @@ pub struct ComponentFault {
     pub since: Timestamp,
     /// Probability that this component is at fault, in 0..=1.
     pub confidence: f64,
+    #[serde(skip_serializing_if = "Showing::is_now")]
+    pub showing: Showing,
     pub evidence: Evidence,
 }
 
@@ -182,11 +194,41 @@ pub struct Evidence {
     pub flows: u64,
     pub flows_affected: u64,
     pub services_affected: u64,
-    /// Connection attempts towards the component, and how many of them failed.
+    /// Connection attempts towards the component, and how many of them failed in the way that the cause tells: refused,
+    /// or else unanswered.
     #[serde(skip_serializing_if = "is_zero")]
     pub attempts: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub attempts_failed: u64,
+    /// The limit of the node's own that was reached, where the cause is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitReached>,
+}
+
+/// A limit of a node's own that was reached, as its kernel or its network card's driver tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitReached {
+    pub limit: Limit,
+    /// Packets or connections that it cost in the window.
+    pub turned_away: u64,
+    /// Entries of the table and how many it has room for, where it is the kernel's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_entries: Option<u64>,
+}
+
+/// Limits that a node can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// The kernel's connection-tracking table (`nf_conntrack_max`).
+    ConntrackTable,
+    /// Allowances of an EC2 instance's type, as its ENA driver counts what they hold back.
+    ConntrackAllowance,
+    PacketRateAllowance,
+    BandwidthInAllowance,
+    BandwidthOutAllowance,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
@@ -194,9 +236,119 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+/// Where a fault shows in the verdict's window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Showing {
+    /// On the flows that the verdict is about.
+    #[default]
+    Now,
+    /// Not on the flows of the monitor that the verdict is for, few as they may be, but on others that cross the
+    /// component: the evidence is of the whole cluster.
+    Elsewhere,
+    /// Nowhere any more: it will be cleared if that stays so. The evidence is of the last window that showed, of the whole
+    /// cluster.
+    Passing,
+}
+
+impl Showing {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+    fn is_now(&self) -> bool {
+        *self == Self::Now
+    }
+}
+
+/// Loss at which a path is as good as down, and delay at which it is as bad as that.
+const USELESS_LOSS: f64 = 0.1;
+const USELESS_DELAY_US: f64 = 100_000.0;
+
+impl Evidence {
+    /// Whether it is worse than what is usual, in the unit that the cause is about.
+    pub(crate) fn is_worse(&self, cause: Cause) -> bool {
+        let (loses, is_slower) = (self.loses_more(), self.is_slower());
+        let shows = match cause {
+            Cause::PacketLoss => loses,
+            Cause::Latency => is_slower,
+            Cause::Unreachable | Cause::Refused | Cause::Overload | Cause::ConnectionFailures => {
+                self.attempts_failed > 0
+            }
+            Cause::ConntrackFull | Cause::AllowanceExceeded => {
+                self.limit.is_some() && (loses || is_slower || self.attempts_failed > 0)
+            }
+            Cause::Unknown => true,
+        };
+        shows && self.flows_affected > 0
+    }
+
+    /// By so much that the two figures are read as different.
+    pub(crate) fn loses_more(&self) -> bool {
+        self.retransmission_ratio >= 1.1 * self.baseline_ratio
+            && self.retransmission_ratio - self.baseline_ratio >= 1e-4
+    }
+
+    fn is_slower(&self) -> bool {
+        let more = |now: Option<u64>, usual: Option<u64>| {
+            now.zip(usual).is_some_and(|(now, usual)| now as f64 > 1.02 * usual as f64)
+        };
+        more(self.rtt_min_us, self.baseline_rtt_min_us) && more(self.rtt_p50_us, self.baseline_rtt_p50_us)
+    }
+
+    /// Time that the quickest round trips gained.
+    pub(crate) fn added_us(&self) -> Option<u64> {
+        let (now, usual) = self.rtt_min_us.zip(self.baseline_rtt_min_us)?;
+        now.checked_sub(usual)
+    }
+
+    /// How bad it is, from 0 to 1.
+    fn severity(&self, cause: Cause) -> f64 {
+        let failed = self.attempts_failed as f64 / self.attempts.max(1) as f64;
+        let lost = (self.retransmission_ratio - self.baseline_ratio) / USELESS_LOSS;
+        let late = self.added_us().unwrap_or(0) as f64 / USELESS_DELAY_US;
+        let severity = match cause {
+            Cause::PacketLoss => lost,
+            Cause::Latency => late,
+            Cause::Unreachable | Cause::Refused | Cause::Overload | Cause::ConnectionFailures => failed,
+            Cause::ConntrackFull | Cause::AllowanceExceeded | Cause::Unknown => lost.max(late).max(failed),
+        };
+        severity.clamp(0.0, 1.0)
+    }
+}
+
+/// Puts the worst first, as [`Verdict::components`] tells.
+pub(crate) fn sort_worst_first(components: &mut [ComponentFault]) {
+    let class = |fault: &ComponentFault| match fault.class {
+        Class::Infrastructure => 0,
+        Class::External => 1,
+        Class::Workload => 2,
+    };
+    // By factors of two, so that two about as bad don't change places with every window.
+    let harm =
+        |fault: &ComponentFault| (fault.evidence.severity(fault.cause).max(1e-6).log2().floor()) as i32;
+    components.sort_by(|a, b| {
+        (class(a), a.showing)
+            .cmp(&(class(b), b.showing))
+            .then_with(|| harm(b).cmp(&harm(a)))
+            .then_with(|| b.confidence.total_cmp(&a.confidence))
+            .then_with(|| a.component.cmp(&b.component))
+    });
+}
+
 /// How much the verdict saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     pub records: u64,
     pub flows: u64,
+}
+
+/// The traffic that a verdict stands on: that of the last minutes, and how much it takes to see a loss of 1%.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Data segments sent, by either end.
+    pub segments: u64,
+    /// Connection attempts with an outcome; each counts as two segments.
+    pub attempts: u64,
+    /// Segments that it takes.
+    pub needed: u64,
+    /// Time in which they were sent.
+    pub seconds: u32,
 }

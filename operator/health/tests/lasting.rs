@@ -7,9 +7,13 @@ mod lab;
 use lab::{Fault, Harm, Hop, Lab, Watch, named, nothing};
 use tidewatch_health::{Cause, HealthIndicator, Verdict};
 
-/// Healthy windows of 10 s before anything happens.
+/// Healthy windows before anything happens.
 const HISTORY: usize = 12;
 const MILD: f64 = 0.004;
+
+fn by_half_minutes() -> Lab {
+    Lab { seconds: 30, ..Lab::default() }
+}
 
 fn at_node(hop: &Hop, loss: f64) -> Harm {
     if hop.touches_node("zone-2-b") { Harm { loss, ..Harm::default() } } else { Harm::default() }
@@ -34,7 +38,7 @@ const DAY: usize = 24 * HOUR;
 #[test]
 fn a_node_that_blips_twice_in_a_minute_is_not_at_fault() {
     for gap in 0..4 {
-        let mut watch = Watch::learned(Lab::default(), HISTORY);
+        let mut watch = Watch::learned(by_half_minutes(), HISTORY);
         let mut all = vec![watch.window(&|hop| at_node(hop, MILD))];
         all.extend((0..gap).map(|_| watch.window(&nothing)));
         all.push(watch.window(&|hop| at_node(hop, MILD)));
@@ -46,7 +50,7 @@ fn a_node_that_blips_twice_in_a_minute_is_not_at_fault() {
 
 #[test]
 fn a_node_that_keeps_losing_as_little_is_named_with_the_third_window() {
-    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let mut watch = Watch::learned(by_half_minutes(), HISTORY);
     assert_eq!(named(&watch.windows(2, &|hop| at_node(hop, MILD))), Vec::<String>::new());
     let verdict = watch.window(&|hop| at_node(hop, MILD));
     assert_eq!(named(&verdict), ["node/zone-2-b"], "{verdict:#?}");
@@ -54,14 +58,14 @@ fn a_node_that_keeps_losing_as_little_is_named_with_the_third_window() {
 
 #[test]
 fn a_node_that_loses_more_than_blips_do_is_named_with_the_second_window() {
-    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let mut watch = Watch::learned(by_half_minutes(), HISTORY);
     let verdict = watch.windows(2, &|hop| at_node(hop, 0.01));
     assert_eq!(named(&verdict), ["node/zone-2-b"], "{verdict:#?}");
 }
 
 #[test]
 fn a_node_that_blips_every_few_minutes_is_given_more_time_than_others() {
-    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let mut watch = Watch::learned(by_half_minutes(), HISTORY);
     for _ in 0..12 {
         watch.window(&|hop| at_node(hop, MILD));
         assert_eq!(named(&watch.windows(11, &nothing)), Vec::<String>::new());
@@ -75,7 +79,7 @@ fn a_node_that_blips_every_few_minutes_is_given_more_time_than_others() {
 #[test]
 fn a_blip_beside_an_overloaded_service_is_judged_without_what_the_service_loses() {
     let overload = Harm { unanswered: 0.4, loss: 0.04, ..Harm::default() };
-    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let mut watch = Watch::learned(by_half_minutes(), HISTORY);
     let both = |hop: &Hop| {
         let (blip, busy) = (at_node(hop, 0.003), towards("shop/stock", overload)(hop));
         Harm { loss: blip.loss + busy.loss, ..busy }
@@ -103,7 +107,7 @@ fn a_fault_that_ends_in_the_middle_of_a_window_leaves_nothing_else_behind() {
                     let harm = Harm { loss: loss * share, delay_us, ..Harm::default() };
                     move |hop: &Hop| if is_there(hop) { harm } else { Harm::default() }
                 };
-                let mut watch = Watch::learned(Lab::default(), HISTORY);
+                let mut watch = Watch::learned(by_half_minutes(), HISTORY);
                 assert_eq!(named(&watch.windows(6, &harm(1.0))), [component], "{loss} {delay_us}");
                 let mut after = vec![watch.window(&harm(left))];
                 after.extend((0..4).map(|_| watch.window(&nothing)));
@@ -195,5 +199,40 @@ fn what_a_service_was_used_to_is_known_after_a_fault_of_days() {
     for window in 0..DAY {
         let verdict = watch.window(&nothing);
         assert_eq!(named(&verdict), Vec::<String>::new(), "{window} windows after the fault: {verdict:#?}");
+    }
+}
+
+/// Windows of 15 s from the onset until exactly `component` is named.
+fn named_after(component: &str, windows: usize, fault: Fault<'_>) -> Option<usize> {
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    (1..=windows).find(|_| named(&watch.window(fault)) == [component])
+}
+
+#[test]
+fn an_outage_is_named_with_the_second_short_window() {
+    let cut = Harm { loss: 0.95, unanswered: 1.0, ..Harm::default() };
+    let lossy = |loss| Harm { loss, ..Harm::default() };
+    let blocked = towards("shop/payments", Harm { unanswered: 1.0, ..Harm::default() });
+    assert_eq!(named_after("service/shop/payments", 9, &blocked), Some(2));
+    assert_eq!(named_after("zone-pair/zone-1~zone-2", 9, &|hop| between_zones(hop, cut)), Some(2));
+    assert_eq!(named_after("zone-pair/zone-1~zone-2", 9, &|hop| between_zones(hop, lossy(0.06))), Some(2));
+    assert_eq!(named_after("node/zone-2-b", 9, &|hop| at_node(hop, 0.06)), Some(2));
+}
+
+#[test]
+fn milder_loss_is_named_within_minutes_of_short_windows() {
+    for (loss, windows) in [(0.01, 3), (MILD, 5), (0.002, 5)] {
+        assert_eq!(named_after("node/zone-2-b", 16, &|hop| at_node(hop, loss)), Some(windows), "{loss}");
+    }
+}
+
+#[test]
+fn a_blip_that_straddles_two_short_windows_is_no_fault() {
+    for loss in [0.002, 0.005, 0.01, 0.02] {
+        let mut watch = Watch::learned(Lab::default(), HISTORY);
+        let mut all = vec![watch.window(&|hop| at_node(hop, loss)), watch.window(&|hop| at_node(hop, loss))];
+        all.extend((0..12).map(|_| watch.window(&nothing)));
+        let names: Vec<String> = all.iter().flat_map(named).collect();
+        assert_eq!(names, Vec::<String>::new(), "{loss}");
     }
 }

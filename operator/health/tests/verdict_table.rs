@@ -7,10 +7,10 @@ mod lab;
 use lab::{Harm, Hop, Lab, Watch, named, nothing};
 use tidewatch_health::{Attribution, Cause, Class, HealthIndicator, Verdict};
 
-/// Healthy history before the fault: half a minute, as in the demo.
+/// Healthy history before the fault: a minute.
 const HISTORY: usize = 4;
-/// Windows of 10 s within which a fault is named.
-const NAMED_WITHIN: usize = 3;
+/// Windows of 15 s within which a fault is named.
+const NAMED_WITHIN: usize = 5;
 const CLEARED_WITHIN: usize = 5;
 
 /// Injects `fault` after a short history, and checks that exactly `component` is named, and cleared after it healed.
@@ -253,7 +253,7 @@ fn services_that_have_a_bad_minute_everywhere_are_no_paths_fault() {
 #[test]
 fn too_little_traffic_is_insufficient_data() {
     let calls = vec![("web", "cart")];
-    let lab = Lab { calls, pods: 1, segments: 100, ..Lab::default() };
+    let lab = Lab { calls, pods: 1, segments: 25, ..Lab::default() };
     let mut watch = Watch::learned(lab, HISTORY);
     let verdict = watch.window(&nothing);
     assert_eq!(verdict.nhi, HealthIndicator::InsufficientData);
@@ -283,7 +283,7 @@ fn a_stall_of_the_whole_machine_is_no_paths_fault() {
         let verdict = watch.window(&|_| Harm { loss: 0.003, delay_us: 1_500, ..Harm::default() });
         assert_eq!(named(&verdict), Vec::<String>::new(), "{verdict:#?}");
     }
-    let verdict = watch.windows(3, &|hop| {
+    let verdict = watch.windows(NAMED_WITHIN, &|hop| {
         let loss = if hop.between("zone-1", "zone-2") { 0.02 } else { 0.003 };
         Harm { loss, ..Harm::default() }
     });

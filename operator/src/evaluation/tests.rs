@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tidewatch_health::{Attribution, Coverage, HealthIndicator};
+use tidewatch_health::{Attribution, Coverage, HealthIndicator, Traffic};
 
 use super::judge::Judge;
 use super::*;
@@ -30,6 +30,7 @@ fn verdict(window: &ClusterWindow, reason: String) -> Verdict {
         components: Vec::new(),
         shortages: Vec::new(),
         coverage: Coverage::default(),
+        traffic: Traffic::default(),
         reason,
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use tidewatch_sim::clock::Clock;
 use tidewatch_sim::endurance::Endurance;
 use tidewatch_sim::fault::FaultKind;
 use tidewatch_sim::innocent::Weather;
 use tidewatch_sim::methods::MethodName;
 use tidewatch_sim::mode::{DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, Mode};
 use tidewatch_sim::score::{self, Outcome};
-use tidewatch_sim::{calibrate, endurance, innocent, onset, report, run, scale};
+use tidewatch_sim::{Trial, calibrate, endurance, innocent, onset, reality, report, run, scale};
 
 #[derive(Debug, Parser)]
 #[command(about = "Judge localisation methods on simulated clusters with known faults")]
@@ -24,6 +25,8 @@ struct Args {
 enum Command {
     /// The table of methods (also what runs without a subcommand, after `scale`, `onset`, `week` and `innocent`).
     Table(Table),
+    /// What real software and real machines do: connections that fail at a node, heavy loss, nodes short of CPU, restarts.
+    Reality(Reality),
     /// Healthy but messy traffic: false verdicts.
     Week(Week),
     /// Faults of workloads and remotes alone: is the infrastructure blamed in any of them?
@@ -59,6 +62,41 @@ struct Table {
     /// Print what was missed, trial by trial.
     #[arg(long)]
     verbose: bool,
+    /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "30", value_parser = clock)]
+    window: Clock,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+fn clock(text: &str) -> Result<Clock, String> {
+    let seconds = text.parse().ok().and_then(Clock::new);
+    seconds.ok_or_else(|| "a number of seconds that 60 is a multiple of".to_owned())
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Reality {
+    /// Use the development seeds instead of the held-out ones.
+    #[arg(long)]
+    dev: bool,
+    /// Skip this many seeds of the range.
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
+    /// Clusters in each mode, each with one trial of every kind.
+    #[arg(long, default_value_t = 60)]
+    clusters: u64,
+    /// Only these modes.
+    #[arg(long = "mode", value_enum)]
+    modes: Vec<Mode>,
+    /// Only these kinds.
+    #[arg(long = "kind", value_enum)]
+    kinds: Vec<FaultKind>,
+    /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "15", value_parser = clock)]
+    window: Clock,
+    /// Print what was wrong, trial by trial, in the engine's words.
+    #[arg(long)]
+    verbose: bool,
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -76,6 +114,12 @@ struct Week {
     clusters: usize,
     #[arg(long, value_enum, default_value = "hard")]
     mode: Mode,
+    /// Nodes are short of CPU now and then, for half an hour to four hours: one, all, or one by turns.
+    #[arg(long)]
+    shortages: bool,
+    /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "30", value_parser = clock)]
+    window: Clock,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -98,6 +142,9 @@ struct Innocent {
     /// So many times as many benign bursts of services.
     #[arg(long, default_value_t = 1.0)]
     times_bursts: f64,
+    /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "30", value_parser = clock)]
+    window: Clock,
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -128,6 +175,9 @@ struct Onset {
     /// Trials for each kind and size.
     #[arg(long, default_value_t = 20)]
     trials: u64,
+    /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "15", value_parser = clock)]
+    window: Clock,
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -136,6 +186,7 @@ fn main() {
     let args = Args::parse();
     match args.command {
         Some(Command::Table(table)) => print_lines(print_table(&table)),
+        Some(Command::Reality(reality)) => print_lines(print_reality(&reality)),
         Some(Command::Week(week)) => print_lines(vec![print_week(&week)]),
         Some(Command::Innocent(innocent)) => print_lines(print_innocent(&innocent)),
         Some(Command::Calibrate(calibrate)) => print_calibration(&calibrate),
@@ -149,14 +200,19 @@ fn main() {
                 lines.extend(print_onset(&Onset {
                     seed: HELD_OUT_SEEDS,
                     trials: 10,
+                    window: Clock { seconds: 15 },
                     threads: args.table.threads,
                 }));
-                lines.push(print_week(&Week {
-                    days: 7,
-                    seed: HELD_OUT_SEEDS,
-                    clusters: 2,
-                    mode: Mode::Hard,
-                }));
+                for (shortages, seconds) in [(false, 30), (true, 15)] {
+                    lines.push(print_week(&Week {
+                        days: 7,
+                        seed: HELD_OUT_SEEDS,
+                        clusters: 2,
+                        mode: Mode::Hard,
+                        shortages,
+                        window: Clock { seconds },
+                    }));
+                }
                 lines.extend(print_innocent(&Innocent {
                     dev: false,
                     skip: 0,
@@ -164,6 +220,17 @@ fn main() {
                     mode: None,
                     times_blips: 1.0,
                     times_bursts: 1.0,
+                    window: Clock::default(),
+                    threads: args.table.threads,
+                }));
+                lines.extend(print_reality(&Reality {
+                    dev: false,
+                    skip: 0,
+                    clusters: 40,
+                    modes: Vec::new(),
+                    kinds: Vec::new(),
+                    window: Clock { seconds: 15 },
+                    verbose: false,
                     threads: args.table.threads,
                 }));
             }
@@ -179,22 +246,66 @@ fn print_lines(lines: Vec<String>) {
     }
 }
 
+fn healthy(week: &Week, seed: u64) -> Trial {
+    let trial = if week.shortages {
+        Trial::real(week.mode, seed, FaultKind::Healthy, week.window, true)
+    } else {
+        Trial::in_windows_of(week.mode, seed, FaultKind::Healthy, week.window)
+    };
+    trial.endless()
+}
+
+fn print_reality(reality: &Reality) -> Vec<String> {
+    let first = if reality.dev { DEVELOPMENT_SEEDS } else { HELD_OUT_SEEDS } + reality.skip;
+    let modes = if reality.modes.is_empty() {
+        vec![Mode::Easy, Mode::Hard, Mode::Small]
+    } else {
+        reality.modes.clone()
+    };
+    let kinds: Vec<FaultKind> =
+        if reality.kinds.is_empty() { FaultKind::real().collect() } else { reality.kinds.clone() };
+    let mut lines = Vec::new();
+    for mode in modes {
+        let began = Instant::now();
+        let seeds = (first, reality.clusters);
+        let outcomes = reality::measure(mode, reality.window, seeds, &kinds, reality.threads);
+        print!("{}", report::reality(mode, reality.window, &kinds, &outcomes));
+        println!(
+            "seeds {first}…{}, {:.0} s on {} threads\n",
+            first + reality.clusters - 1,
+            began.elapsed().as_secs_f64(),
+            reality.threads
+        );
+        if reality.verbose {
+            println!("{}", report::wrong_words(&outcomes));
+        }
+        for kind in &kinds {
+            let of_kind: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.kind == *kind).collect();
+            lines.push(report::reality_line(mode, reality.window, kind.name(), &of_kind));
+        }
+    }
+    lines
+}
+
 fn print_week(week: &Week) -> String {
     let clusters = week.clusters.max(1);
-    let windows = endurance::WEEK * week.days / 7 / clusters;
+    let windows = week.window.windows_of(endurance::DAY) * week.days / clusters;
     let runs: Vec<Endurance> = std::thread::scope(|scope| {
-        let run = |n: usize| scope.spawn(move || endurance::endure(week.mode, week.seed + n as u64, windows));
+        let run =
+            |n: usize| scope.spawn(move || endurance::endure(healthy(week, week.seed + n as u64), windows));
         let running: Vec<_> = (0..clusters).map(run).collect();
         running.into_iter().filter_map(|run| run.join().ok()).collect()
     });
     let sum = |of: fn(&Endurance) -> usize| runs.iter().map(of).sum::<usize>();
     let (infrastructure, others) = (sum(|run| run.false_infrastructure), sum(|run| run.false_others));
     println!(
-        "{} days of healthy, messy traffic on {clusters} {} clusters: {} windows, {} records; false verdicts: {infrastructure} on \
+        "{} days of healthy, messy traffic{} on {clusters} {} clusters: {} windows of {} s, {} records; false verdicts: {infrastructure} on \
          infrastructure, {others} on workloads or remotes; {} windows alarming",
         week.days,
+        if week.shortages { " with shortages of CPU" } else { "" },
         week.mode.name(),
         sum(|run| run.windows),
+        week.window.seconds,
         runs.iter().map(|run| run.records).sum::<u64>(),
         sum(|run| run.alarming),
     );
@@ -207,6 +318,8 @@ fn print_week(week: &Week) -> String {
     let line = serde_json::json!({
         "bench": "nhi-week",
         "mode": week.mode.name(),
+        "shortages": week.shortages,
+        "window_seconds": week.window.seconds,
         "days": week.days,
         "false_infrastructure_verdicts": infrastructure,
         "false_other_verdicts": others,
@@ -223,7 +336,8 @@ fn print_innocent(innocent: &Innocent) -> Vec<String> {
     for mode in modes {
         let began = Instant::now();
         let weather = Weather { times_blips: innocent.times_blips, times_bursts: innocent.times_bursts };
-        let found = innocent::measure(mode, first, innocent.clusters, weather, innocent.threads);
+        let found =
+            innocent::measure(mode, innocent.window, first, innocent.clusters, weather, innocent.threads);
         print!("{}", report::innocence(mode, &found));
         println!(
             "seeds {first}…{}, {:.0} s on {} threads\n",
@@ -240,32 +354,41 @@ fn print_calibration(calibrate: &Calibrate) {
     let first = DEVELOPMENT_SEEDS + calibrate.skip;
     let seeds: Vec<(u64, FaultKind)> =
         (first..first + calibrate.trials).map(|seed| (seed, FaultKind::of_seed(seed))).collect();
-    let outcomes = run::run(calibrate.mode, &seeds, &[MethodName::Tidewatch], calibrate.threads);
+    let outcomes =
+        run::run(calibrate.mode, Clock::default(), &seeds, &[MethodName::Tidewatch], calibrate.threads);
     print!("{}", calibrate::table(&score::statements(outcomes.iter().flatten())));
 }
 
 fn print_onset(onset: &Onset) -> Vec<String> {
     let mut lines = Vec::new();
     println!(
-        "{:<10} {:>6} {:>9} {:>9} {:>16} {:>16}",
-        "easy", "loss", "in 60 s", "in 180 s", "detect 50/95%", "recover 50/95%"
+        "{:<20} {:>10} {:>8} {:>16} {:>9} {:>16}",
+        format!("easy, {} s windows", onset.window.seconds),
+        "in time",
+        "limit",
+        "detect 50/95%",
+        "longest",
+        "recover 50/95%"
     );
-    for size in onset::measure(onset.seed, onset.trials, onset.threads) {
+    for found in onset::measure(onset.window, onset.seed, onset.trials, onset.threads) {
         println!(
-            "{:<10} {:>5.1}% {:>9.2} {:>9.2} {:>16} {:>16}",
-            size.kind.name(),
-            size.loss * 100.0,
-            size.within_60_s,
-            size.within_180_s,
-            report::times(&size.score.detect),
-            report::times(&size.score.recover),
+            "{:<20} {:>10.2} {:>6} s {:>16} {:>9} {:>16}",
+            found.matter.name(),
+            found.in_time,
+            found.matter.limit_seconds(),
+            report::times(&found.score.detect),
+            found.longest.map_or("never".to_owned(), |longest| format!("{longest} s")),
+            report::times(&found.score.recover),
         );
         let line = serde_json::json!({
             "bench": "nhi-onset",
-            "kind": size.kind.name(),
-            "loss": size.loss,
-            "detected_in_60_s": size.within_60_s,
-            "detected_in_180_s": size.within_180_s,
+            "window_seconds": onset.window.seconds,
+            "fault": found.matter.name(),
+            "limit_seconds": found.matter.limit_seconds(),
+            "in_time": found.in_time,
+            "detect_seconds_median": found.score.detect.median,
+            "detect_seconds_p95": found.score.detect.p95,
+            "detect_seconds_longest": found.longest,
         });
         lines.push(format!("BENCH {line}"));
     }
@@ -310,8 +433,11 @@ fn print_table(table: &Table) -> Vec<String> {
     let modes = table.mode.map_or(Mode::JUDGED.to_vec(), |mode| vec![mode]);
     for mode in modes {
         let began = Instant::now();
-        let results: Vec<(MethodName, Vec<Outcome>)> =
-            methods.iter().copied().zip(run::run(mode, &seeds, &methods, table.threads)).collect();
+        let results: Vec<(MethodName, Vec<Outcome>)> = methods
+            .iter()
+            .copied()
+            .zip(run::run(mode, table.window, &seeds, &methods, table.threads))
+            .collect();
         println!("{}", report::methods(mode, &results));
         println!("{}", report::kinds(&results));
         for (name, outcomes) in &results {
@@ -321,7 +447,7 @@ fn print_table(table: &Table) -> Vec<String> {
             if *name == MethodName::Tidewatch {
                 println!("{}", report::confidence(outcomes));
             }
-            lines.push(report::bench_line(mode, *name, outcomes));
+            lines.push(report::bench_line(mode, table.window, *name, outcomes));
         }
         println!(
             "seeds {first}…{}, {:.0} s on {} threads\n",

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tidewatch_records::jsonl;
 use tidewatch_sim::Trial;
+use tidewatch_sim::clock::Clock;
 use tidewatch_sim::fault::FaultKind;
 use tidewatch_sim::mode::Mode;
 
@@ -26,7 +27,7 @@ enum Command {
     Describe(Which),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Copy, clap::Args)]
 struct Which {
     #[arg(long, value_enum, default_value = "hard")]
     mode: Mode,
@@ -36,6 +37,9 @@ struct Which {
     /// The kind of fault; without it the seed decides.
     #[arg(long, value_enum)]
     kind: Option<FaultKind>,
+    /// Seconds of a window, for a trial on real machines; so are all trials of the kinds of `bench-nhi reality`.
+    #[arg(long)]
+    window: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,8 +58,13 @@ struct Generate {
 }
 
 impl Which {
-    fn trial(&self) -> Trial {
-        Trial::with_kind(self.mode, self.seed, self.kind.unwrap_or_else(|| FaultKind::of_seed(self.seed)))
+    fn trial(&self) -> anyhow::Result<Trial> {
+        let kind = self.kind.unwrap_or_else(|| FaultKind::of_seed(self.seed));
+        if self.window.is_none() && FaultKind::TABLE.contains(&kind) {
+            return Ok(Trial::with_kind(self.mode, self.seed, kind));
+        }
+        let clock = Clock::new(self.window.unwrap_or(15)).context("--window is to divide 60")?;
+        Ok(Trial::real(self.mode, self.seed, kind, clock, false))
     }
 }
 
@@ -68,8 +77,11 @@ fn main() -> anyhow::Result<()> {
 
 fn write_trial(generate: &Generate) -> anyhow::Result<()> {
     let (mut trial, windows) = match generate.healthy_windows {
-        Some(windows) => (Trial::endless(generate.which.mode, generate.which.seed), windows),
-        None => (generate.which.trial(), usize::MAX),
+        Some(windows) => {
+            let healthy = Which { kind: Some(FaultKind::Healthy), ..generate.which };
+            (healthy.trial()?.endless(), windows)
+        }
+        None => (generate.which.trial()?, usize::MAX),
     };
     let mut out = open(&generate.out)?;
     let mut truth_out = match truth_path(generate) {
@@ -81,6 +93,9 @@ fn write_trial(generate: &Generate) -> anyhow::Result<()> {
         let Some(truth) = trial.step(&mut records) else { break };
         for record in &records {
             jsonl::write_flow(&mut out, record)?;
+        }
+        for node in trial.nodes() {
+            jsonl::write_node(&mut out, node)?;
         }
         if let Some(truth_out) = &mut truth_out {
             serde_json::to_writer(&mut *truth_out, &truth)?;
@@ -115,7 +130,7 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
 }
 
 fn describe(which: &Which) -> anyhow::Result<()> {
-    let mut trial = which.trial();
+    let mut trial = which.trial()?;
     let mut records = Vec::new();
     while let Some(truth) = trial.step(&mut records) {
         if truth.intensity > 0.0 {

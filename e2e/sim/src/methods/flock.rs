@@ -101,6 +101,6 @@ impl Method for Flock {
             });
         }
         let blamed = blamed.into_iter().filter_map(|spot| window.atlas.component(spot).cloned());
-        Finding { blamed: blamed.map(Blamed::plainly).collect(), insufficient: false }
+        Finding { blamed: blamed.map(Blamed::plainly).collect(), ..Finding::default() }
     }
 }

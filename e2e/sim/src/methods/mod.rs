@@ -15,8 +15,8 @@ mod voting;
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use tidewatch_health::{Cause, ComponentId, Sensitivity};
-use tidewatch_records::FlowWindow;
+use tidewatch_health::{Attribution, Cause, ComponentId, Sensitivity};
+use tidewatch_records::{FlowWindow, NodeWindow};
 
 pub use flock::Flock;
 pub use outlier::Outlier;
@@ -34,6 +34,8 @@ pub struct Observed<'a> {
     pub start: Timestamp,
     pub seconds: u32,
     pub flows: &'a [FlowWindow],
+    /// How the nodes were in it, where their agents tell.
+    pub nodes: &'a [NodeWindow],
     /// The same records as paths over components.
     pub crossings: &'a [Crossing],
     pub atlas: &'a Atlas,
@@ -63,6 +65,10 @@ pub struct Finding {
     pub blamed: Vec<Blamed>,
     /// The method says that it can't tell.
     pub insufficient: bool,
+    /// Whose fault it is, where the method says so.
+    pub attribution: Option<Attribution>,
+    /// The sentence that goes with it.
+    pub sentence: String,
 }
 
 pub trait Method {

@@ -127,7 +127,7 @@ impl Method for Outlier {
             }
         }
         let blamed = blamed.into_iter().filter_map(|spot| window.atlas.component(spot).cloned());
-        Finding { blamed: blamed.map(Blamed::plainly).collect(), insufficient: false }
+        Finding { blamed: blamed.map(Blamed::plainly).collect(), ..Finding::default() }
     }
 }
 

@@ -32,6 +32,6 @@ impl Method for Threshold {
         let blamed = sums.iter().filter(|(_, sum)| above(**sum));
         let blamed =
             blamed.filter_map(|(spot, _)| window.atlas.component(spot).cloned().map(Blamed::plainly));
-        Finding { blamed: blamed.collect(), insufficient: false }
+        Finding { blamed: blamed.collect(), ..Finding::default() }
     }
 }

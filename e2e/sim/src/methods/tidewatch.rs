@@ -28,7 +28,7 @@ impl Method for Tidewatch {
             start: window.start,
             seconds: window.seconds,
             flows: window.flows,
-            nodes: &[],
+            nodes: window.nodes,
         });
         let log_odds: HashMap<ComponentId, f64> = self.engine.log_odds().collect();
         let blamed = verdict.components.iter().map(|fault| Blamed {
@@ -38,6 +38,11 @@ impl Method for Tidewatch {
             cause: Some(fault.cause),
             note: format!("{:?} {:?}", fault.cause, fault.evidence),
         });
-        Finding { blamed: blamed.collect(), insufficient: verdict.nhi == HealthIndicator::InsufficientData }
+        Finding {
+            blamed: blamed.collect(),
+            insufficient: verdict.nhi == HealthIndicator::InsufficientData,
+            attribution: Some(verdict.attribution),
+            sentence: verdict.reason,
+        }
     }
 }

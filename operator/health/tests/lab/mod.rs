@@ -7,9 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_health::{Config, Engine, Sensitivity, Verdict, Window};
-use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
+use tidewatch_records::{
+    Connections, Endpoint, EndpointKind, FlowWindow, Latency, Name, NodeFigures, NodeWindow, Role,
+};
 
-pub const SECONDS: u32 = 10;
+pub const SECONDS: u32 = 15;
 
 /// xorshift64*, so that a test is the same each time.
 #[derive(Debug, Clone)]
@@ -33,7 +35,12 @@ impl Dice {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Harm {
     pub loss: f64,
+    /// Added to every round trip.
     pub delay_us: u64,
+    /// Added to the quickest round trip and, as much again three times, to the median: a busy end's.
+    pub waits_us: u64,
+    /// The median and all above it take so many times longer, the quickest doesn't.
+    pub stretched: f64,
     pub unanswered: f64,
     pub refused: f64,
     /// Connections that are open live on.
@@ -90,6 +97,12 @@ pub struct Lab {
     pub base_loss: f64,
     /// Services that always retransmit this much more.
     pub always_lossy: Vec<(&'static str, f64)>,
+    /// Services that aren't in the namespace `shop`.
+    pub namespaces: Vec<(&'static str, &'static str)>,
+    /// Connections that a client opens in a window, for each hundred segments.
+    pub opens: f64,
+    /// Loss falls on some flows more than on others, by a factor between 0.2 and 1.8.
+    pub uneven: bool,
     pub dice: Dice,
     pub window: i64,
     pub seconds: u32,
@@ -116,6 +129,9 @@ impl Default for Lab {
             segments: 1_000,
             base_loss: 0.000_05,
             always_lossy: Vec::new(),
+            namespaces: Vec::new(),
+            opens: 1.0,
+            uneven: false,
             dice: Dice(0x9E37_79B9_7F4A_7C15),
             window: 0,
             seconds: SECONDS,
@@ -150,10 +166,17 @@ impl Lab {
         let index = service.bytes().map(usize::from).sum::<usize>() + number * 5;
         let node = index % self.nodes();
         let mut ip = self.node(node, (index % 250) as u8, EndpointKind::Pod);
-        ip.pod = Some(format!("shop/{service}-{number}").into());
-        ip.workload = Some(format!("shop/Deployment/{service}").into());
-        ip.service = Some(format!("shop/{service}").into());
+        let namespace =
+            self.namespaces.iter().find(|(name, _)| *name == service).map_or("shop", |(_, ns)| *ns);
+        ip.pod = Some(format!("{namespace}/{service}-{number}").into());
+        ip.workload = Some(format!("{namespace}/Deployment/{service}").into());
+        ip.service = Some(format!("{namespace}/{service}").into());
         ip
+    }
+
+    pub fn node_names(&self) -> impl Iterator<Item = Name> + use<> {
+        let zones = self.zones;
+        (0..self.nodes()).map(move |node| node_name(node, zones).into())
     }
 
     fn nodes(&self) -> usize {
@@ -163,9 +186,8 @@ impl Lab {
     /// An address at a node: its own, or a pod's.
     fn node(&self, node: usize, host: u8, kind: EndpointKind) -> Endpoint {
         let zone = node % self.zones;
-        let name = format!("zone-{}-{}", zone + 1, (b'a' + (node / self.zones) as u8) as char);
         Endpoint {
-            node: Some(name.into()),
+            node: Some(node_name(node, self.zones).into()),
             zone: Some(format!("zone-{}", zone + 1).into()),
             kind: Some(kind),
             ..Endpoint::of(IpAddr::V4(Ipv4Addr::new(198, 18, node as u8, host)))
@@ -206,14 +228,18 @@ impl Lab {
         let service = far.service.as_deref().unwrap_or(callee).to_owned();
         let there = Hop { from: near.clone(), to: far.clone(), service: service.clone(), to_service: true };
         let back = Hop { from: far.clone(), to: near.clone(), service, to_service: false };
-        let (out, home) = (fault(&there), fault(&back));
-        let attempts = 1 + self.segments / 100;
+        let (mut out, mut home) = (fault(&there), fault(&back));
+        if self.uneven {
+            out.loss *= 0.2 + 1.6 * self.dice.unit();
+            home.loss *= 0.2 + 1.6 * self.dice.unit();
+        }
+        let attempts = (self.opens * (1 + self.segments / 100) as f64) as u64;
         let refused = self.dice.binomial(attempts, out.refused);
         let syn_lost = (1.0 - (1.0 - out.loss) * (1.0 - home.loss)).powi(2);
         let timed_out =
             self.dice.binomial(attempts - refused, 1.0 - (1.0 - out.unanswered) * (1.0 - syn_lost));
         let established = attempts - refused - timed_out;
-        let share = if out.spares_open { 1.0 } else { established as f64 / attempts as f64 };
+        let share = if out.spares_open { 1.0 } else { established as f64 / attempts.max(1) as f64 };
         let segments = (self.segments as f64 * share * (0.5 + self.dice.unit())) as u64;
         let base = self.base_loss
             + self.always_lossy.iter().find(|(name, _)| *name == callee).map_or(0.0, |(_, more)| *more);
@@ -225,9 +251,15 @@ impl Lab {
             800
         };
         let rtt = rtt + out.delay_us + home.delay_us + (self.dice.unit() * 100.0) as u64;
+        let waits = out.waits_us.max(home.waits_us);
+        let stretched = (rtt as f64 * out.stretched.max(home.stretched).max(1.0)) as u64;
+        let rtt = Trips { quickest: rtt * 9 / 10 + waits, median: stretched + 4 * waits };
         let mut client = self.record(near.clone(), far.clone(), Role::Client, segments, base + out.loss, rtt);
         client.connections =
             Connections { attempted: attempts, established, refused, timed_out, ..Connections::default() };
+        // As the kernel counts: a request is sent again after one second, and after three.
+        client.retransmissions += 2 * timed_out;
+        client.timeouts += 2 * timed_out;
         records.push(client);
         if far.pod.is_some() {
             let mut server = self.record(far, near, Role::Server, segments, base + home.loss, rtt);
@@ -243,7 +275,7 @@ impl Lab {
         role: Role,
         segments: u64,
         loss: f64,
-        rtt: u64,
+        rtt: Trips,
     ) -> FlowWindow {
         let port = Some(8080);
         match role {
@@ -262,19 +294,30 @@ impl Lab {
             connections: Connections::default(),
             data_segments_out: segments + retransmissions,
             retransmissions,
+            spurious_retransmissions: 0,
             timeouts: 0,
             bytes_out: segments * 900,
             bytes_in: segments * 900,
             rtt_us: (segments > 0).then(|| Latency {
                 count: 5,
-                min: Some(rtt * 9 / 10),
-                p50: rtt,
-                p99: rtt * 2,
+                min: Some(rtt.quickest),
+                p50: rtt.median,
+                p99: rtt.median * 2,
                 ..Latency::default()
             }),
             handshake_us: None,
         }
     }
+}
+
+fn node_name(node: usize, zones: usize) -> String {
+    format!("zone-{}-{}", node % zones + 1, (b'a' + (node / zones) as u8) as char)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Trips {
+    quickest: u64,
+    median: u64,
 }
 
 /// An engine that watches a lab.
@@ -299,9 +342,24 @@ impl Watch {
     }
 
     pub fn window(&mut self, fault: Fault<'_>) -> Verdict {
+        self.window_of(&|_| NodeFigures::default(), fault)
+    }
+
+    /// As [`Watch::window`], where each node tells its figures.
+    pub fn window_of(&mut self, figures: &dyn Fn(&str) -> NodeFigures, fault: Fault<'_>) -> Verdict {
         let (start, seconds) = (self.lab.start(), self.lab.seconds);
+        let nodes: Vec<NodeWindow> = self
+            .lab
+            .node_names()
+            .map(|reporter| NodeWindow {
+                window_start: start,
+                window_seconds: seconds,
+                node: figures(&reporter),
+                reporter,
+            })
+            .collect();
         let flows = self.lab.records(fault);
-        self.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] })
+        self.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &nodes })
     }
 
     /// The verdict of the last of `windows`.

@@ -93,6 +93,7 @@ pub(super) fn pod(n: u8, namespace: &str, name: &str, node: &str, ip: &str, agen
         ready: true,
         agent,
         started: Some(at(-100)),
+        ..PodFact::default()
     })
 }
 
@@ -107,6 +108,7 @@ pub(super) fn fill(cluster: &Cluster) {
                 ips: vec![ip.parse().unwrap()],
                 pod_cidrs: Vec::new(),
                 unschedulable: false,
+                ..NodeFact::default()
             };
             index.apply(Fact::Node(node), at(0));
         }
@@ -244,6 +246,7 @@ pub(super) fn flow(node: &str, second: i64, port: u16) -> FlowWindow {
         connections: Connections { open: 1, ..Default::default() },
         data_segments_out: 10,
         retransmissions: 1,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1000,
         bytes_in: 2000,

@@ -1,7 +1,7 @@
 //! From the engine's words for components and causes to the API's.
 
 use tidewatch_crds::network_monitor::{ComponentKind, FaultCause, FaultClass, FaultyComponent};
-use tidewatch_health::{Cause, Class, ComponentFault, ComponentId, Evidence};
+use tidewatch_health::{Cause, Class, ComponentFault, ComponentId, Evidence, Limit, LimitReached};
 
 use super::traffic::{rtt_text, two_digit_ratio, two_digits};
 
@@ -75,11 +75,11 @@ fn with_evidence(shown: FaultyComponent, cause: Cause, evidence: &Evidence) -> F
                 ..with_attempts(shown, evidence)
             }
         }
-        Cause::Unreachable
-        | Cause::Refused
-        | Cause::ConnectionFailures
-        | Cause::ConntrackFull
-        | Cause::AllowanceExceeded => with_attempts(shown, evidence),
+        Cause::Unreachable | Cause::Refused | Cause::ConnectionFailures => with_attempts(shown, evidence),
+        Cause::ConntrackFull | Cause::AllowanceExceeded => FaultyComponent {
+            limit: evidence.limit.as_ref().map(limit_text),
+            ..with_attempts(shown, evidence)
+        },
         Cause::Unknown => FaultyComponent { affected_flows: affected, ..shown },
     }
 }
@@ -90,6 +90,18 @@ fn with_attempts(shown: FaultyComponent, evidence: &Evidence) -> FaultyComponent
         failed_attempts: some.then(|| two_digits(evidence.attempts_failed)),
         attempts: some.then(|| two_digits(evidence.attempts)),
         ..shown
+    }
+}
+
+/// Which limit is reached, by the name that its owner gives it.
+fn limit_text(reached: &LimitReached) -> String {
+    match (reached.limit, reached.most_entries) {
+        (Limit::ConntrackTable, Some(most)) => format!("net.netfilter.nf_conntrack_max ({most})"),
+        (Limit::ConntrackTable, None) => "net.netfilter.nf_conntrack_max".to_owned(),
+        (Limit::ConntrackAllowance, _) => "conntrack_allowance_exceeded".to_owned(),
+        (Limit::PacketRateAllowance, _) => "pps_allowance_exceeded".to_owned(),
+        (Limit::BandwidthInAllowance, _) => "bw_in_allowance_exceeded".to_owned(),
+        (Limit::BandwidthOutAllowance, _) => "bw_out_allowance_exceeded".to_owned(),
     }
 }
 
@@ -180,6 +192,18 @@ mod tests {
             found.sort_unstable();
             assert_eq!(found, expected, "{cause:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_is_named_as_its_owner_names_it() {
+        let mut full = fault(ComponentId::Node("a".to_owned()), Cause::ConntrackFull, at(0));
+        let reached =
+            |limit, most_entries| LimitReached { limit, turned_away: 9, entries: most_entries, most_entries };
+        full.evidence.limit = Some(reached(Limit::ConntrackTable, Some(262_144)));
+        let of_table = faulty_component(&full).limit;
+        assert_eq!(of_table.as_deref(), Some("net.netfilter.nf_conntrack_max (262144)"));
+        full.evidence.limit = Some(reached(Limit::PacketRateAllowance, None));
+        assert_eq!(faulty_component(&full).limit.as_deref(), Some("pps_allowance_exceeded"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Faults {
             }
             if fault.class == Class::Workload {
                 let changes = view.hints.get(&fault.component).map_or(&[][..], Vec::as_slice);
-                let has = same.map(|same| same.hints.as_slice());
+                let has = same.filter(|same| same.cause == component.cause).map(|same| same.hints.as_slice());
                 let window = (view.start, verdict.window_seconds);
                 component.hints = self.onsets.settle(&fault.component, has, changes, window);
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::Category;
+use tidewatch_health::Lately;
 
 use super::degradation::Faults;
 use super::hysteresis::Presence;
@@ -104,6 +105,8 @@ pub(super) struct Memory {
     nodes_candidate: Option<(NodeCount, Timestamp)>,
     connections: VecDeque<(Timestamp, u64, u64)>,
     pub(super) faults: Faults,
+    /// The traffic of the last minutes.
+    pub(super) lately: Lately,
     /// Whether there was enough traffic to tell.
     pub(super) sufficiency: Presence,
     pub(super) shortages: Shortages,

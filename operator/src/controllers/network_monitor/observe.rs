@@ -1,16 +1,19 @@
 //! What a reconcile starts from: plain structs, gathered from what the process already knows. Nothing here asks the API
 //! server.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidewatch_crds::network_monitor::Hint;
+use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{Class, ComponentId, Config, Verdict, project};
+use tidewatch_health::{
+    Class, ComponentFault, ComponentId, Config, HealthIndicator, Lately, Verdict, project,
+};
 
-use super::components::same_component;
+use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
+use super::reporting::Reporting;
 use super::selection::{Selection, Unresolved};
 use super::spec::{SpecError, ValidSpec};
 use super::traffic::TrafficTotals;
@@ -71,6 +74,8 @@ pub(super) struct WindowView {
     /// What changed around the onset of each workload fault that is new or nearly so.
     pub hints: BTreeMap<ComponentId, Vec<Hint>>,
     pub traffic: TrafficTotals,
+    /// Of the nodes that the monitor is about.
+    pub reporting: Reporting,
     /// Nodes that reported this window.
     pub nodes_reporting: u64,
     /// Nodes whose agent was ready.
@@ -87,7 +92,7 @@ pub(super) fn late_after(window_seconds: u32, agent_window_seconds: u32) -> Dura
     Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + WAIT)
 }
 
-/// Puts together what was seen. `waiting_since` is when this process began to wait for the monitor's windows.
+/// Puts together what was seen. `lately` is the monitor's traffic of the windows before.
 pub(super) fn observe(
     monitor: &NetworkMonitor,
     spec: Result<ValidSpec, Vec<SpecError>>,
@@ -95,6 +100,7 @@ pub(super) fn observe(
     index: &Index,
     fleet: Fleet,
     clock: Clock,
+    lately: &mut Lately,
 ) -> Observed {
     Observed {
         now: clock.now,
@@ -102,7 +108,7 @@ pub(super) fn observe(
         fleet,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
-            let mut view = view(&spec, &selection, evaluation, clock);
+            let mut view = view(&spec, &selection, evaluation, index, clock, lately);
             if let View::Window(window) = &mut view {
                 window.hints = hints_of(&window.verdict, &spec, monitor.status.as_ref(), index);
             }
@@ -122,7 +128,14 @@ pub(super) struct Clock {
     pub agent_window_seconds: u32,
 }
 
-fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>, clock: Clock) -> View {
+fn view(
+    spec: &ValidSpec,
+    selection: &Selection,
+    evaluation: Option<&Evaluation>,
+    index: &Index,
+    clock: Clock,
+    lately: &mut Lately,
+) -> View {
     let late = late_after(spec.window_seconds, clock.agent_window_seconds);
     let is_late =
         |since: Timestamp| clock.now.duration_since(since).unsigned_abs() > late && clock.now > since;
@@ -151,15 +164,18 @@ fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>
         .collect();
     let both = || selected.iter().chain(&far).copied();
     let (connections_seen, connections_reported) = window.connections();
-    let mut verdict = project(&evaluation.verdict, Config { sensitivity: spec.sensitivity }, both());
-    let nodes: HashSet<&str> =
-        both().flat_map(|flow| [&flow.local, &flow.remote]).filter_map(|end| end.node.as_deref()).collect();
-    verdict.shortages.retain(|short| nodes.contains(short.node.as_str()));
+    let config = Config { sensitivity: spec.sensitivity };
+    let mut verdict = project(&evaluation.verdict, config, lately, both());
+    let reporting = Reporting::of(&selection.nodes(index), window);
+    if verdict.nhi == HealthIndicator::Healthy && reporting.is_too_little() {
+        verdict.nhi = HealthIndicator::InsufficientData;
+    }
     View::Window(Box::new(WindowView {
         start: window.start,
         verdict,
         hints: BTreeMap::new(),
         traffic: TrafficTotals::of(selected.iter().copied(), far.iter().copied()),
+        reporting,
         nodes_reporting: window.accounting.len() as u64,
         nodes_ready: window.expected.len() as u64,
         connections_seen,
@@ -179,14 +195,18 @@ fn hints_of(
     index: &Index,
 ) -> BTreeMap<ComponentId, Vec<Hint>> {
     let told = status.and_then(|status| status.degradation.as_ref());
-    let is_told = |component: &ComponentId| {
-        told.is_some_and(|told| told.components.iter().any(|c| same_component(c, component)))
+    // A fault that turns out to be of another kind may have another reason.
+    let is_told = |fault: &ComponentFault| {
+        let is_same = |shown: &FaultyComponent| {
+            same_component(shown, &fault.component) && shown.cause == faulty_component(fault).cause
+        };
+        told.is_some_and(|told| told.components.iter().any(is_same))
     };
     let mut found = BTreeMap::new();
     for fault in verdict.components.iter().filter(|fault| fault.class == Class::Workload) {
         let onset = Onset { since: fault.since, window_seconds: verdict.window_seconds };
-        if onset.is_recent(verdict.window_start) || !is_told(&fault.component) {
-            let hints = hints(&fault.component, onset, spec.boundary.as_deref(), index);
+        if onset.is_recent(verdict.window_start) || !is_told(fault) {
+            let hints = hints(&fault.component, fault.cause, onset, spec.boundary.as_deref(), index);
             found.insert(fault.component.clone(), hints);
         }
     }

@@ -18,6 +18,7 @@ use super::observe::{Monitored, Observed, Publishing, View, WindowView};
 use super::plan::WINDOW_ROUNDED;
 use super::shortages;
 use super::spec::SpecError;
+use super::sufficiency::advice;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
 
@@ -138,8 +139,9 @@ struct Shown {
     doubt: Option<String>,
 }
 
-/// For how long what is known must be too little before that is said: traffic pauses.
-const TOO_LITTLE_FOR: Duration = Duration::from_secs(120);
+/// For how long what is known must be too little before that is said. The traffic of two minutes is judged together, so that
+/// a pause alone isn't too little.
+const TOO_LITTLE_FOR: Duration = Duration::from_secs(30);
 
 /// Why it can't be told whether the network is healthy, if so.
 fn doubt(
@@ -148,13 +150,12 @@ fn doubt(
     degradation: Option<&Degradation>,
     memory: &mut Memory,
 ) -> Option<String> {
-    let nodes = memory.nodes();
-    let few_nodes = nodes.reporting.saturating_mul(2) < nodes.expected;
-    let why = if few_nodes {
-        Some(format!("only {} of {} nodes report", nodes.reporting, nodes.expected))
+    let verdict = &view.verdict;
+    let why = if view.reporting.is_too_little() {
+        Some(view.reporting.sentence())
     } else {
-        (view.verdict.nhi == HealthIndicator::InsufficientData)
-            .then(|| "there was too little traffic to tell".to_owned())
+        (verdict.nhi == HealthIndicator::InsufficientData)
+            .then(|| format!("{}: {}", verdict.reason, advice(&verdict.traffic, verdict.window_seconds)))
     };
     let knew = previous.network_health_indicator.unwrap_or(NetworkHealthIndicator::InsufficientData);
     let did_know = knew != NetworkHealthIndicator::InsufficientData;

@@ -5,6 +5,7 @@ use tidewatch_crds::network_monitor::{AttributedTo, Category};
 use tidewatch_health::{Sensitivity, Verdict};
 use tidewatch_records::FlowWindow;
 
+use super::super::reporting::Reporting;
 use super::super::selection::{Unresolved, UnresolvedReason};
 use super::super::spec::{Item, Select, SpecReason, ValidSpec};
 use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
@@ -46,6 +47,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
         verdict,
         hints: BTreeMap::new(),
         traffic: TrafficTotals::of(flows.iter(), std::iter::empty()),
+        reporting: Reporting { reported: 1, expected: 1 },
         nodes_reporting: 6,
         nodes_ready: 6,
         connections_seen: 1000,
@@ -345,8 +347,7 @@ fn a_pause_of_the_traffic_does_not_unsettle_the_indicator() {
     let mut ends = vec![healthy(at(0))];
     ends.extend(vec![insufficient(); 12]);
     let shown = indicators(&ends);
-    // Two minutes after the first window without enough.
-    assert_eq!(shown.iter().position(|shown| *shown == InsufficientData), Some(9), "{shown:?}");
+    assert_eq!(shown.iter().position(|shown| *shown == InsufficientData), Some(3), "{shown:?}");
     assert_eq!(indicators(&[insufficient()]), [InsufficientData], "at first nothing is known");
 }
 
@@ -363,10 +364,11 @@ fn with_fewer_than_half_of_the_nodes_it_is_not_healthy() {
     let mut memory = Memory::default();
     let mut observed = usual(0);
     if let Ok(Monitored { view: View::Window(view), .. }) = &mut observed.monitor {
-        view.nodes_reporting = 2;
+        view.reporting = Reporting { reported: 2, expected: 6 };
     }
     let status = fold(&NetworkMonitorStatus::default(), &observed, &mut memory);
-    assert_eq!(condition(&status, "Degraded"), ("Unknown", "InsufficientData", "only 2 of 6 nodes report"));
+    let why = "only 2 of the 6 nodes that run its endpoints reported";
+    assert_eq!(condition(&status, "Degraded"), ("Unknown", "InsufficientData", why));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use tidewatch_health::{
-    Attribution, Cause, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator, Verdict,
+    Attribution, Cause, ComponentFault, ComponentId, Coverage, Evidence, HealthIndicator, Showing, Traffic,
+    Verdict,
 };
 use tidewatch_records::{Category, Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
@@ -37,6 +38,7 @@ pub(super) fn flow() -> FlowBuilder {
         connections: Connections::default(),
         data_segments_out: 100,
         retransmissions: 0,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1000,
         bytes_in: 500,
@@ -92,6 +94,7 @@ pub(super) fn healthy(start: Timestamp) -> Verdict {
         components: vec![],
         shortages: vec![],
         coverage: Coverage { records: 1, flows: 1 },
+        traffic: Traffic::default(),
         reason: "healthy".to_owned(),
     }
 }
@@ -103,6 +106,7 @@ pub(super) fn fault(component: ComponentId, cause: Cause, since: Timestamp) -> C
         cause,
         since,
         confidence: 0.981_3,
+        showing: Showing::Now,
         evidence: Evidence {
             retransmission_ratio: 0.021_3,
             baseline_ratio: 0.000_4,

@@ -39,9 +39,13 @@ impl Totals {
     fn add_sent(&mut self, flow: &FlowWindow) {
         self.segments = self.segments.saturating_add(flow.data_segments_out);
         self.retransmissions = self.retransmissions.saturating_add(flow.retransmissions);
-        // The kernel counts both in one; a flow can't have sent more data again than it sent.
-        let of_data =
-            flow.retransmissions.saturating_sub(flow.connections.timed_out).min(flow.data_segments_out);
+        // The kernel counts SYNs and data in one; a flow can't have sent more data again than it sent. What the other end
+        // had received already wasn't lost: a busy end acknowledges late.
+        let of_data = flow
+            .retransmissions
+            .saturating_sub(flow.spurious_retransmissions)
+            .saturating_sub(flow.connections.timed_out.saturating_add(flow.connections.waiting))
+            .min(flow.data_segments_out);
         self.data_retransmissions = self.data_retransmissions.saturating_add(of_data);
         self.timeouts = self.timeouts.saturating_add(flow.timeouts);
     }

@@ -1,0 +1,192 @@
+//! Words against a component that windows say, added up over time. The rules are in seconds, so that short windows mean
+//! faster words and no more false ones: what windows that begin within the same half minute say adds up, but a single
+//! blip may have straddled them, so that together they count as one.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Windows that begin this far apart speak for themselves.
+const SLOT_SECONDS: u32 = 30;
+
+/// The time that one word stands for: half a minute, or a window where windows are longer.
+pub(crate) fn slot(window_seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(window_seconds.max(SLOT_SECONDS)))
+}
+
+/// What one window says against a component.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Word {
+    pub(crate) start: Timestamp,
+    /// Log-odds.
+    pub(crate) score: f64,
+    /// The most that it counts against a blip as bad.
+    pub(crate) most: f64,
+    /// So bad that a blip that straddles two windows can't be it: its windows speak for themselves, however short.
+    pub(crate) severe: bool,
+}
+
+/// Words in the order of their windows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Words(Vec<Word>);
+
+impl Words {
+    pub(crate) fn push(&mut self, word: Word) {
+        self.0.push(word);
+    }
+
+    /// Forgets the words of windows that began before `first`.
+    pub(crate) fn forget_before(&mut self, first: Timestamp) {
+        self.0.retain(|word| word.start >= first);
+    }
+
+    pub(crate) fn last(&self) -> Option<&Word> {
+        self.0.last()
+    }
+
+    pub(crate) fn since(&self, first: Timestamp) -> impl Iterator<Item = &Word> {
+        self.0.iter().filter(move |word| word.start >= first)
+    }
+
+    /// Log-odds of the slot that ends with the last word.
+    pub(crate) fn lately(&self, slot: SignedDuration) -> f64 {
+        self.0.len().checked_sub(1).map_or(0.0, |last| self.sum(last, slot).0)
+    }
+
+    /// Slots since `first` that reach `threshold`, of those that can be had together.
+    pub(crate) fn slots_that_show(&self, first: Timestamp, slot: SignedDuration, threshold: f64) -> u32 {
+        let shows = |score: f64| if score >= threshold { 1.0 } else { 0.0 };
+        let count = self.most_together(
+            slot,
+            |at| if self.is_since(at, first) { shows(self.sum(at, slot).0) } else { 0.0 },
+            |at| if self.is_since(at, first) { shows(self.alone(at).score) } else { 0.0 },
+        );
+        count as u32
+    }
+
+    /// What all words say together, each slot as far as a blip can't be it.
+    pub(crate) fn pooled(&self, slot: SignedDuration) -> f64 {
+        self.most_together(
+            slot,
+            |at| {
+                let (score, most) = self.sum(at, slot);
+                score.min(most)
+            },
+            |at| self.alone(at).score.min(self.alone(at).most),
+        )
+    }
+
+    fn is_since(&self, at: usize, first: Timestamp) -> bool {
+        self.0.get(at).is_some_and(|word| word.start >= first)
+    }
+
+    fn alone(&self, at: usize) -> Word {
+        self.0.get(at).copied().unwrap_or(Word {
+            start: Timestamp::UNIX_EPOCH,
+            score: 0.0,
+            most: 0.0,
+            severe: false,
+        })
+    }
+
+    /// Score and bound of the slot that ends with the word `at`.
+    fn sum(&self, at: usize, slot: SignedDuration) -> (f64, f64) {
+        let end = self.alone(at).start;
+        let within = self.0.iter().take(at + 1).filter(|word| end.duration_since(word.start) < slot);
+        within.fold((0.0, 0.0), |(score, most), word| (score + word.score, f64::max(most, word.most)))
+    }
+
+    /// The largest sum over words that can be had together: those that are a slot apart, each with what leads up to it;
+    /// and severe ones that follow each other, each on its own.
+    fn most_together(
+        &self,
+        slot: SignedDuration,
+        with_slot: impl Fn(usize) -> f64,
+        alone: impl Fn(usize) -> f64,
+    ) -> f64 {
+        let mut best: Vec<f64> = Vec::with_capacity(self.0.len());
+        for (at, word) in self.0.iter().enumerate() {
+            let before = self.0.iter().zip(&best);
+            let apart = before
+                .clone()
+                .filter(|(other, _)| word.start.duration_since(other.start) >= slot)
+                .map(|(_, sum)| *sum);
+            let beside = before.filter(|(other, _)| word.severe && other.severe).map(|(_, sum)| *sum);
+            let apart = apart.fold(0.0, f64::max) + with_slot(at);
+            let beside = beside.fold(0.0, f64::max) + alone(at);
+            best.push(apart.max(beside));
+        }
+        best.into_iter().fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
+
+    use super::*;
+
+    /// Words of 8, of which 7 count, at these seconds.
+    fn words(severe: bool, at: &[i64]) -> Words {
+        let word = |second: &i64| Word {
+            start: Timestamp::from_second(*second).unwrap(),
+            score: 8.0,
+            most: 7.0,
+            severe,
+        };
+        Words(at.iter().map(word).collect())
+    }
+
+    fn shows(words: &Words, threshold: f64) -> u32 {
+        words.slots_that_show(Timestamp::UNIX_EPOCH, slot(15), threshold)
+    }
+
+    #[test]
+    fn windows_a_slot_apart_speak_for_themselves() {
+        for (at, expected) in [
+            (&[0][..], 1),
+            (&[0, 15], 1),
+            (&[0, 30], 2),
+            (&[0, 15, 30], 2),
+            (&[0, 15, 30, 45], 2),
+            (&[0, 20, 40, 60], 2),
+        ] {
+            assert_eq!(shows(&words(false, at), 8.0), expected, "{at:?}");
+            assert!((words(false, at).pooled(slot(15)) - 7.0 * f64::from(expected)).abs() < 1e-9, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_slot_says_adds_up() {
+        assert_eq!(shows(&words(false, &[0]), 10.0), 0);
+        assert_eq!(shows(&words(false, &[0, 15]), 10.0), 1);
+        assert_eq!(shows(&words(false, &[0, 30]), 10.0), 0);
+        assert_eq!(shows(&words(false, &[0, 15, 30, 45]), 10.0), 2);
+        assert!((words(false, &[0, 15]).lately(slot(15)) - 16.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn severe_windows_speak_for_themselves() {
+        assert_eq!(shows(&words(true, &[0, 15]), 8.0), 2);
+        assert_eq!(shows(&words(true, &[0, 5, 10]), 8.0), 3);
+        assert!((words(true, &[0, 15]).pooled(slot(15)) - 14.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn windows_as_long_as_a_slot_are_counted_one_by_one() {
+        for seconds in [30, 60, 600] {
+            let at: Vec<i64> = (0..4).map(|n| n * i64::from(seconds)).collect();
+            let all = words(false, &at).slots_that_show(Timestamp::UNIX_EPOCH, slot(seconds), 8.0);
+            assert_eq!(all, 4, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn only_what_is_recent_is_counted() {
+        let recent = Timestamp::from_second(60).unwrap();
+        assert_eq!(words(false, &[0, 30, 60, 90]).slots_that_show(recent, slot(30), 8.0), 2);
+        let mut forgetful = words(false, &[0, 30, 60, 90]);
+        forgetful.forget_before(recent);
+        assert_eq!(forgetful.since(Timestamp::UNIX_EPOCH).count(), 2);
+    }
+}

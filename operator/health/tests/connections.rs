@@ -1,0 +1,178 @@
+//! New connections that fail while established ones are fine: whose fault it is.
+
+#![allow(clippy::indexing_slicing, reason = "a panic fails the test, as it should")]
+
+mod lab;
+
+use lab::{Fault, Harm, Hop, Lab, Watch, named, nothing};
+use tidewatch_health::{Attribution, Cause, HealthIndicator};
+
+/// Healthy windows before anything happens.
+const HISTORY: usize = 8;
+/// Windows of 15 s that a fault lasts.
+const WINDOWS: usize = 12;
+
+fn fails(share: f64) -> Harm {
+    Harm { unanswered: share, spares_open: true, ..Harm::default() }
+}
+
+fn when(condition: bool, harm: Harm) -> Harm {
+    if condition { harm } else { Harm::default() }
+}
+
+/// A connection request from or to a pod of the node, over the network.
+fn opens_at(hop: &Hop, node: &str) -> bool {
+    hop.to_service && hop.touches_node(node)
+}
+
+fn is_into(hop: &Hop, node: &str) -> bool {
+    opens_at(hop, node) && hop.to.node.as_deref() == Some(node)
+}
+
+fn is_out_of(hop: &Hop, node: &str) -> bool {
+    opens_at(hop, node) && hop.from.node.as_deref() == Some(node)
+}
+
+/// Checks that from the second window on exactly `components` are named, with this cause.
+fn stays(lab: Lab, components: &[&str], cause: Cause, fault: Fault<'_>) {
+    let mut watch = Watch::learned(lab, HISTORY);
+    watch.window(fault);
+    for window in 1..WINDOWS {
+        let verdict = watch.window(fault);
+        let mut names = named(&verdict);
+        names.sort();
+        assert_eq!(names, components, "in window {window}: {verdict:#?}");
+        for component in &verdict.components {
+            assert_eq!(component.cause, cause, "in window {window}: {verdict:#?}");
+        }
+        let is_infrastructure = components.iter().all(|name| !name.starts_with("service/"));
+        let expected = if is_infrastructure { Attribution::Infrastructure } else { Attribution::Workload };
+        assert_eq!(verdict.attribution, expected, "{verdict:#?}");
+    }
+    for window in 0..8 {
+        let verdict = watch.window(&nothing);
+        let fresh: Vec<String> =
+            named(&verdict).into_iter().filter(|name| !components.contains(&name.as_str())).collect();
+        assert_eq!(fresh, Vec::<String>::new(), "{window} windows after: {verdict:#?}");
+        if window >= 4 {
+            assert_eq!(verdict.nhi, HealthIndicator::Healthy, "{verdict:#?}");
+        }
+    }
+}
+
+/// Labs of many new connections, and of few beside many segments.
+fn labs() -> [Lab; 3] {
+    [
+        Lab::default(),
+        Lab { opens: 0.2, ..Lab::default() },
+        Lab { opens: 10.0, nodes_per_zone: 3, ..Lab::default() },
+    ]
+}
+
+#[test]
+fn a_node_that_opens_no_connections_is_that_node() {
+    for lab in labs() {
+        for share in [1.0, 0.9, 0.3] {
+            stays(lab.clone(), &["node/zone-2-b"], Cause::ConnectionFailures, &|hop| {
+                when(opens_at(hop, "zone-2-b"), fails(share))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_node_that_opens_none_one_way_is_that_node() {
+    for lab in labs() {
+        for share in [1.0, 0.4] {
+            stays(lab.clone(), &["node/zone-2-b"], Cause::ConnectionFailures, &|hop| {
+                when(is_into(hop, "zone-2-b"), fails(share))
+            });
+            stays(lab.clone(), &["node/zone-2-b"], Cause::ConnectionFailures, &|hop| {
+                when(is_out_of(hop, "zone-2-b"), fails(share))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_node_that_opens_none_to_other_zones_is_that_node() {
+    for lab in labs() {
+        stays(lab.clone(), &["node/zone-2-b"], Cause::ConnectionFailures, &|hop| {
+            when(opens_at(hop, "zone-2-b") && hop.from.zone != hop.to.zone, fails(1.0))
+        });
+    }
+}
+
+#[test]
+fn two_nodes_that_open_no_connections_are_both_named() {
+    for lab in labs() {
+        stays(lab.clone(), &["node/zone-1-a", "node/zone-2-b"], Cause::ConnectionFailures, &|hop| {
+            when(opens_at(hop, "zone-1-a") || opens_at(hop, "zone-2-b"), fails(1.0))
+        });
+    }
+}
+
+#[test]
+fn two_zones_that_open_no_connections_are_that_pair() {
+    for lab in labs() {
+        stays(lab.clone(), &["zone-pair/zone-1~zone-2"], Cause::ConnectionFailures, &|hop| {
+            when(hop.to_service && hop.between("zone-1", "zone-2"), fails(1.0))
+        });
+    }
+}
+
+#[test]
+fn services_that_are_blocked_at_once_are_theirs() {
+    for lab in labs() {
+        for blocked in
+            [&["payments"][..], &["cart", "stock", "search"], &["cart", "catalog", "stock", "ledger"]]
+        {
+            let names: Vec<String> = blocked.iter().map(|name| format!("service/shop/{name}")).collect();
+            let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            stays(lab.clone(), &names, Cause::Unreachable, &|hop| {
+                let is_blocked = blocked.iter().any(|name| hop.calls(&format!("shop/{name}")));
+                when(hop.to_service && is_blocked, fails(1.0))
+            });
+        }
+    }
+}
+
+/// Half of the services are in another namespace, and call into the first too.
+fn of_two_namespaces() -> Lab {
+    let mut lab = Lab::default();
+    lab.calls.extend([
+        ("report", "stock"),
+        ("report", "ledger"),
+        ("report", "cart"),
+        ("mail", "stock"),
+        ("mail", "report"),
+        ("audit", "ledger"),
+        ("audit", "mail"),
+    ]);
+    lab.namespaces = ["report", "mail", "audit"].map(|name| (name, "office")).to_vec();
+    lab
+}
+
+fn is_in(namespace: &str, name: Option<&str>) -> bool {
+    name.is_some_and(|name| name.split('/').next() == Some(namespace))
+}
+
+#[test]
+fn a_policy_on_one_namespace_is_no_nodes_fault() {
+    let mut watch = Watch::learned(of_two_namespaces(), HISTORY);
+    for window in 0..WINDOWS {
+        let verdict =
+            watch.window(&|hop| when(hop.to_service && is_in("office", hop.from.pod.as_deref()), fails(1.0)));
+        let expected = if window == 0 { Attribution::None } else { Attribution::Workload };
+        assert_eq!(verdict.attribution, expected, "{verdict:#?}");
+        assert_ne!(verdict.nhi, HealthIndicator::Degraded, "{verdict:#?}");
+    }
+    let mut watch = Watch::learned(of_two_namespaces(), HISTORY);
+    for _ in 0..WINDOWS {
+        let verdict =
+            watch.window(&|hop| when(hop.to_service && is_in("office", Some(&hop.service)), fails(1.0)));
+        assert!(named(&verdict).iter().all(|name| name.starts_with("service/office/")), "{verdict:#?}");
+        assert_ne!(verdict.nhi, HealthIndicator::Degraded, "{verdict:#?}");
+    }
+}
