@@ -57,6 +57,7 @@ struct snapshot {
 	u64 bytes_in;
 	u32 data_segments_out;
 	u32 retransmissions;
+	u32 spurious;
 	u32 generation;
 	u32 segs_out; /* with local_port tells, where `ended`, whether this is the same connection still */
 	u16 timeouts;
@@ -215,6 +216,7 @@ static __always_inline void read_counters(struct tcp_sock *tp, struct event *eve
 	event->bytes_in = tp->bytes_received;
 	event->data_segments_out = tp->data_segs_out;
 	event->retransmissions = tp->total_retrans;
+	event->spurious = tp->dsack_dups;
 	event->timeouts = timeouts_of(tp, last);
 	event->srtt_us = tp->srtt_us >> 3;
 	event->quickest_rtt_us = quickest_rtt(tp, !last || !last->seen);
@@ -223,6 +225,7 @@ static __always_inline void read_counters(struct tcp_sock *tp, struct event *eve
 		event->bytes_in -= last->bytes_in;
 		event->data_segments_out -= last->data_segments_out;
 		event->retransmissions -= last->retransmissions;
+		event->spurious -= last->spurious;
 		event->timeouts -= last->timeouts;
 	}
 }
@@ -248,6 +251,7 @@ static __always_inline void remember(struct tcp_sock *tp, struct snapshot *last,
 	last->bytes_in = tp->bytes_received;
 	last->data_segments_out = tp->data_segs_out;
 	last->retransmissions = tp->total_retrans;
+	last->spurious = tp->dsack_dups;
 	last->timeouts = timeouts_of(tp, last);
 	last->segs_out = tp->segs_out;
 	last->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);

@@ -150,6 +150,7 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u64 bytes_received;
 	u32 total_retrans;
+	u32 dsack_dups;
 	u32 srtt_us;
 	u32 retrans_stamp;
 	u32 snd_una;

@@ -14,6 +14,8 @@ pub struct Event {
     pub remote: Ipv6Addr,
     pub data_segments_out: u32,
     pub retransmissions: u32,
+    /// Retransmissions that the other end had no need of.
+    pub spurious: u32,
     pub srtt_us: u32,
     /// The quickest round trip of this window; 0 or all ones where the kernel doesn't know it any more.
     pub quickest_rtt_us: u32,
@@ -39,7 +41,7 @@ pub mod flag {
 
 impl Event {
     /// `sizeof(struct event)`.
-    pub const SIZE: usize = 80;
+    pub const SIZE: usize = 88;
 
     /// Reads one from the front of `bytes`; none if they are too few.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
@@ -52,6 +54,7 @@ impl Event {
             remote: Ipv6Addr::from(at.take::<16>()?),
             data_segments_out: u32::from_ne_bytes(at.take()?),
             retransmissions: u32::from_ne_bytes(at.take()?),
+            spurious: u32::from_ne_bytes(at.take_padded()?),
             srtt_us: u32::from_ne_bytes(at.take()?),
             quickest_rtt_us: u32::from_ne_bytes(at.take()?),
             timeouts: u16::from_ne_bytes(at.take()?),
@@ -86,5 +89,12 @@ impl Cursor<'_> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
+    }
+
+    /// Four bytes, with four behind them that hold nothing.
+    fn take_padded(&mut self) -> Option<[u8; 4]> {
+        let bytes = self.take()?;
+        self.take::<4>()?;
+        Some(bytes)
     }
 }

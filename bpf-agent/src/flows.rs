@@ -40,6 +40,7 @@ struct Sums {
     connections: Connections,
     data_segments_out: u64,
     retransmissions: u64,
+    spurious_retransmissions: u64,
     timeouts: u64,
     bytes_out: u64,
     bytes_in: u64,
@@ -162,6 +163,7 @@ impl Sums {
         c.open += one(flag::OPEN);
         self.data_segments_out += u64::from(event.data_segments_out);
         self.retransmissions += u64::from(event.retransmissions);
+        self.spurious_retransmissions += u64::from(event.spurious);
         self.timeouts += u64::from(event.timeouts);
         self.bytes_out += event.bytes_out;
         self.bytes_in += event.bytes_in;
@@ -236,6 +238,7 @@ impl ClosedWindow {
             connections: sums.connections,
             data_segments_out: sums.data_segments_out,
             retransmissions: sums.retransmissions,
+            spurious_retransmissions: sums.spurious_retransmissions,
             timeouts: sums.timeouts,
             bytes_out: sums.bytes_out,
             bytes_in: sums.bytes_in,
@@ -278,6 +281,7 @@ mod tests {
             remote: "::ffff:198.18.0.2".parse().unwrap(),
             data_segments_out: 0,
             retransmissions: 0,
+            spurious: 0,
             srtt_us,
             quickest_rtt_us,
             timeouts: 0,

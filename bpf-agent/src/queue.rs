@@ -175,6 +175,7 @@ mod tests {
             remote: Ipv6Addr::LOCALHOST,
             data_segments_out: 1,
             retransmissions: 0,
+            spurious: 0,
             srtt_us: 100,
             quickest_rtt_us: 90,
             timeouts: 0,

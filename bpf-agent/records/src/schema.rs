@@ -30,6 +30,10 @@ pub struct FlowWindow {
     /// Segments retransmitted (`tcp_sock.total_retrans`).
     #[serde(default)]
     pub retransmissions: u64,
+    /// Of these, segments that the other end had received already, as it said by DSACK (`tcp_sock.dsack_dups`): sent again because
+    /// an acknowledgement came late, as where an end is short of CPU. What was lost on the way is never among them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spurious_retransmissions: u64,
     /// Retransmission time-outs (`tcp_sock.total_rto`).
     #[serde(default)]
     pub timeouts: u64,
@@ -41,6 +45,12 @@ pub struct FlowWindow {
     pub rtt_us: Option<Latency>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake_us: Option<Latency>,
+}
+
+/// Whether a counter that few windows have is left out of a record.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it by reference
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which side of the connection the local endpoint is.

@@ -78,6 +78,7 @@ impl Decoder {
                     "category" => category = Some(field.one_of(&CATEGORIES, category_name, "a category")?),
                     "data_segments_out" => counters.data_segments_out = field.number()?,
                     "retransmissions" => counters.retransmissions = field.number()?,
+                    "spurious_retransmissions" => counters.spurious_retransmissions = field.number()?,
                     "timeouts" => counters.timeouts = field.number()?,
                     "bytes_out" => counters.bytes_out = field.number()?,
                     "bytes_in" => counters.bytes_in = field.number()?,
@@ -106,6 +107,7 @@ impl Decoder {
             connections,
             data_segments_out: counters.data_segments_out,
             retransmissions: counters.retransmissions,
+            spurious_retransmissions: counters.spurious_retransmissions,
             timeouts: counters.timeouts,
             bytes_out: counters.bytes_out,
             bytes_in: counters.bytes_in,
@@ -159,6 +161,7 @@ impl Decoder {
 struct Counters {
     data_segments_out: u64,
     retransmissions: u64,
+    spurious_retransmissions: u64,
     timeouts: u64,
     bytes_out: u64,
     bytes_in: u64,

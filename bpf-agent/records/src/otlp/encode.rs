@@ -36,6 +36,9 @@ pub fn encode_flow(flow: &FlowWindow) -> LogRecord {
     to.number("connections.open", connections.open);
     to.number("data_segments_out", flow.data_segments_out);
     to.number("retransmissions", flow.retransmissions);
+    if flow.spurious_retransmissions > 0 {
+        to.number("spurious_retransmissions", flow.spurious_retransmissions);
+    }
     to.number("timeouts", flow.timeouts);
     to.number("bytes_out", flow.bytes_out);
     to.number("bytes_in", flow.bytes_in);
