@@ -27,7 +27,7 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-lab test-scenarios ## everything: unit tests, the agent on this kernel, the lab, the scenarios
+test: test-unit test-kernel test-lab test-scenarios test-real-short ## everything: unit tests, the agent on this kernel, the lab, the scenarios
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
@@ -36,7 +36,7 @@ test-unit: tools ## tests that need neither root nor a cluster
 
 .PHONY: test-kernel
 test-kernel: build ## the agent against this kernel's own counters
-	$(CARGO_TEST) --test counters --test identity --test outcomes -- --test-threads=1
+	$(CARGO_TEST) --test counters --test identity --test outcomes --test privileges -- --test-threads=1
 
 .PHONY: test-lab
 test-lab: tools ## the lab comes up, works, and leaves nothing behind
@@ -45,6 +45,12 @@ test-lab: tools ## the lab comes up, works, and leaves nothing behind
 .PHONY: test-scenarios
 test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one
 	$(CARGO_TEST) --test scenarios
+
+.PHONY: test-real test-real-short
+test-real: tools ## faults and ordinary life on nginx, redis, PostgreSQL, …: all of it, hours
+	REAL=whole $(CARGO_TEST) --test real
+test-real-short: tools ## minutes of the same
+	REAL=short $(CARGO_TEST) --test real
 
 .PHONY: lint
 lint: tools ## clippy (the C program's warnings are errors of the build), fmt, helm lint

@@ -13,6 +13,7 @@ enum event_flag {
 	EVENT_ABORTED = 1 << 6,
 	EVENT_CLOSED = 1 << 7,
 	EVENT_OPEN = 1 << 8,
+	EVENT_WAITING = 1 << 9, /* still unanswered, and reported as timed out in an earlier window */
 };
 
 /* Counters are what was added since the socket was last reported. */
@@ -24,18 +25,23 @@ struct event {
 	u8 remote[16];
 	u32 data_segments_out;
 	u32 retransmissions;
+	u32 spurious; /* retransmissions that the other end had no need of, as it says by DSACK */
+	u32 pad;
 	u32 srtt_us;
-	u32 min_rtt_us;
+	u32 quickest_rtt_us; /* of this window, as far as the kernel still knows; 0 or all ones if it doesn't */
 	u16 timeouts;
 	u16 local_port;
 	u16 remote_port;
 	u16 flags;
 };
 
+/* Longer names of cgroups are cut. */
+#define POD_NAME 128
+
 /* Found for each cgroup once, by walking up to the root. */
 struct cgroup_fact {
 	u32 inside; /* at or below the node's root */
-	char pod[84]; /* name of the pod's cgroup, empty where it isn't a pod's */
+	char pod[POD_NAME]; /* name of the pod's cgroup, empty where it isn't a pod's */
 };
 
 #endif

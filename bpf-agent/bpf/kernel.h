@@ -47,7 +47,7 @@ enum {
 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
-enum { EPIPE = 32, ECONNRESET = 104, ECONNREFUSED = 111 };
+enum { EPIPE = 32, ENOPROTOOPT = 92, ECONNRESET = 104, ETIMEDOUT = 110, ECONNREFUSED = 111 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -68,6 +68,22 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+struct sk_buff {
+	char cb[48];
+};
+
+struct sk_buff_head {
+	struct sk_buff *prev;
+};
+
+struct sock_extended_err {
+	__u32 ee_errno;
+};
+
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
+};
+
 struct cgroup;
 struct bpf_local_storage;
 
@@ -78,8 +94,11 @@ struct sock_cgroup_data {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
+	int sk_err_soft;
+	struct sk_buff_head sk_error_queue;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct bpf_local_storage *sk_bpf_storage;
+	int sk_rx_dst_ifindex; /* since 5.17 */
 };
 
 struct ipv6_pinfo {
@@ -93,17 +112,32 @@ struct inet_sock {
 	int mc_index;
 };
 
+/* Before 5.17: the part after ___ is no part of the name that is looked for. */
+struct inet_sock___before_5_17 {
+	int rx_dst_ifindex;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	__u8 icsk_retransmits;
 };
 
 struct minmax_sample {
+	u32 t; /* in jiffies */
 	u32 v;
 };
 
 struct minmax {
 	struct minmax_sample s[3];
+};
+
+struct tcp_rack {
+	u64 mstamp;
+	u32 rtt_us;
+};
+
+struct tcp_options_received {
+	u16 mss_clamp;
 };
 
 struct tcp_sock {
@@ -116,9 +150,13 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u64 bytes_received;
 	u32 total_retrans;
+	u32 dsack_dups;
 	u32 srtt_us;
 	u32 retrans_stamp;
+	u32 snd_una;
+	struct tcp_rack rack;
 	struct minmax rtt_min;
+	struct tcp_options_received rx_opt;
 	u16 total_rto; /* since 6.7 */
 };
 
@@ -142,10 +180,10 @@ struct socket {
 
 struct seq_file;
 struct file;
-struct sk_buff;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+	u64 seq_num;
 };
 
 struct bpf_iter__task_file {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidewatch_records::{Name, jsonl};
+use tidewatch_records::{Name, NodeFigures, jsonl};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cgroup;
@@ -15,6 +15,7 @@ use crate::export::{ExportError, Exporter, Outbox, Target};
 use crate::flows::{ClosedWindow, Flows};
 use crate::kernel::{Kernel, KernelError, ObjectMemory};
 use crate::metrics::Metrics;
+use crate::node::NodeReader;
 use crate::options::Options;
 use crate::probe;
 use crate::resolve::Resolver;
@@ -70,6 +71,7 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         clock: WindowClock::starting_at(wall_clock(), options.window_seconds()),
         flows: Flows::new(),
         resolver: Resolver::new(),
+        node: NodeReader::start(),
         reporter: Name::from(node),
         stdout: options.stdout,
         outbox,
@@ -115,6 +117,7 @@ struct Agent<'object> {
     clock: WindowClock,
     flows: Flows,
     resolver: Resolver,
+    node: NodeReader,
     reporter: Name,
     stdout: bool,
     outbox: Option<Arc<Outbox>>,
@@ -173,7 +176,8 @@ impl Agent<'_> {
         self.ask_open_sockets()?;
         self.settle();
         let (start, seconds) = (self.clock.start(), self.clock.seconds());
-        let window = self.flows.close(start, seconds, &self.reporter);
+        let mut window = self.flows.close(start, seconds, &self.reporter);
+        window.node = self.read_node();
         self.note(&window);
         if self.stdout {
             print(&window).map_err(AgentError::Stdout)?;
@@ -200,6 +204,14 @@ impl Agent<'_> {
             self.resolver.take(event, begun, &mut self.flows, &self.kernel);
         }
         Ok(())
+    }
+
+    fn read_node(&mut self) -> Option<NodeFigures> {
+        let begun = Instant::now();
+        let figures = self.node.next_window();
+        self.metrics.node_read_seconds.set(begun.elapsed().as_secs_f64());
+        self.metrics.set_node(&figures.unwrap_or_default());
+        figures
     }
 
     fn settle(&mut self) {
@@ -248,6 +260,9 @@ fn print(window: &ClosedWindow) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in &window.rows {
         jsonl::write_flow(&mut out, &window.record(row))?;
+    }
+    if let Some(node) = window.node_record() {
+        jsonl::write_node(&mut out, &node)?;
     }
     jsonl::write_accounting(&mut out, &window.accounting)?;
     out.flush()

@@ -50,7 +50,7 @@ pub fn root(given: Option<&Path>) -> Result<Root, CgroupError> {
 }
 
 /// The pod's UID in the name of a pod's cgroup: `pod<uid>` by the cgroupfs driver, `kubepods…-pod<uid>.slice` with
-/// underscores for dashes by the systemd driver. A static pod's UID is a hash without dashes.
+/// underscores for dashes by the systemd driver, after the slice of kubelet's `--cgroup-root` if it has one. A static pod's UID is a hash without dashes.
 pub fn pod_uid(name: &str) -> Option<String> {
     let uid = match name.strip_suffix(".slice") {
         Some(slice) => slice.rsplit_once("-pod")?.1.replace('_', "-"),
@@ -70,7 +70,7 @@ mod tests {
         let slice = "kubepods-burstable-pod0b1ad3a2_6e0c_4e0a_9d2e_0123456789ab.slice";
         assert_eq!(pod_uid(&format!("pod{uid}")).as_deref(), Some(uid));
         assert_eq!(pod_uid(slice).as_deref(), Some(uid));
-        assert_eq!(pod_uid(&format!("kubelet-{slice}")).as_deref(), Some(uid));
+        assert_eq!(pod_uid(&format!("x-y-{slice}")).as_deref(), Some(uid));
         assert_eq!(
             pod_uid("pod0123456789abcdef0123456789abcdef").as_deref(),
             Some("0123456789abcdef0123456789abcdef")

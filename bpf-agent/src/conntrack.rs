@@ -92,26 +92,41 @@ fn io_error(step: &'static str) -> impl Fn(io::Error) -> ConntrackError {
 }
 
 fn dump_family(family: NetfilterProtoFamily, into: &mut Translations) -> Result<(), ConntrackError> {
+    let mask = DefaultNla::new(CTA_STATUS_MASK, Status::DstNat.bits().to_be_bytes().to_vec());
+    let filter = vec![ConntrackAttribute::CtaStatus(Status::DstNat), ConntrackAttribute::Other(mask)];
+    ask(family, ConntrackMessage::Get(filter), NLM_F_DUMP, |message| {
+        if let ConntrackMessage::New(attributes) = message {
+            into.take(&attributes);
+        }
+    })
+}
+
+/// Asks connection tracking of this network namespace, and hands on each message of its answer: many if `flags` has
+/// NLM_F_DUMP, else one.
+pub(crate) fn ask(
+    family: NetfilterProtoFamily,
+    question: ConntrackMessage,
+    flags: u16,
+    mut take: impl FnMut(ConntrackMessage),
+) -> Result<(), ConntrackError> {
     let mut socket = Socket::new(NETLINK_NETFILTER).map_err(io_error("open a netlink socket to"))?;
     socket.bind_auto().map_err(io_error("bind a netlink socket to"))?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(io_error("connect to"))?;
-    socket.send(&request(family), 0).map_err(io_error("ask"))?;
+    socket.send(&request(family, question, flags), 0).map_err(io_error("ask"))?;
     let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
     loop {
         buffer.clear();
         socket.recv(&mut buffer, 0).map_err(io_error("read"))?;
-        if take_messages(&buffer, into)? {
+        if take_messages(&buffer, &mut take)? || flags & NLM_F_DUMP == 0 {
             return Ok(());
         }
     }
 }
 
-fn request(family: NetfilterProtoFamily) -> Vec<u8> {
+fn request(family: NetfilterProtoFamily, question: ConntrackMessage, flags: u16) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mask = DefaultNla::new(CTA_STATUS_MASK, Status::DstNat.bits().to_be_bytes().to_vec());
-    let filter = vec![ConntrackAttribute::CtaStatus(Status::DstNat), ConntrackAttribute::Other(mask)];
-    let body = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), ConntrackMessage::Get(filter));
+    header.flags = NLM_F_REQUEST | flags;
+    let body = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), question);
     let mut message = NetlinkMessage::new(header, NetlinkPayload::from(body));
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
@@ -120,7 +135,7 @@ fn request(family: NetfilterProtoFamily) -> Vec<u8> {
 }
 
 /// Takes the messages of one datagram; true at the dump's end.
-fn take_messages(mut bytes: &[u8], into: &mut Translations) -> Result<bool, ConntrackError> {
+fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> Result<bool, ConntrackError> {
     while !bytes.is_empty() {
         let message = NetlinkMessage::<NetfilterMessage>::deserialize(bytes)?;
         match message.payload {
@@ -129,9 +144,9 @@ fn take_messages(mut bytes: &[u8], into: &mut Translations) -> Result<bool, Conn
                 return Err(ConntrackError::Refused(error.code.map_or(0, |code| code.get())));
             }
             NetlinkPayload::InnerMessage(NetfilterMessage {
-                inner: NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)),
+                inner: NetfilterMessageInner::Conntrack(message),
                 ..
-            }) => into.take(&attributes),
+            }) => take(message),
             _ => {}
         }
         // Messages are aligned to 4 bytes.

@@ -14,8 +14,11 @@ pub struct Event {
     pub remote: Ipv6Addr,
     pub data_segments_out: u32,
     pub retransmissions: u32,
+    /// Retransmissions that the other end had no need of.
+    pub spurious: u32,
     pub srtt_us: u32,
-    pub min_rtt_us: u32,
+    /// The quickest round trip of this window; 0 or all ones where the kernel doesn't know it any more.
+    pub quickest_rtt_us: u32,
     pub timeouts: u16,
     pub local_port: u16,
     pub remote_port: u16,
@@ -33,11 +36,12 @@ pub mod flag {
     pub const ABORTED: u16 = 1 << 6;
     pub const CLOSED: u16 = 1 << 7;
     pub const OPEN: u16 = 1 << 8;
+    pub const WAITING: u16 = 1 << 9;
 }
 
 impl Event {
     /// `sizeof(struct event)`.
-    pub const SIZE: usize = 80;
+    pub const SIZE: usize = 88;
 
     /// Reads one from the front of `bytes`; none if they are too few.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
@@ -50,8 +54,9 @@ impl Event {
             remote: Ipv6Addr::from(at.take::<16>()?),
             data_segments_out: u32::from_ne_bytes(at.take()?),
             retransmissions: u32::from_ne_bytes(at.take()?),
+            spurious: u32::from_ne_bytes(at.take_padded()?),
             srtt_us: u32::from_ne_bytes(at.take()?),
-            min_rtt_us: u32::from_ne_bytes(at.take()?),
+            quickest_rtt_us: u32::from_ne_bytes(at.take()?),
             timeouts: u16::from_ne_bytes(at.take()?),
             local_port: u16::from_ne_bytes(at.take()?),
             remote_port: u16::from_ne_bytes(at.take()?),
@@ -62,6 +67,12 @@ impl Event {
     /// Whether a flag is set.
     pub fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The quickest round trip of this window, if it is known.
+    pub fn quickest_rtt(&self) -> Option<u64> {
+        // The kernel's minimum begins at all ones.
+        (1..u32::MAX).contains(&self.quickest_rtt_us).then_some(u64::from(self.quickest_rtt_us))
     }
 
     /// Whether both ends are known; the kernel leaves an address unspecified in a socket that never connected.
@@ -78,5 +89,12 @@ impl Cursor<'_> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
+    }
+
+    /// Four bytes, with four behind them that hold nothing.
+    fn take_padded(&mut self) -> Option<[u8; 4]> {
+        let bytes = self.take()?;
+        self.take::<4>()?;
+        Some(bytes)
     }
 }

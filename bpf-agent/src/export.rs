@@ -157,7 +157,9 @@ impl Exporter {
     }
 
     fn note_delivered(&self, batch: &Batch, rejected: u64) {
-        let records = batch.flows.len() as u64 + u64::from(batch.accounting.is_some());
+        let records = batch.flows.len() as u64
+            + u64::from(batch.node.is_some())
+            + u64::from(batch.accounting.is_some());
         self.metrics.records_sent.inc_by(records.saturating_sub(rejected));
         self.metrics.records_rejected.inc_by(rejected);
         self.outbox.change(|queue| queue.delivered(batch));
@@ -166,6 +168,7 @@ impl Exporter {
     /// Sends one batch; says how many of its records were rejected.
     async fn send(&mut self, batch: &Batch) -> Result<u64, ExportError> {
         let mut records: Vec<_> = batch.flows.iter().map(otlp::encode_flow).collect();
+        records.extend(batch.node.as_ref().map(otlp::encode_node));
         records.extend(batch.accounting.as_ref().map(otlp::encode_accounting));
         let mut request =
             Request::new(otlp::export_request(&self.target.node, env!("CARGO_PKG_VERSION"), records));

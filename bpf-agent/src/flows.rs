@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 
 use jiff::Timestamp;
-use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram, Name, Role};
+use tidewatch_records::{
+    Accounting, Connections, Endpoint, FlowWindow, Histogram, Name, NodeFigures, NodeWindow, Role,
+};
 
 use crate::event::{Event, flag};
 
@@ -38,10 +40,13 @@ struct Sums {
     connections: Connections,
     data_segments_out: u64,
     retransmissions: u64,
+    spurious_retransmissions: u64,
     timeouts: u64,
     bytes_out: u64,
     bytes_in: u64,
     rtt_us: Histogram,
+    /// The quickest round trip of each connection that was opened in this window, that of its handshake included.
+    handshake_us: Histogram,
     /// Sockets added up here.
     sockets: u64,
 }
@@ -119,6 +124,7 @@ impl Flows {
                 dropped: was.dropped,
                 invalid: was.invalid,
             },
+            node: None,
             rows: was.flows.into_iter().map(|(key, sums)| Row { key, sums }).collect(),
         }
     }
@@ -148,6 +154,7 @@ impl Sums {
             c.attempted += one(flag::FIRST);
             c.refused += one(flag::REFUSED);
             c.timed_out += one(flag::TIMED_OUT);
+            c.waiting += one(flag::WAITING);
         }
         c.established += one(flag::ESTABLISHED);
         c.reset += one(flag::RESET);
@@ -156,16 +163,21 @@ impl Sums {
         c.open += one(flag::OPEN);
         self.data_segments_out += u64::from(event.data_segments_out);
         self.retransmissions += u64::from(event.retransmissions);
+        self.spurious_retransmissions += u64::from(event.spurious);
         self.timeouts += u64::from(event.timeouts);
         self.bytes_out += event.bytes_out;
         self.bytes_in += event.bytes_in;
         self.sockets += 1;
+        let shook_hands = event.is(flag::FIRST) && event.is(flag::ESTABLISHED);
         // A socket that sent nothing got no acknowledgement to measure by: its srtt is of an earlier window.
-        if event.srtt_us > 0 && event.data_segments_out > 0 {
+        if event.srtt_us > 0 && (event.data_segments_out > 0 || shook_hands) {
             self.rtt_us.record(u64::from(event.srtt_us));
-            if event.min_rtt_us > 0 && event.min_rtt_us < u32::MAX {
-                self.rtt_us.note_min(u64::from(event.min_rtt_us.min(event.srtt_us)));
+            if let Some(quickest) = event.quickest_rtt() {
+                self.rtt_us.note_min(quickest);
             }
+        }
+        if let (true, Some(quickest)) = (shook_hands, event.quickest_rtt()) {
+            self.handshake_us.record(quickest);
         }
     }
 }
@@ -185,7 +197,8 @@ impl Row {
 
     /// What it takes in memory, about.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.sums.rtt_us.bucket_count() * size_of::<(u16, u32)>()
+        let buckets = self.sums.rtt_us.bucket_count() + self.sums.handshake_us.bucket_count();
+        size_of::<Self>() + buckets * size_of::<(u16, u32)>()
     }
 }
 
@@ -193,6 +206,8 @@ impl Row {
 #[derive(Debug)]
 pub struct ClosedWindow {
     pub accounting: Accounting,
+    /// How the node was, where its kernel tells.
+    pub node: Option<NodeFigures>,
     pub rows: Vec<Row>,
 }
 
@@ -223,12 +238,23 @@ impl ClosedWindow {
             connections: sums.connections,
             data_segments_out: sums.data_segments_out,
             retransmissions: sums.retransmissions,
+            spurious_retransmissions: sums.spurious_retransmissions,
             timeouts: sums.timeouts,
             bytes_out: sums.bytes_out,
             bytes_in: sums.bytes_in,
             rtt_us: sums.rtt_us.summary(),
-            handshake_us: None,
+            handshake_us: sums.handshake_us.summary(),
         }
+    }
+
+    /// The record of the node's figures.
+    pub fn node_record(&self) -> Option<NodeWindow> {
+        Some(NodeWindow {
+            window_start: self.accounting.window_start,
+            window_seconds: self.accounting.window_seconds,
+            reporter: self.accounting.reporter.clone(),
+            node: self.node?,
+        })
     }
 
     /// What it takes in memory, about.
@@ -240,4 +266,58 @@ impl ClosedWindow {
 /// A v4-mapped address is an IPv4 one.
 fn canonical(ip: Ipv6Addr) -> IpAddr {
     ip.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(flags: u16, srtt_us: u32, quickest_rtt_us: u32) -> Event {
+        Event {
+            cgroup: 1,
+            bytes_out: 0,
+            bytes_in: 0,
+            local: "::ffff:198.18.0.1".parse().unwrap(),
+            remote: "::ffff:198.18.0.2".parse().unwrap(),
+            data_segments_out: 0,
+            retransmissions: 0,
+            spurious: 0,
+            srtt_us,
+            quickest_rtt_us,
+            timeouts: 0,
+            local_port: 40_000,
+            remote_port: 80,
+            flags: flags | flag::CLIENT,
+        }
+    }
+
+    fn record_of(events: &[Event]) -> FlowWindow {
+        let mut flows = Flows::new();
+        for event in events {
+            flows.add(event, None, None);
+        }
+        let window = flows.close(Timestamp::UNIX_EPOCH, 15, &Name::from("node-a"));
+        window.record(&window.rows[0])
+    }
+
+    #[test]
+    fn the_quickest_round_trip_is_the_minimum() {
+        let sent = |srtt, quickest| Event { data_segments_out: 5, ..event(flag::OPEN, srtt, quickest) };
+        let rtt = record_of(&[sent(900, 400), sent(800, 700), sent(700, 0), sent(600, u32::MAX)]).rtt_us;
+        let rtt = rtt.unwrap();
+        assert_eq!((rtt.count, rtt.min, rtt.max), (4, Some(400), Some(900)));
+        // A connection that was slow for long has just become quick: its mean still tells of earlier windows.
+        assert_eq!(record_of(&[sent(900, 400), sent(300, 350)]).rtt_us.unwrap().min, Some(300));
+    }
+
+    #[test]
+    fn a_handshake_is_a_round_trip_though_no_data_was_sent() {
+        let opened = event(flag::FIRST | flag::ESTABLISHED | flag::OPEN, 500, 500);
+        let idle = event(flag::OPEN, 9000, 0);
+        let unanswered = event(flag::FIRST | flag::TIMED_OUT, 0, u32::MAX);
+        let record = record_of(&[opened, idle, unanswered]);
+        let (rtt, handshake) = (record.rtt_us.unwrap(), record.handshake_us.unwrap());
+        assert_eq!((rtt.count, rtt.max), (1, Some(500)));
+        assert_eq!((handshake.count, handshake.min), (1, Some(500)));
+    }
 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -40,12 +40,13 @@ pub enum KernelError {
     Iterator(io::Error),
 }
 
+/// What the probe at start can't have found.
 fn hint(error: &libbpf_rs::Error) -> &'static str {
     match error.kind() {
         libbpf_rs::ErrorKind::PermissionDenied => {
-            " (the agent needs the capabilities BPF and PERFMON, and BPF must not be locked down)"
+            " (the agent has the capabilities that it needs, so a seccomp profile or a security module forbids it)"
         }
-        _ => "",
+        _ => " (RUST_LOG=libbpf=debug shows libbpf's own words)",
     }
 }
 
@@ -99,14 +100,12 @@ impl<'object> Kernel<'object> {
         root_cgroup: u64,
         features: &Features,
     ) -> Result<Self, KernelError> {
-        libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
-            tracing::warn!(target: "libbpf", "{}", text.trim_end());
-        })));
         let mut open = FlowsSkelBuilder::default().open(memory).map_err(failed("open the BPF object"))?;
         let constants =
             open.maps.rodata_data.as_deref_mut().ok_or(KernelError::Object { step: "set constants" })?;
         constants.root_cgroup = root_cgroup;
         constants.wake_bytes = WAKE_BYTES;
+        constants.error_before_done = u8::from(!features.done_with_error);
         let count_timeouts = !features.total_rto;
         open.progs.tcp_retransmit_skb.set_autoload(count_timeouts);
         let mut skeleton = open.load().map_err(failed("load the BPF programs"))?;
@@ -173,8 +172,17 @@ impl<'object> Kernel<'object> {
         total - std::mem::replace(&mut self.buffer_full, total)
     }
 
-    /// Asks every open socket of the node, and hands over what was added to it since it was last asked.
-    pub fn open_sockets(&mut self, mut take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
+    /// Asks every open socket of the node, and hands over what was added to it since it was last asked. The next window
+    /// begins with this.
+    pub fn open_sockets(&mut self, take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
+        self.pass(take)?;
+        let control = &mut self.variables()?.control;
+        control.window_jiffies = control.pass_jiffies;
+        control.window_us = control.pass_us;
+        Ok(())
+    }
+
+    fn pass(&mut self, mut take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
         self.generation = self.generation.wrapping_add(1).max(1);
         let generation = self.generation;
         let variables = self.variables()?;

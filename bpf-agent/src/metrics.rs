@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use tidewatch_records::Accounting;
+use tidewatch_records::{Accounting, NodeFigures};
 
 use crate::kernel::ProgramCost;
 
@@ -24,6 +24,7 @@ pub struct Program {
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
+type Ratio = Gauge<f64, AtomicU64>;
 
 /// All metrics; a registry that renders them.
 #[derive(Debug)]
@@ -40,6 +41,10 @@ pub struct Metrics {
     pub conntrack_failures: Counter,
     pub conntrack_entries: Gauge,
     pub pass_seconds: Seconds,
+    pub node_read_seconds: Seconds,
+    cpu_pressure_ratio: Ratio,
+    memory_pressure_ratio: Ratio,
+    steal_ratio: Ratio,
     program_runs: Family<Program, Gauge>,
     program_seconds: Family<Program, Seconds>,
     cpu_seconds: Seconds,
@@ -83,13 +88,25 @@ impl Metrics {
         registry.register_with_unit("bpf_run_time", "Time in a BPF program; 0 unless kernel.bpf_stats_enabled is set", Unit::Seconds, program_seconds.clone());
         let pass_seconds = Seconds::default();
         registry.register_with_unit("pass_duration", "Length of the last pass over the open sockets", Unit::Seconds, pass_seconds.clone());
+        let node_read_seconds = Seconds::default();
+        registry.register_with_unit("node_read_duration", "Time that the node's own figures took at the last edge", Unit::Seconds, node_read_seconds.clone());
+        let mut ratio = |name: &str, help: &str| {
+            let ratio = Ratio::default();
+            ratio.set(f64::NAN);
+            registry.register_with_unit(name, help, Unit::Other("ratio".to_owned()), ratio.clone());
+            ratio
+        };
+        let cpu_pressure_ratio = ratio("node_cpu_pressure", "Share of the last window in which some task waited for a CPU; NaN if the kernel doesn't tell");
+        let memory_pressure_ratio = ratio("node_memory_pressure", "Share of the last window in which some task waited for memory; NaN if the kernel doesn't tell");
+        let steal_ratio = ratio("node_steal", "Share of the last window's CPU time that the hypervisor gave to others; NaN if the kernel doesn't tell");
         let cpu_seconds = Seconds::default();
         registry.register_with_unit("cpu", "Processor time of this process", Unit::Seconds, cpu_seconds.clone());
         let resident_bytes: Gauge = Gauge::default();
         registry.register_with_unit("resident_memory", "Resident memory of this process", Unit::Bytes, resident_bytes.clone());
         Self {
             registry, connections, windows, flows, windows_waiting, windows_lost, records_sent, records_rejected,
-            export_failures, conntrack_failures, conntrack_entries, pass_seconds, program_runs, program_seconds,
+            export_failures, conntrack_failures, conntrack_entries, pass_seconds, node_read_seconds,
+            cpu_pressure_ratio, memory_pressure_ratio, steal_ratio, program_runs, program_seconds,
             cpu_seconds, resident_bytes,
         }
     }
@@ -105,6 +122,13 @@ impl Metrics {
         ] {
             self.connections.get_or_create(&Outcome { outcome }).inc_by(n);
         }
+    }
+
+    /// Notes how the node was in the last window; the Prometheus way to say that something isn't known is NaN.
+    pub fn set_node(&self, figures: &NodeFigures) {
+        self.cpu_pressure_ratio.set(figures.cpu_pressure_ratio.unwrap_or(f64::NAN));
+        self.memory_pressure_ratio.set(figures.memory_pressure_ratio.unwrap_or(f64::NAN));
+        self.steal_ratio.set(figures.steal_ratio.unwrap_or(f64::NAN));
     }
 
     /// Notes what the BPF programs have cost.
@@ -154,11 +178,14 @@ mod tests {
     fn metrics_have_the_prefix_units_and_own_cost() {
         let metrics = Metrics::new();
         metrics.set_costs(&[ProgramCost { name: "p", runs: 3, nanoseconds: 1_500_000_000 }]);
+        metrics.set_node(&NodeFigures { cpu_pressure_ratio: Some(0.25), ..Default::default() });
         let text = metrics.render();
         for line in [
             "tidewatch_agent_windows_total 0",
             "tidewatch_agent_bpf_run_time_seconds{program=\"p\"} 1.5",
             "tidewatch_agent_resident_memory_bytes ",
+            "tidewatch_agent_node_cpu_pressure_ratio 0.25",
+            "tidewatch_agent_node_steal_ratio NaN",
         ] {
             assert!(text.contains(line), "{line} is missing from\n{text}");
         }

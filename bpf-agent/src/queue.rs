@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use tidewatch_records::{Accounting, FlowWindow};
+use tidewatch_records::{Accounting, FlowWindow, NodeWindow};
 
 use crate::flows::{ClosedWindow, Row};
 
@@ -42,12 +42,13 @@ struct Lost {
     invalid: u64,
 }
 
-/// The next rows to send, and the accounting if they are the window's last.
+/// The next rows to send, and what is said of the window as a whole if they are its last.
 #[derive(Debug)]
 pub struct Batch {
     /// Start of the window that they are of.
     pub at: Timestamp,
     pub flows: Vec<FlowWindow>,
+    pub node: Option<NodeWindow>,
     pub accounting: Option<Accounting>,
 }
 
@@ -118,7 +119,8 @@ impl Queue {
             window.rows.iter().skip(*sent).take(rows).map(|row| window.record(row)).collect();
         let last = sent + flows.len() >= window.rows.len();
         let at = window.accounting.window_start;
-        Some(Batch { at, flows, accounting: last.then(|| window.accounting.clone()) })
+        let node = window.node_record().filter(|_| last);
+        Some(Batch { at, flows, node, accounting: last.then(|| window.accounting.clone()) })
     }
 
     /// Notes that a batch was delivered. Its window may have been lost meanwhile.
@@ -149,7 +151,7 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use proptest::prelude::*;
-    use tidewatch_records::Name;
+    use tidewatch_records::{Name, NodeFigures};
 
     use super::*;
     use crate::event::{Event, flag};
@@ -173,8 +175,9 @@ mod tests {
             remote: Ipv6Addr::LOCALHOST,
             data_segments_out: 1,
             retransmissions: 0,
+            spurious: 0,
             srtt_us: 100,
-            min_rtt_us: 90,
+            quickest_rtt_us: 90,
             timeouts: 0,
             local_port: 40_000,
             remote_port: 80,
@@ -244,5 +247,16 @@ mod tests {
         queue.delivered(&queue.front(4).unwrap());
         assert_eq!(queue.front(100).unwrap().flows.len(), 6);
         assert!(queue.front(100).unwrap().accounting.is_some());
+    }
+
+    #[test]
+    fn a_nodes_figures_go_with_the_last_batch_of_their_window() {
+        let mut queue = Queue::default();
+        let figures = NodeFigures { listen_drops: Some(3), ..Default::default() };
+        queue.push(ClosedWindow { node: Some(figures), ..window(30, 10) });
+        assert_eq!(queue.front(4).unwrap().node, None);
+        queue.delivered(&queue.front(4).unwrap());
+        let node = queue.front(100).unwrap().node.unwrap();
+        assert_eq!((node.window_start.as_second(), &*node.reporter, node.node), (30, "node-a", figures));
     }
 }

@@ -16,7 +16,7 @@ use tidewatch_agent::export::{Exporter, Outbox, Target};
 use tidewatch_agent::flows::{ClosedWindow, Flows};
 use tidewatch_agent::metrics::Metrics;
 use tidewatch_records::otlp::Decoder;
-use tidewatch_records::{Accounting, Name, Record};
+use tidewatch_records::{Accounting, Name, NodeFigures, NodeWindow, Record};
 use tokio::runtime::Runtime;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
@@ -32,6 +32,7 @@ struct Collector {
 struct Got {
     flows: usize,
     accounting: Vec<Accounting>,
+    nodes: Vec<NodeWindow>,
     tokens: Vec<String>,
     /// Answers to give before any success.
     errors: Vec<Status>,
@@ -55,7 +56,7 @@ impl LogsService for Collector {
             match decoder.decode(&record).unwrap() {
                 Record::Flow(_) => got.flows += 1,
                 Record::Accounting(accounting) => got.accounting.push(accounting),
-                Record::Node(_) => {}
+                Record::Node(node) => got.nodes.push(node),
             }
         }
         Ok(Response::new(ExportLogsServiceResponse::default()))
@@ -121,8 +122,9 @@ fn window(start: i64, sockets: u16) -> ClosedWindow {
             remote: Ipv6Addr::LOCALHOST,
             data_segments_out: 1,
             retransmissions: 0,
+            spurious_retransmissions: 0,
             srtt_us: 100,
-            min_rtt_us: 90,
+            quickest_rtt_us: 90,
             timeouts: 0,
             local_port: 40_000,
             remote_port: 80,
@@ -186,7 +188,8 @@ async fn windows_arrive_in_order_in_batches_with_the_token_of_the_moment() {
     let bench = Bench::new();
     let server = serve(&bench.collector, ANY.parse().unwrap(), &bench.directory.path().join("ca.crt")).await;
     bench.start(server.address);
-    bench.outbox.push(window(0, 1200));
+    let figures = NodeFigures { cpu_pressure_ratio: Some(0.25), ..Default::default() };
+    bench.outbox.push(ClosedWindow { node: Some(figures), ..window(0, 1200) });
     bench.flushed().await;
     std::fs::write(bench.directory.path().join("token"), "second").unwrap();
     bench.outbox.push(window(5, 0));
@@ -194,6 +197,9 @@ async fn windows_arrive_in_order_in_batches_with_the_token_of_the_moment() {
     let got = bench.collector.got.lock().unwrap();
     assert_eq!(got.flows, 1200);
     assert_eq!(got.accounting.iter().map(|a| a.window_start.as_second()).collect::<Vec<_>>(), [0, 5]);
+    let nodes: Vec<_> = got.nodes.iter().map(|node| (node.window_start.as_second(), node.node)).collect();
+    assert_eq!(nodes, [(0, figures)]);
+    assert_eq!(bench.metrics.records_sent.get(), 1200 + 1 + 2);
     assert_eq!(got.tokens, ["Bearer first", "Bearer first", "Bearer first", "Bearer second"]);
 }
 

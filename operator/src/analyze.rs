@@ -239,7 +239,7 @@ impl Inputs {
                     self.heads.insert((flow.window_start, file), (flow, reader.line()));
                     return Ok(());
                 }
-                Ok(Record::Accounting(_)) => {}
+                Ok(Record::Accounting(_) | Record::Node(_)) => {}
                 Err(ReadError::Malformed { line, reason }) => {
                     malformed.report(&Origin { path: path.clone(), line }, &reason);
                 }

@@ -36,6 +36,7 @@ fn flow(n: u32, start: Timestamp) -> FlowWindow {
         connections: Connections { attempted: 3, established: 3, ..Connections::default() },
         data_segments_out: 1_000 + u64::from(n),
         retransmissions: 0,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1,
         bytes_in: 1,

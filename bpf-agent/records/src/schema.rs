@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A name that many records share: cloned for the price of a reference count.
 pub type Name = Arc<str>;
@@ -29,6 +30,10 @@ pub struct FlowWindow {
     /// Segments retransmitted (`tcp_sock.total_retrans`).
     #[serde(default)]
     pub retransmissions: u64,
+    /// Of these, segments that the other end had received already, as it said by DSACK (`tcp_sock.dsack_dups`): sent again because
+    /// an acknowledgement came late, as where an end is short of CPU. What was lost on the way is never among them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spurious_retransmissions: u64,
     /// Retransmission time-outs (`tcp_sock.total_rto`).
     #[serde(default)]
     pub timeouts: u64,
@@ -40,6 +45,12 @@ pub struct FlowWindow {
     pub rtt_us: Option<Latency>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake_us: Option<Latency>,
+}
+
+/// Whether a counter that few windows have is left out of a record.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it by reference
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which side of the connection the local endpoint is.
@@ -240,19 +251,19 @@ pub struct NodeWindow {
 #[serde(default)]
 pub struct NodeFigures {
     /// Time in which some task waited for a CPU (`some` of /proc/pressure/cpu).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "ratio")]
     pub cpu_pressure_ratio: Option<f64>,
     /// Time in which some task waited for memory (`some` of /proc/pressure/memory).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "ratio")]
     pub memory_pressure_ratio: Option<f64>,
     /// Time that the CPUs were not idle (/proc/stat).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "ratio")]
     pub cpu_busy_ratio: Option<f64>,
     /// CPU time that the hypervisor gave to others (/proc/stat, `steal`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "ratio")]
     pub steal_ratio: Option<f64>,
     /// CPU time spent in soft interrupts (/proc/stat, `softirq`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "ratio")]
     pub softirq_ratio: Option<f64>,
     /// Packets dropped since a CPU's backlog was full (/proc/net/softnet_stat).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,6 +292,15 @@ pub struct NodeFigures {
     /// Packets that an EC2 instance's allowances held back, over all ENA interfaces (`ethtool -S`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowance_exceeded: Option<AllowanceExceeded>,
+}
+
+/// A share: what isn't from 0 to 1 would be believed by whoever compares it.
+fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let ratio = Option::<f64>::deserialize(from)?;
+    if ratio.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
+        return Err(D::Error::custom("a ratio is from 0 to 1"));
+    }
+    Ok(ratio)
 }
 
 /// Packets queued or dropped since an instance's allowance was used up, by allowance, as the ENA driver counts them.

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use tidewatch_records::jsonl::{self, ReadError, Reader};
 use tidewatch_records::otlp::{self, DecodeError, Decoder};
 use tidewatch_records::{
-    Accounting, Category, Connections, Endpoint, EndpointKind, FlowWindow, Histogram, Lifecycle, Name,
-    Record, Role,
+    Accounting, AllowanceExceeded, Category, Connections, Endpoint, EndpointKind, FlowWindow, Histogram,
+    Lifecycle, Name, NodeFigures, NodeWindow, Record, Role,
 };
 
 const EXAMPLE: &str = r#"{"window_start":"2026-11-22T12:00:00Z","window_seconds":30,"reporter":"node-a","role":"client",
@@ -103,7 +103,7 @@ prop_compose! {
     fn flow()(
         (window_start, window_seconds) in window(), reporter in name(), client in any::<bool>(),
         local in endpoint(), remote in endpoint(), category in prop::option::of(category()),
-        c in prop::collection::vec(count(), 14), rtt in sketch(), handshake in sketch(),
+        c in prop::collection::vec(count(), 15), rtt in sketch(), handshake in sketch(),
     ) -> FlowWindow {
         FlowWindow {
             window_start, window_seconds, reporter,
@@ -113,7 +113,7 @@ prop_compose! {
                 attempted: c[0], established: c[1], refused: c[2], timed_out: c[3],
                 reset: c[4], aborted: c[5], closed: c[6], open: c[7], waiting: c[13],
             },
-            data_segments_out: c[8], retransmissions: c[9], timeouts: c[10], bytes_out: c[11], bytes_in: c[12],
+            data_segments_out: c[8], retransmissions: c[9], spurious_retransmissions: c[14], timeouts: c[10], bytes_out: c[11], bytes_in: c[12],
             rtt_us: rtt.summary(), handshake_us: handshake.summary(),
         }
     }
@@ -124,6 +124,32 @@ prop_compose! {
         Accounting {
             window_start, window_seconds, reporter,
             seen: c[0], reported: c[1], sampled_out: c[2], buffer_full: c[3], dropped: c[4], invalid: c[5],
+        }
+    }
+}
+
+/// As the agent rounds them: JSON readers need not give back the last bit of a longer fraction.
+fn ratio() -> impl Strategy<Value = Option<f64>> {
+    prop::option::of((0u32..=10_000).prop_map(|n| f64::from(n) / 10_000.0))
+}
+
+prop_compose! {
+    fn node()(
+        (window_start, window_seconds) in window(), reporter in name(), r in prop::collection::vec(ratio(), 5),
+        c in prop::collection::vec(prop::option::of(count()), 8),
+        exceeded in prop::option::of(prop::collection::vec(count(), 5)),
+    ) -> NodeWindow {
+        NodeWindow {
+            window_start, window_seconds, reporter,
+            node: NodeFigures {
+                cpu_pressure_ratio: r[0], memory_pressure_ratio: r[1], cpu_busy_ratio: r[2], steal_ratio: r[3],
+                softirq_ratio: r[4], softnet_dropped: c[0], softnet_squeezed: c[1], listen_overflows: c[2],
+                listen_drops: c[3], conntrack_entries: c[4], conntrack_limit: c[5], conntrack_insert_failed: c[6],
+                conntrack_dropped: c[7],
+                allowance_exceeded: exceeded.map(|e| AllowanceExceeded {
+                    bandwidth_in: e[0], bandwidth_out: e[1], packets_per_second: e[2], conntrack: e[3], link_local: e[4],
+                }),
+            },
         }
     }
 }
@@ -141,8 +167,22 @@ proptest! {
     }
 
     #[test]
+    fn a_nodes_figures_survive_otlp(node in node()) {
+        prop_assert_eq!(Decoder::new().decode(&otlp::encode_node(&node)), Ok(Record::Node(node)));
+    }
+
+    #[test]
+    fn a_ratio_is_read_only_from_0_to_1(value in any::<f64>()) {
+        let mut record = otlp::encode_node(&figures());
+        record.attributes.push(attribute("node.steal_ratio", Value::DoubleValue(value)));
+        prop_assert_eq!(Decoder::new().decode(&record).is_ok(), (0.0..=1.0).contains(&value));
+    }
+
+    #[test]
     fn lines_survive_json(records in prop::collection::vec(
-        prop_oneof![flow().prop_map(Record::Flow), accounting().prop_map(Record::Accounting)], 0..4)) {
+        prop_oneof![
+            flow().prop_map(Record::Flow), accounting().prop_map(Record::Accounting), node().prop_map(Record::Node),
+        ], 0..4)) {
         let mut text = Vec::new();
         for record in &records {
             jsonl::write(&mut text, record).unwrap();
@@ -153,10 +193,12 @@ proptest! {
 
     #[test]
     fn arbitrary_attributes_never_panic(attributes in prop::collection::vec(
-        (prop::sample::select(vec!["window_start", "local.ip", "remote.port", "rtt_us.buckets", "x", ".", "connections.open", "role"]),
-         prop_oneof![any::<i64>().prop_map(Value::IntValue), ".*".prop_map(Value::StringValue)]), 0..20)) {
+        (prop::sample::select(vec!["window_start", "local.ip", "remote.port", "rtt_us.buckets", "x", ".", "connections.open", "role",
+            "node.steal_ratio", "node.conntrack_limit", "node.allowance_exceeded.conntrack"]),
+         prop_oneof![any::<i64>().prop_map(Value::IntValue), any::<f64>().prop_map(Value::DoubleValue), ".*".prop_map(Value::StringValue)]),
+        0..20), event in prop::sample::select(vec!["tidewatch.flow.window", "tidewatch.flow.accounting", "tidewatch.node.window"])) {
         let attributes = attributes.into_iter().map(|(key, value)| attribute(key, value)).collect();
-        let record = LogRecord { attributes, event_name: "tidewatch.flow.window".into(), ..Default::default() };
+        let record = LogRecord { attributes, event_name: event.into(), ..Default::default() };
         let _ = Decoder::new().decode(&record);
     }
 }
@@ -196,6 +238,74 @@ fn an_error_names_the_attribute() {
     assert_eq!(Decoder::new().decode(&record), Err(DecodeError::Missing("remote.ip")));
 }
 
+fn figures() -> NodeWindow {
+    let line = r#"{"event_name":"tidewatch.node.window","window_start":"2026-11-22T12:00:00Z","window_seconds":15,
+        "reporter":"node-a","node":{"cpu_pressure_ratio":0.31,"conntrack_entries":262140,"conntrack_limit":262144,
+        "conntrack_dropped":911,"allowance_exceeded":{"packets_per_second":40},"a_later_figure":1}}"#;
+    let Ok(Record::Node(node)) = jsonl::parse(line.replace('\n', "").as_bytes()) else {
+        panic!("a node's figures")
+    };
+    node
+}
+
+#[test]
+fn a_figure_that_a_kernel_doesnt_tell_is_absent() {
+    let keys: Vec<String> = otlp::encode_node(&figures()).attributes.into_iter().map(|a| a.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "window_start",
+            "window_seconds",
+            "reporter",
+            "node.cpu_pressure_ratio",
+            "node.conntrack_entries",
+            "node.conntrack_limit",
+            "node.conntrack_dropped",
+            "node.allowance_exceeded.bandwidth_in",
+            "node.allowance_exceeded.bandwidth_out",
+            "node.allowance_exceeded.packets_per_second",
+            "node.allowance_exceeded.conntrack",
+            "node.allowance_exceeded.link_local",
+        ]
+    );
+    let mut line = Vec::new();
+    jsonl::write_node(&mut line, &figures()).unwrap();
+    assert!(!String::from_utf8(line).unwrap().contains("null"));
+}
+
+#[test]
+fn a_nodes_figures_are_refused_with_their_attribute() {
+    for (key, value, expected) in [
+        ("node.steal_ratio", Value::DoubleValue(f64::NAN), "a ratio from 0 to 1"),
+        ("node.cpu_pressure_ratio", Value::DoubleValue(-0.1), "a ratio from 0 to 1"),
+        ("node.cpu_busy_ratio", Value::DoubleValue(1.01), "a ratio from 0 to 1"),
+        ("node.softirq_ratio", Value::IntValue(1), "a ratio from 0 to 1"),
+        ("node.memory_pressure_ratio", Value::StringValue("0.1".into()), "a ratio from 0 to 1"),
+        ("node.conntrack_entries", Value::IntValue(-1), "a number from 0 up"),
+        ("node.listen_drops", Value::DoubleValue(1.0), "a number from 0 up"),
+        ("node.allowance_exceeded.conntrack", Value::BoolValue(true), "a number from 0 up"),
+    ] {
+        let mut record = otlp::encode_node(&figures());
+        record.attributes.push(attribute(key, value));
+        let error = Decoder::new().decode(&record).unwrap_err().to_string();
+        assert_eq!(error, format!("attribute {key} is not {expected}"));
+    }
+    let mut record = otlp::encode_node(&figures());
+    record.attributes.retain(|a| a.key != "reporter");
+    assert_eq!(Decoder::new().decode(&record), Err(DecodeError::Missing("reporter")));
+}
+
+#[test]
+fn a_line_with_a_ratio_beyond_1_is_malformed() {
+    for bad in ["1.5", "-0.1", "\"0.1\""] {
+        let line = format!(
+            r#"{{"event_name":"tidewatch.node.window","window_start":"2026-11-22T12:00:00Z","window_seconds":15,"reporter":"a","node":{{"steal_ratio":{bad}}}}}"#
+        );
+        let error = jsonl::parse(line.as_bytes()).unwrap_err();
+        assert!(error.starts_with("not a node's figures"), "{error}");
+    }
+}
+
 #[test]
 fn unknown_attributes_are_passed_over_and_too_many_are_refused() {
     let mut record = otlp::encode_flow(&example());
@@ -208,7 +318,11 @@ fn unknown_attributes_are_passed_over_and_too_many_are_refused() {
 #[test]
 fn another_event_is_refused() {
     let record = LogRecord { event_name: "login".into(), ..Default::default() };
-    assert_eq!(Decoder::new().decode(&record), Err(DecodeError::UnknownEvent("login".into())));
+    let error = Decoder::new().decode(&record).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownEvent("login".into()));
+    for known in ["tidewatch.flow.window", "tidewatch.flow.accounting", "tidewatch.node.window"] {
+        assert!(error.to_string().contains(known), "{error}");
+    }
 }
 
 #[test]

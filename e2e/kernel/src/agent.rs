@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tidewatch_records::jsonl::Reader;
-use tidewatch_records::{Accounting, FlowWindow, Record, Role};
+use tidewatch_records::{Accounting, FlowWindow, NodeWindow, Record, Role};
 
 use crate::cgroup::Cgroup;
 use crate::network::Network;
@@ -32,6 +32,7 @@ pub struct Agent {
 pub struct Said {
     pub flows: Vec<FlowWindow>,
     pub accounting: Vec<Accounting>,
+    pub nodes: Vec<NodeWindow>,
 }
 
 /// Where the agent's binary is: beside the test's, in the same target directory.
@@ -45,6 +46,19 @@ pub fn binary() -> Result<PathBuf> {
     beside.context(
         "tidewatch-agent is not built: run `cargo build -p tidewatch-agent` (or set TIDEWATCH_AGENT)",
     )
+}
+
+/// Runs an agent that must give up at start, behind a command such as `setpriv …`; gives what it said on standard error.
+pub fn gives_up(behind: &[&str]) -> Result<String> {
+    let mut command = Command::new("timeout");
+    command.arg(LIMIT.as_secs().to_string()).args(behind).arg(binary()?);
+    command.args(["--stdout", "--listen", "127.0.0.1:9465"]);
+    let output = command.stdin(Stdio::null()).output().context("could not start the agent")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() != Some(1) {
+        bail!("the agent should have given up, but ended with {}: {said}", output.status);
+    }
+    Ok(said)
 }
 
 impl Agent {
@@ -105,6 +119,7 @@ impl Agent {
             match record? {
                 Record::Flow(flow) => said.flows.push(flow),
                 Record::Accounting(accounting) => said.accounting.push(accounting),
+                Record::Node(node) => said.nodes.push(node),
             }
         }
         Ok(said)

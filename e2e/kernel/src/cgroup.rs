@@ -49,6 +49,13 @@ impl Cgroup {
             "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice/cri-4f2c.scope"
         ))
     }
+
+    /// The same where the kubelet was given `--cgroup-root=/tenant`.
+    pub fn systemd_pod_below_a_root(&self) -> Result<PathBuf> {
+        let uid = POD_UID.replace('-', "_");
+        let burstable = "tenant.slice/tenant-kubepods.slice/tenant-kubepods-burstable.slice";
+        self.make(&format!("{burstable}/tenant-kubepods-burstable-pod{uid}.slice/cri-4f2c.scope"))
+    }
 }
 
 impl Drop for Cgroup {

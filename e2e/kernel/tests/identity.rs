@@ -34,6 +34,21 @@ fn the_role_is_known_though_the_client_binds_its_port_and_the_sockets_are_older_
 }
 
 #[test]
+fn a_pod_below_a_kubelets_own_cgroup_root_is_known() {
+    let (network, cgroup) = (Network::new("root").unwrap(), Cgroup::new("root").unwrap());
+    let mut server = Traffic::start(&network, "server", &cgroup.make("s").unwrap()).unwrap();
+    let pod = cgroup.systemd_pod_below_a_root().unwrap();
+    let mut client = Traffic::start(&network, "client", &pod).unwrap();
+    server.tell("listen 198.18.2.2:8080").unwrap();
+    let agent = Agent::start(&network, &cgroup, &[]).unwrap();
+    client.tell("many 1 198.18.2.2:8080 100 100").unwrap();
+    network.settle().unwrap();
+    let said = agent.finish().unwrap();
+    assert_eq!(said.of(Role::Client)[0].local.pod_uid.as_deref(), Some(POD_UID));
+    assert_eq!(said.of(Role::Server)[0].local.pod_uid, None);
+}
+
+#[test]
 fn a_pods_uid_is_read_from_its_cgroup_by_either_driver_and_also_after_the_pod_is_gone() {
     let (network, cgroup) = (Network::new("pod").unwrap(), Cgroup::new("pod").unwrap());
     let (pod, systemd_pod) = (cgroup.pod().unwrap(), cgroup.systemd_pod().unwrap());

@@ -53,6 +53,53 @@ fn an_icmp_port_unreachable_is_refused_as_kube_proxy_does_for_a_service_without_
     assert_eq!(only(&said, Role::Client), expected);
 }
 
+/// Ports from 90 on, each answered in one way by the node between; whether that is a refusal.
+const ANSWERS: [(&str, bool); 13] = [
+    ("meta nfproto ipv4 reject with icmp type port-unreachable", true),
+    ("meta nfproto ipv4 reject with icmp type prot-unreachable", true),
+    ("meta nfproto ipv4 reject with tcp reset", true),
+    ("meta nfproto ipv4 reject with icmp type net-unreachable", false),
+    ("meta nfproto ipv4 reject with icmp type host-unreachable", false),
+    ("meta nfproto ipv4 reject with icmp type host-prohibited", false),
+    ("meta nfproto ipv4 reject with icmp type admin-prohibited", false),
+    ("meta nfproto ipv6 reject with icmpv6 type port-unreachable", true),
+    ("meta nfproto ipv6 reject with tcp reset", true),
+    ("meta nfproto ipv6 reject with icmpv6 type no-route", false),
+    ("meta nfproto ipv6 reject with icmpv6 type addr-unreachable", false),
+    ("meta nfproto ipv6 reject with icmpv6 type admin-prohibited", false),
+    ("meta nfproto ipv6 reject with icmpv6 type policy-fail", false),
+];
+
+/// Tries each of them with a command, and checks that each is told as what it is.
+fn each_answer_is_told(name: &str, attempt: impl Fn(&str) -> String) {
+    let mut lab = lab(name);
+    let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
+    for (port, (answer, _)) in (90..).zip(ANSWERS) {
+        let rule = format!("tcp dport {port} {answer}");
+        lab.network.rule("answers", "filter hook forward priority 0", &rule).unwrap();
+        let host = if answer.contains("ipv6") { "[fd00:2::2]" } else { "198.18.2.2" };
+        lab.client.fails(&attempt(&format!("{host}:{port}"))).unwrap();
+    }
+    let said = agent.finish().unwrap();
+    for (port, (answer, refused)) in (90..).zip(ANSWERS) {
+        let flow = said.flows.iter().find(|flow| flow.remote.port == Some(port));
+        let got = flow.unwrap_or_else(|| panic!("no flow: {answer}")).connections;
+        let (refused, timed_out) = (u64::from(refused), u64::from(!refused));
+        let expected = Connections { attempted: 1, refused, timed_out, closed: 1, ..Connections::default() };
+        assert_eq!(got, expected, "{answer}");
+    }
+}
+
+#[test]
+fn an_icmp_answer_is_told_by_its_kind_when_nobody_waits_for_it() {
+    each_answer_is_told("icmp-try", |address| format!("try {address} 300"));
+}
+
+#[test]
+fn an_icmp_answer_is_told_by_its_kind_when_the_caller_waits() {
+    each_answer_is_told("icmp-wait", |address| format!("connect x {address}"));
+}
+
 #[test]
 fn an_attempt_that_is_given_up_has_timed_out() {
     let mut lab = lab("given-up");
@@ -80,6 +127,40 @@ fn an_attempt_unanswered_for_3_s_has_timed_out_once_though_it_is_given_up_later(
         said.flows.iter().find(|f| of(&f.connections) > 0).unwrap().window_start
     };
     assert!(when(|c| c.timed_out) < when(|c| c.closed), "it was said before the caller gave up");
+}
+
+#[test]
+fn a_patient_client_is_evidence_in_every_window() {
+    let mut lab = lab("patient");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 85 drop").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    lab.client.tell("begin patient 198.18.2.2:85").unwrap();
+    let waits = |said: &Said| said.sum(Role::Client, |f| f.connections.waiting) >= 3;
+    agent.wait_until("it waits in three windows", waits).unwrap();
+    lab.client.tell("close patient").unwrap();
+    agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
+    let said = agent.finish().unwrap();
+    let sum = |of: fn(&Connections) -> u64| said.sum(Role::Client, |f| of(&f.connections));
+    assert_eq!((sum(|c| c.attempted), sum(|c| c.timed_out), sum(|c| c.established)), (1, 1, 0));
+    let windows: Vec<_> = said.of(Role::Client);
+    let timed_out = windows.iter().position(|f| f.connections.timed_out == 1).unwrap();
+    let ended = windows.iter().position(|f| f.connections.closed == 1).unwrap();
+    for (at, flow) in windows.iter().enumerate() {
+        let expected = u64::from(timed_out < at && at < ended);
+        assert_eq!(flow.connections.waiting, expected, "window {at} of {windows:#?}");
+    }
+}
+
+#[test]
+fn a_patient_client_older_than_the_agent_is_seen_too() {
+    let mut lab = lab("patient-old");
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 86 drop").unwrap();
+    lab.client.tell("begin patient 198.18.2.2:86").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    let waits = |said: &Said| said.sum(Role::Client, |f| f.connections.waiting) >= 2;
+    let said = agent.wait_until("it waits in two windows", waits).unwrap();
+    let sum = |of: fn(&Connections) -> u64| said.sum(Role::Client, |f| of(&f.connections));
+    assert_eq!((sum(|c| c.attempted), sum(|c| c.timed_out), sum(|c| c.closed)), (0, 1, 0));
 }
 
 #[test]

@@ -11,12 +11,15 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::command::Cmd;
+use crate::debian;
 use crate::error::{Error, Result};
 
 /// The image of the pods' sandboxes.
 pub(crate) const PAUSE_IMAGE: &str = "tidewatch.local/pause:dev";
 /// The image of the cluster's DNS.
 pub(crate) const COREDNS_IMAGE: &str = "tidewatch.local/coredns:dev";
+/// Limit for packing or copying an image's files.
+const TAR_LIMIT: Duration = Duration::from_secs(120);
 
 /// What goes into an image built from scratch: binaries at `/<file name>` with the shared libraries that `ldd` lists, and files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +30,19 @@ pub struct ImageSpec {
     pub binaries: Vec<PathBuf>,
     /// Files: (on this machine, absolute path in the image).
     pub files: Vec<(PathBuf, String)>,
+    /// A directory whose content is the image's file system, before all else.
+    pub root: Option<PathBuf>,
 }
 
 impl ImageSpec {
     /// An image of one binary.
     pub fn new(name: impl Into<String>, binary: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), binaries: vec![binary.into()], files: vec![] }
+        Self { name: name.into(), binaries: vec![binary.into()], files: vec![], root: None }
+    }
+
+    /// An image of a whole file system, such as [`crate::debian::root`]. It has no entry point: pods say what they run.
+    pub fn of_root(name: impl Into<String>, root: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), binaries: vec![], files: vec![], root: Some(root.into()) }
     }
 
     /// Builds the image and returns the archive, which lies in `directory`.
@@ -43,7 +53,10 @@ impl ImageSpec {
         let work =
             tempfile::tempdir_in(directory).map_err(Error::file("making a directory in", directory))?;
         let root = work.path().join("root");
-        let entry = self.fill(&root)?;
+        let entry = match self.fill(&root)? {
+            Some(entry) => json!({"Entrypoint": [entry], "Env": ["PATH=/"]}),
+            None => json!({"Env": [format!("PATH={}", debian::PATH)]}),
+        };
 
         let layer = work.path().join("layer.tar");
         tar(&root, &layer, &["."])?;
@@ -51,7 +64,7 @@ impl ImageSpec {
         let config = json!({
             "architecture": docker_architecture(),
             "os": "linux",
-            "config": {"Entrypoint": [entry], "Env": ["PATH=/"]},
+            "config": entry,
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
         });
         let manifest = json!([{"Config": "config.json", "RepoTags": [self.name], "Layers": ["layer.tar"]}]);
@@ -66,8 +79,15 @@ impl ImageSpec {
         Ok(archive)
     }
 
-    /// Lays the image's files out and returns the entry point.
-    fn fill(&self, root: &Path) -> Result<String> {
+    /// Lays the image's files out and returns the entry point, if there is one.
+    fn fill(&self, root: &Path) -> Result<Option<String>> {
+        if let Some(from) = &self.root {
+            Cmd::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .args([from.as_path(), root])
+                .limit(TAR_LIMIT)
+                .run()?;
+        }
         let mut entry = None;
         let mut libraries = BTreeSet::new();
         // /tmp and /etc are there for programs that expect them; the kubelet mounts its files into /etc.
@@ -83,7 +103,7 @@ impl ImageSpec {
             Cmd::new("strip").args(["--strip-debug", "-o"]).args([&to, binary]).run()?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755))
                 .map_err(Error::file("permitting", &to))?;
-            libraries.extend(shared_libraries(binary)?);
+            libraries.extend(shared_libraries(binary, &[])?);
             entry.get_or_insert(format!("/{}", name.to_string_lossy()));
         }
         for library in &libraries {
@@ -92,7 +112,10 @@ impl ImageSpec {
         for (from, to) in &self.files {
             copy_into(root, from, Path::new(to))?;
         }
-        entry.ok_or_else(|| Error::Invalid(format!("image {}: give at least one binary", self.name)))
+        if entry.is_none() && self.root.is_none() {
+            return Err(Error::Invalid(format!("image {}: give at least one binary", self.name)));
+        }
+        Ok(entry)
     }
 }
 
@@ -119,9 +142,16 @@ pub(crate) fn import(socket: &Path, archive: &Path, limit: Duration) -> Result<(
         .map(drop)
 }
 
-/// What `ldd` lists; nothing for a static binary.
-fn shared_libraries(binary: &Path) -> Result<Vec<PathBuf>> {
-    match Cmd::new("ldd").args([binary]).run() {
+/// What `ldd` lists, with these directories searched first; nothing for a static binary.
+pub(crate) fn shared_libraries(binary: &Path, search: &[&Path]) -> Result<Vec<PathBuf>> {
+    let mut command = Cmd::new("ldd").args([binary]);
+    if !search.is_empty() {
+        let joined = std::env::join_paths(search).map_err(|error| {
+            Error::Invalid(format!("{search:?}: no path to search for libraries: {error}"))
+        })?;
+        command = command.env("LD_LIBRARY_PATH", joined);
+    }
+    match command.run() {
         Ok(output) => libraries_of(&output.stdout),
         Err(Error::Command { output, .. }) if output.contains("not a dynamic executable") => Ok(vec![]),
         Err(error) => Err(error),
@@ -138,7 +168,7 @@ fn libraries_of(ldd: &str) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-fn copy_into(root: &Path, from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_into(root: &Path, from: &Path, to: &Path) -> Result<()> {
     let ordinary = |c: &Component<'_>| matches!(c, Component::RootDir | Component::Normal(_));
     let inner = to.strip_prefix("/").ok().filter(|_| to.components().all(|c| ordinary(&c)));
     let Some(inner) = inner else {
@@ -161,7 +191,7 @@ fn tar(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
         .args([to])
         .arg_pair("-C", from)
         .args(names)
-        .limit(Duration::from_secs(120))
+        .limit(TAR_LIMIT)
         .run()
         .map(drop)
 }

@@ -23,6 +23,7 @@ pub mod command;
 mod config;
 mod control_plane;
 mod daemon;
+pub mod debian;
 mod down;
 mod error;
 pub mod fault;

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tidewatch_lab::fault::{delay, namespaced};
+use tidewatch_lab::fault::{Direction, delay, namespaced};
 use tidewatch_lab::{
     DEFAULT_NAME, Error, Fault, FaultId, ImageSpec, Lab, Loss, Options, Progress, Result, Status,
 };
@@ -147,6 +147,21 @@ enum FaultJob {
     Refuse(Namespaced),
     /// Have a Service of the shop stop accepting.
     Overload(Namespaced),
+    /// Lose connection requests from and to a node, and nothing else.
+    Connections {
+        node: String,
+        /// Share of the requests that vanish.
+        #[arg(long, default_value = "100%")]
+        loss: Loss,
+        /// Only those from elsewhere.
+        #[arg(long, conflicts_with = "outbound")]
+        inbound: bool,
+        /// Only those to elsewhere.
+        #[arg(long)]
+        outbound: bool,
+    },
+    /// Fill a node's connection-tracking table.
+    ConntrackFull { node: String },
     /// Lose packets from and to an outside host.
     Remote {
         remote: String,
@@ -205,7 +220,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Job::Kubectl { arguments } => return become_tool(&Lab::attach(&name)?, "kubectl", &arguments),
         Job::Helm { arguments } => return become_tool(&Lab::attach(&name)?, "helm", &arguments),
         Job::LoadImage { image, binaries, files } => {
-            Lab::attach(&name)?.load_image(&ImageSpec { name: image, binaries, files })?;
+            Lab::attach(&name)?.load_image(&ImageSpec { name: image, binaries, files, root: None })?;
         }
         Job::Fault(fault) => println!("{}", Lab::attach(&name)?.fault(fault.into())?),
         Job::Heal { id } => {
@@ -227,7 +242,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             println!("{}", Lab::attach(&name)?.remote_serve(&remote, &command)?.display());
         }
-        Job::BuildTools => println!("{}", tidewatch_lab::tools::build(&Progress::stderr())?.display()),
+        Job::BuildTools => {
+            tidewatch_lab::debian::root(&Progress::stderr())?;
+            println!("{}", tidewatch_lab::tools::build(&Progress::stderr())?.display());
+        }
         Job::Relay { zones, socket } => tidewatch_lab::relay::run(zones, &socket)?,
         Job::Proxy { netns, target, port_file } => tidewatch_lab::proxy::run(&netns, target, &port_file)?,
     }
@@ -298,6 +316,15 @@ impl From<FaultJob> for Fault {
                 Self::Overload { namespace, service }
             }
             FaultJob::Remote { remote, loss } => Self::Remote { remote, loss },
+            FaultJob::Connections { node, loss, inbound, outbound } => {
+                let direction = match (inbound, outbound) {
+                    (true, _) => Direction::Inbound,
+                    (_, true) => Direction::Outbound,
+                    (false, false) => Direction::Both,
+                };
+                Self::Connections { node, loss, direction }
+            }
+            FaultJob::ConntrackFull { node } => Self::ConntrackFull { node },
         }
     }
 }
@@ -342,6 +369,10 @@ mod tests {
             "refuse shop/cart",
             "overload shop/cart",
             "remote dynamodb --loss 3%",
+            "connections zone-1-a --loss 30%",
+            "connections zone-1-a --loss 100% --inbound",
+            "connections zone-1-a --loss 90% --outbound",
+            "conntrack-full zone-1-a",
         ] {
             assert_eq!(fault(&format!("tidewatch-lab fault --name other {words}")).to_string(), words);
         }

@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Pod { node: String, uid: String },
     /// A shop pod that was told to be overloaded, reached from its node.
     Shop { node: String, uid: String, address: std::net::IpAddr },
+    /// A namespace of the lab whose connection-tracking table was filled.
+    Conntrack(String),
 }
 
 /// A fault and where it was made.

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Api;
 use kube::api::ListParams;
-use tidewatch_lab::{ImageSpec, Lab, Options, Progress, ScopedLab};
+use tidewatch_crds::network_monitor::NetworkMonitorStatus;
+use tidewatch_lab::{Lab, Options, Progress, ScopedLab};
 
 use crate::cluster::{Cluster, name_of};
 use crate::expect::{Expected, verdict_of};
@@ -15,6 +16,7 @@ use crate::paths;
 use crate::pods::Located;
 use crate::report::Report;
 use crate::wait::{Look, wait_for};
+use crate::workload::{self, Workload};
 
 pub const OPERATOR_NAMESPACE: &str = "tidewatch-system";
 pub const SHOP: &str = "shop";
@@ -30,6 +32,16 @@ pub struct Bed {
     lab: Option<ScopedLab>,
     pub cluster: Cluster,
     pub report: Report,
+    pub workload: Workload,
+}
+
+/// The length of agents' and monitors' windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Windows {
+    /// 5 s and 10 s, so that most of a scenario isn't waiting.
+    Short,
+    /// What the chart and the CRD say where nobody says anything.
+    Default,
 }
 
 /// Whose lab it is.
@@ -42,12 +54,21 @@ pub enum Keep {
 }
 
 impl Bed {
-    /// Brings up the lab `name`, or takes over the one that is up already, and installs everything.
+    /// Brings up the lab `name`, or takes over the one that is up already, and installs everything, with the shop.
     pub fn make(name: &str, keep: &Keep, report: Report) -> anyhow::Result<Self> {
+        Self::make_with(name, keep, report, Workload::Shop)
+    }
+
+    /// As [`Bed::make`], with another workload.
+    pub fn make_with(name: &str, keep: &Keep, report: Report, workload: Workload) -> anyhow::Result<Self> {
         let taken_over = Lab::attach(name).is_ok();
         let lab = if taken_over { Self::take_over(name, report)? } else { Self::start(name, report)? };
-        let mut bed =
-            Self { cluster: Cluster::connect(&lab.kubeconfig_path())?, lab: Some(lab.scoped()), report };
+        let mut bed = Self {
+            cluster: Cluster::connect(&lab.kubeconfig_path())?,
+            lab: Some(lab.scoped()),
+            report,
+            workload,
+        };
         if let Err(error) = bed.furnish(taken_over) {
             if *keep == Keep::Yes {
                 bed.leave();
@@ -58,9 +79,14 @@ impl Bed {
     }
 
     /// The lab `name` as it is, to work on one part.
-    pub fn attach(name: &str, report: Report) -> anyhow::Result<Self> {
+    pub fn attach(name: &str, report: Report, workload: Workload) -> anyhow::Result<Self> {
         let lab = Lab::attach(name)?;
-        Ok(Self { cluster: Cluster::connect(&lab.kubeconfig_path())?, lab: Some(lab.scoped()), report })
+        Ok(Self {
+            cluster: Cluster::connect(&lab.kubeconfig_path())?,
+            lab: Some(lab.scoped()),
+            report,
+            workload,
+        })
     }
 
     fn take_over(name: &str, report: Report) -> anyhow::Result<Lab> {
@@ -91,14 +117,11 @@ impl Bed {
 
     fn furnish(&self, taken_over: bool) -> anyhow::Result<()> {
         let begun = Instant::now();
-        self.report.step("installing Tidewatch by Helm, and the shop");
+        let namespace = self.workload.namespace();
+        self.report.step(&format!("installing Tidewatch by Helm, and namespace {namespace}"));
         let lab = self.lab_ref()?;
-        for (image, binary) in
-            [("shop", "tidewatch-shop"), ("agent", "tidewatch-agent"), ("operator", "tidewatch")]
-        {
-            let image = format!("tidewatch.local/{image}:dev");
-            lab.load_image(&ImageSpec::new(image, paths::binary(binary)?))?;
-        }
+        let report = self.report;
+        workload::load(lab, self.workload, &Progress::to(move |line| report.note(line)))?;
         self.report.note("images built and loaded on all nodes");
         if taken_over {
             // The images have new content under their old names.
@@ -106,33 +129,47 @@ impl Bed {
             lab.kubectl(&pods, APPLY_LIMIT)?;
         }
         self.serve_remote()?;
-        self.apply(&paths::manifest("shop.yaml"))?;
-        self.install_with(&[])?;
+        self.apply(&self.workload.manifest())?;
+        self.install_windows(Windows::Short)?;
         self.report.note("the operator runs");
-        self.apply(&paths::manifest("monitors.yaml"))?;
-        self.wait_for_deployments(SHOP)?;
-        self.report.note("the shop's services talk");
+        self.wait_for_deployments(namespace)?;
+        self.report.note(&format!("the pods of {namespace} talk"));
         self.wait_for_agents()?;
-        self.report.right("installed: operator, agents on all nodes, shop, sample monitors", begun.elapsed());
+        self.report.right("installed: operator, agents on all nodes, workload, monitors", begun.elapsed());
         Ok(())
     }
 
-    /// What stands for DynamoDB: a shop process on the host outside the cluster.
+    /// What stands for DynamoDB: a server on the host outside the cluster.
     fn serve_remote(&self) -> anyhow::Result<()> {
         let lab = self.lab_ref()?;
         let listening = lab.exec_in("remote-dynamodb", &["ss", "-Hltn", "sport = :8000"], APPLY_LIMIT)?;
         if listening.stdout.trim().is_empty() {
-            let shop = paths::binary("tidewatch-shop")?;
-            let command =
-                [shop.to_str().context("the path of the shop isn't UTF-8")?, "serve", "--port=8000"];
+            let command = self.workload.remote()?;
+            let command: Vec<_> = command.iter().map(String::as_str).collect();
             lab.remote_serve("dynamodb", &command)?;
         }
         Ok(())
     }
 
-    /// Installs, or upgrades, both charts, with the lab's values and those of further files of `e2e/manifests`, and waits
-    /// until the operator runs.
+    /// Installs, or upgrades, Tidewatch and the monitors with windows of this length.
+    pub fn install_windows(&self, windows: Windows) -> anyhow::Result<()> {
+        match windows {
+            Windows::Short => self.install_with(&[])?,
+            Windows::Default => self.install_values(&[])?,
+        }
+        let monitors = self.workload.monitors(windows)?;
+        self.lab_ref()?.apply(&monitors, APPLY_LIMIT)?;
+        Ok(())
+    }
+
+    /// Installs, or upgrades, both charts, with the lab's values, short windows and the values of further files of
+    /// `e2e/manifests`, and waits until the operator runs.
     pub fn install_with(&self, further: &[&str]) -> anyhow::Result<()> {
+        let files: Vec<_> = ["values-short-windows.yaml"].iter().chain(further).copied().collect();
+        self.install_values(&files)
+    }
+
+    fn install_values(&self, further: &[&str]) -> anyhow::Result<()> {
         self.helm_chart("tidewatch-crds", &[])?;
         let mut arguments = Vec::new();
         for name in ["values-lab.yaml"].iter().chain(further) {
@@ -179,8 +216,13 @@ impl Bed {
     }
 
     fn wait_for_deployments(&self, namespace: &str) -> anyhow::Result<()> {
+        self.wait_for_deployments_within(namespace, ROLLOUT_LIMIT)
+    }
+
+    /// Waits until all Deployments of a namespace are rolled out and available.
+    pub(crate) fn wait_for_deployments_within(&self, namespace: &str, limit: Duration) -> anyhow::Result<()> {
         let api: Api<Deployment> = Api::namespaced(self.cluster.client(), namespace);
-        wait_for(ROLLOUT_LIMIT, format!("the Deployments of {namespace} are available"), || {
+        wait_for(limit, format!("the Deployments of {namespace} are available"), || {
             let listed = self.cluster.call("Deployments", api.list(&ListParams::default()));
             let Ok(listed) = listed else { return Look::NotYet(format!("{listed:?}")) };
             let waiting: Vec<_> = listed
@@ -246,7 +288,7 @@ impl Bed {
         Ok(took)
     }
 
-    /// Waits until a monitor of the shop says what is expected.
+    /// Waits until a monitor of the workload says what is expected.
     pub fn wait_for_verdict(
         &self,
         monitor: &str,
@@ -254,7 +296,7 @@ impl Bed {
         limit: Duration,
     ) -> anyhow::Result<Duration> {
         let ((), took) = wait_for(limit, format!("monitor {monitor} says {expected}"), || {
-            match self.cluster.status(SHOP, monitor) {
+            match self.cluster.status(self.workload.namespace(), monitor) {
                 Ok(status) if expected.is_met_by(&status) => Look::Done(()),
                 Ok(status) => Look::NotYet(verdict_of(&status)),
                 Err(error) => Look::NotYet(format!("{error:#}")),
@@ -266,7 +308,7 @@ impl Bed {
     /// Waits until all nodes report what they see.
     pub fn wait_for_coverage(&self, limit: Duration) -> anyhow::Result<Duration> {
         let nodes = self.lab_ref()?.nodes().len() as u64;
-        let ((), took) = wait_for(limit, "all nodes report", || match self.cluster.status(SHOP, SHOP) {
+        let ((), took) = wait_for(limit, "all nodes report", || match self.main_status() {
             Ok(status) => match status.coverage.map_or(0, |coverage| coverage.nodes_reporting) {
                 reporting if reporting == nodes => Look::Done(()),
                 reporting => Look::NotYet(format!("{reporting} of {nodes}")),
@@ -276,10 +318,15 @@ impl Bed {
         Ok(took)
     }
 
-    /// Ends all faults and waits until the whole shop is healthy again.
+    /// Ends all faults and waits until the whole workload is healthy again.
     pub fn heal(&self, limit: Duration) -> anyhow::Result<Duration> {
         self.lab_ref()?.heal_all()?;
-        self.wait_for_verdict(SHOP, &Expected::healthy(), limit)
+        self.wait_for_verdict(self.workload.namespace(), &Expected::healthy(), limit)
+    }
+
+    /// What the monitor of the whole workload says.
+    pub fn main_status(&self) -> anyhow::Result<NetworkMonitorStatus> {
+        self.cluster.status(self.workload.namespace(), self.workload.namespace())
     }
 }
 

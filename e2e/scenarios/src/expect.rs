@@ -39,6 +39,15 @@ impl Expected {
         Self::one(NetworkHealthIndicator::Degraded, AttributedTo::Infrastructure, component)
     }
 
+    /// The same by one of these causes.
+    #[must_use]
+    pub fn by(mut self, causes: &[FaultCause]) -> Self {
+        for component in self.fault.iter_mut().flat_map(|fault| &mut fault.components) {
+            component.causes = causes.to_vec();
+        }
+        self
+    }
+
     /// A service's own fault: the network is well.
     pub fn workload(service: &str, causes: &[FaultCause]) -> Self {
         let component = ExpectedComponent::new(ComponentKind::Service, service, causes);

@@ -329,6 +329,7 @@ impl FlowDraw<'_> {
             connections: handshakes.counts,
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
+            spurious_retransmissions: 0,
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: other.segments * 900,

@@ -248,7 +248,8 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
     }
     let data = Data {
         segments: record.data_segments_out,
-        retransmissions: record.retransmissions,
+        // What the other end had already wasn't lost: its acknowledgement was late.
+        retransmissions: record.retransmissions.saturating_sub(record.spurious_retransmissions),
         timeouts: record.timeouts,
     };
     Some(Cell { flow, data, handshakes, round_trips })

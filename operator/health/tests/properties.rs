@@ -148,6 +148,7 @@ proptest! {
                 connections: Connections { open: 1, ..Connections::default() },
                 data_segments_out: 0,
                 retransmissions: 0,
+                spurious_retransmissions: 0,
                 rtt_us: None,
                 ..flow.clone()
             })

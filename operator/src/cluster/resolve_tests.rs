@@ -133,6 +133,7 @@ fn client(remote: &str, port: u16) -> FlowWindow {
         connections: Default::default(),
         data_segments_out: 0,
         retransmissions: 0,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 0,
         bytes_in: 0,

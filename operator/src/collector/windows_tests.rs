@@ -25,6 +25,7 @@ fn flow(node: &str, second: i64, port: u16) -> FlowWindow {
         connections: Connections { open: 2, closed: 1, ..Default::default() },
         data_segments_out: 0,
         retransmissions: 0,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 0,
         bytes_in: 0,

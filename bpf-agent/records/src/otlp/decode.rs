@@ -8,18 +8,22 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
+use super::node::{ALLOWANCES, COUNTS, RATIOS};
 use super::{
     CATEGORIES, KINDS, LIFECYCLES, MAX_ATTRIBUTES, MAX_STRING_BYTES, MAX_WINDOW_SECONDS, category_name,
     kind_name, lifecycle_name, role_name,
 };
 use crate::histogram::BUCKETS;
-use crate::schema::{Accounting, Connections, Endpoint, FlowWindow, Latency, Name, Record, Role};
-use crate::{ACCOUNTING_EVENT, FLOW_EVENT};
+use crate::schema::{
+    Accounting, AllowanceExceeded, Connections, Endpoint, FlowWindow, Latency, Name, NodeFigures, NodeWindow,
+    Record, Role,
+};
+use crate::{ACCOUNTING_EVENT, FLOW_EVENT, NODE_EVENT};
 
 /// Why a log record isn't a record of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    #[error("unknown event_name {0:?}: expected {FLOW_EVENT} or {ACCOUNTING_EVENT}")]
+    #[error("unknown event_name {0:?}: expected {FLOW_EVENT}, {ACCOUNTING_EVENT} or {NODE_EVENT}")]
     UnknownEvent(String),
     #[error("{0} attributes are more than {MAX_ATTRIBUTES}")]
     TooManyAttributes(usize),
@@ -49,6 +53,7 @@ impl Decoder {
         match record.event_name.as_str() {
             FLOW_EVENT => self.flow(&record.attributes).map(Record::Flow),
             ACCOUNTING_EVENT => self.accounting(&record.attributes).map(Record::Accounting),
+            NODE_EVENT => self.node(&record.attributes).map(Record::Node),
             other => Err(DecodeError::UnknownEvent(other.chars().take(80).collect())),
         }
     }
@@ -73,6 +78,7 @@ impl Decoder {
                     "category" => category = Some(field.one_of(&CATEGORIES, category_name, "a category")?),
                     "data_segments_out" => counters.data_segments_out = field.number()?,
                     "retransmissions" => counters.retransmissions = field.number()?,
+                    "spurious_retransmissions" => counters.spurious_retransmissions = field.number()?,
                     "timeouts" => counters.timeouts = field.number()?,
                     "bytes_out" => counters.bytes_out = field.number()?,
                     "bytes_in" => counters.bytes_in = field.number()?,
@@ -101,6 +107,7 @@ impl Decoder {
             connections,
             data_segments_out: counters.data_segments_out,
             retransmissions: counters.retransmissions,
+            spurious_retransmissions: counters.spurious_retransmissions,
             timeouts: counters.timeouts,
             bytes_out: counters.bytes_out,
             bytes_in: counters.bytes_in,
@@ -135,12 +142,26 @@ impl Decoder {
             invalid: need(invalid, "invalid")?,
         })
     }
+
+    fn node(&mut self, attributes: &[KeyValue]) -> Result<NodeWindow, DecodeError> {
+        let mut window = WindowFields::default();
+        let mut node = NodeFigures::default();
+        for attribute in attributes {
+            let field = Field(attribute);
+            if !take_figure(&mut node, field)? {
+                window.take(&attribute.key, field, &mut self.reporter)?;
+            }
+        }
+        let (window_start, window_seconds, reporter) = window.finish()?;
+        Ok(NodeWindow { window_start, window_seconds, reporter, node })
+    }
 }
 
 #[derive(Default)]
 struct Counters {
     data_segments_out: u64,
     retransmissions: u64,
+    spurious_retransmissions: u64,
     timeouts: u64,
     bytes_out: u64,
     bytes_in: u64,
@@ -161,6 +182,21 @@ fn take_connections(to: &mut Connections, key: &str, field: Field) -> Result<(),
     };
     *slot = field.number()?;
     Ok(())
+}
+
+/// Whether the attribute is one of a node's figures, which is then taken.
+fn take_figure(to: &mut NodeFigures, field: Field) -> Result<bool, DecodeError> {
+    let key = field.0.key.as_str();
+    if let Some((_, slot)) = RATIOS.iter().find(|(name, _)| *name == key) {
+        *slot(to) = Some(field.ratio()?);
+    } else if let Some((_, slot)) = COUNTS.iter().find(|(name, _)| *name == key) {
+        *slot(to) = Some(field.number()?);
+    } else if let Some((_, slot)) = ALLOWANCES.iter().find(|(name, _)| *name == key) {
+        *slot(to.allowance_exceeded.get_or_insert(AllowanceExceeded::default())) = field.number()?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 #[derive(Default)]
@@ -289,6 +325,13 @@ impl<'a> Field<'a> {
             _ => None,
         }
         .ok_or_else(|| self.is_not("a number from 0 up"))
+    }
+
+    fn ratio(self) -> Result<f64, DecodeError> {
+        match self.value() {
+            Some(Value::DoubleValue(ratio)) if (0.0..=1.0).contains(ratio) => Ok(*ratio),
+            _ => Err(self.is_not("a ratio from 0 to 1")),
+        }
     }
 
     fn port(self) -> Result<u16, DecodeError> {

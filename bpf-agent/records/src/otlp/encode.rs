@@ -9,9 +9,10 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
+use super::node::{ALLOWANCES, COUNTS, RATIOS};
 use super::{category_name, kind_name, lifecycle_name, role_name};
-use crate::schema::{Accounting, Endpoint, FlowWindow, Latency};
-use crate::{ACCOUNTING_EVENT, FLOW_EVENT};
+use crate::schema::{Accounting, Endpoint, FlowWindow, Latency, NodeWindow};
+use crate::{ACCOUNTING_EVENT, FLOW_EVENT, NODE_EVENT};
 
 /// A flow-window as a log record.
 pub fn encode_flow(flow: &FlowWindow) -> LogRecord {
@@ -35,6 +36,9 @@ pub fn encode_flow(flow: &FlowWindow) -> LogRecord {
     to.number("connections.open", connections.open);
     to.number("data_segments_out", flow.data_segments_out);
     to.number("retransmissions", flow.retransmissions);
+    if flow.spurious_retransmissions > 0 {
+        to.number("spurious_retransmissions", flow.spurious_retransmissions);
+    }
     to.number("timeouts", flow.timeouts);
     to.number("bytes_out", flow.bytes_out);
     to.number("bytes_in", flow.bytes_in);
@@ -58,6 +62,29 @@ pub fn encode_accounting(accounting: &Accounting) -> LogRecord {
     to.number("dropped", accounting.dropped);
     to.number("invalid", accounting.invalid);
     log_record(ACCOUNTING_EVENT, accounting.window_start, to)
+}
+
+/// A node's figures as a log record.
+pub fn encode_node(node: &NodeWindow) -> LogRecord {
+    let mut to = Attributes(Vec::with_capacity(16));
+    to.window(node.window_start, node.window_seconds, &node.reporter);
+    let mut figures = node.node;
+    for (key, ratio) in RATIOS {
+        if let Some(ratio) = *ratio(&mut figures) {
+            to.push(key, Value::DoubleValue(ratio));
+        }
+    }
+    for (key, count) in COUNTS {
+        if let Some(count) = *count(&mut figures) {
+            to.number(key, count);
+        }
+    }
+    if let Some(mut exceeded) = figures.allowance_exceeded {
+        for (key, packets) in ALLOWANCES {
+            to.number(key, *packets(&mut exceeded));
+        }
+    }
+    log_record(NODE_EVENT, node.window_start, to)
 }
 
 /// One request of log records, with the resource that sends them.

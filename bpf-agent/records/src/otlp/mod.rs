@@ -4,9 +4,10 @@
 
 mod decode;
 mod encode;
+mod node;
 
 pub use decode::{DecodeError, Decoder};
-pub use encode::{encode_accounting, encode_flow, export_request};
+pub use encode::{encode_accounting, encode_flow, encode_node, export_request};
 
 use crate::schema::{Category, EndpointKind, Lifecycle, Role};
 

@@ -1,7 +1,7 @@
 //! Makes TCP traffic on command: a line a command on standard input, a line an answer.
 //!
-//! `listen ADDR` · `stall ADDR` (accepts and reads nothing) · `connect NAME ADDR [from ADDR]` · `try ADDR MS` ·
-//! `request NAME OUT IN` · `pour NAME BYTES` · `close NAME` · `abort NAME` · `share NAME` · `many N ADDR OUT IN` ·
+//! `listen ADDR` · `stall ADDR` (accepts and reads nothing) · `connect NAME ADDR [from ADDR]` · `begin NAME ADDR`
+//! (a connect that nobody waits for) · `try ADDR MS` · `request NAME OUT IN` · `pour NAME BYTES` · `close NAME` · `abort NAME` · `share NAME` · `many N ADDR OUT IN` ·
 //! `keep N ADDR` · `requests N` · `reset-peers N` (once so many are accepted)
 
 use std::collections::HashMap;
@@ -59,6 +59,9 @@ impl Process {
             }
             ["connect", name, address, "from", local] => {
                 self.connections.insert((*name).to_owned(), connect_from(address, local)?);
+            }
+            ["begin", name, address] => {
+                self.connections.insert((*name).to_owned(), begin(&address.parse()?)?);
             }
             ["try", address, milliseconds] => {
                 let limit = Duration::from_millis(milliseconds.parse()?);
@@ -184,6 +187,16 @@ fn connect_from(address: &str, local: &str) -> Result<TcpStream> {
     bind(raw, &SockaddrStorage::from(local))?;
     connect(raw, &SockaddrStorage::from(address))?;
     Ok(TcpStream::from(fd))
+}
+
+/// A connection attempt that goes on by itself, as long as the kernel tries.
+fn begin(address: &SocketAddr) -> Result<TcpStream> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    match connect(std::os::fd::AsRawFd::as_raw_fd(&fd), &SockaddrStorage::from(*address)) {
+        Ok(()) | Err(nix::errno::Errno::EINPROGRESS) => Ok(TcpStream::from(fd)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn abort(stream: TcpStream) -> Result<()> {

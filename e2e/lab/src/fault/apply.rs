@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{ActiveFault, Fault, FaultId, Loss, rules};
+use super::{ActiveFault, Direction, Fault, FaultId, Loss, conntrack, rules};
 use crate::cgroup;
 use crate::cluster;
 use crate::command::Cmd;
@@ -26,12 +26,16 @@ enum Step {
     /// A link whose packets are to be lost one by one rather than by the stream segment.
     Segment(Place, String),
     Shop(Place),
+    /// A namespace whose connection-tracking table is to be full.
+    Conntrack(Place),
 }
 
 impl Step {
     fn place(&self) -> &Place {
         match self {
-            Self::Rules(place, _) | Self::Segment(place, _) | Self::Shop(place) => place,
+            Self::Rules(place, _) | Self::Segment(place, _) | Self::Shop(place) | Self::Conntrack(place) => {
+                place
+            }
         }
     }
 }
@@ -119,6 +123,13 @@ fn validate(lab: &Lab, fault: &Fault) -> Result<()> {
             Err(Error::Invalid("a fault without loss: write --loss, such as 2%".into()))
         }
     };
+    let node = |name: &String| match plan.node(name) {
+        Some(_) => Ok(()),
+        None => {
+            let names: Vec<&str> = plan.nodes.iter().map(|n| n.name.as_str()).collect();
+            Err(Error::Invalid(format!("node {name:?}: this lab has {}", names.join(", "))))
+        }
+    };
     match fault {
         Fault::ZoneLink { a, b, loss, delay, .. } => {
             zone(a)?;
@@ -128,13 +139,10 @@ fn validate(lab: &Lab, fault: &Fault) -> Result<()> {
             }
             if delay.is_zero() { some(*loss) } else { Ok(()) }
         }
-        Fault::Node { node, loss } => match plan.node(node) {
-            Some(_) => some(*loss),
-            None => {
-                let names: Vec<&str> = plan.nodes.iter().map(|n| n.name.as_str()).collect();
-                Err(Error::Invalid(format!("node {node:?}: this lab has {}", names.join(", "))))
-            }
-        },
+        Fault::Node { node: name, loss } | Fault::Connections { node: name, loss, .. } => {
+            node(name).and_then(|()| some(*loss))
+        }
+        Fault::ConntrackFull { node: name } => node(name),
         Fault::Remote { remote, loss } => match plan.remote(remote) {
             Some(_) => some(*loss),
             None => {
@@ -159,6 +167,16 @@ fn steps(lab: &Lab, id: &FaultId, fault: &Fault) -> Result<Vec<Step>> {
     match fault {
         Fault::ZoneLink { .. } => Ok(vec![]),
         Fault::Node { node, loss } => Ok(both_ends(named(node), named("router"), node, *loss)),
+        Fault::Connections { node, loss, direction } => {
+            let inbound = Step::Rules(named(node), rules::lose_requests(id, "eth0", *loss));
+            let outbound = Step::Rules(named("router"), rules::lose_requests(id, node, *loss));
+            Ok(match direction {
+                Direction::Inbound => vec![inbound],
+                Direction::Outbound => vec![outbound],
+                Direction::Both => vec![inbound, outbound],
+            })
+        }
+        Fault::ConntrackFull { node } => Ok(vec![Step::Conntrack(Place::Conntrack(plan.netns(node)))]),
         Fault::Remote { remote, loss } => {
             Ok(both_ends(named(&format!("remote-{remote}")), named("router"), &remote_link(remote), *loss))
         }
@@ -214,12 +232,14 @@ fn perform(lab: &Lab, step: &Step) -> Result<()> {
             .run()
             .map(drop),
         Step::Shop(place) => shop(lab, place, "/admin/overload"),
+        Step::Conntrack(place) => conntrack::fill(&place_namespace(lab, place)?),
     }
 }
 
 fn undo(lab: &Lab, id: &FaultId, place: &Place) -> Result<()> {
     match place {
         Place::Netns(name) => nft(&netns::path(name), &rules::undo(id)),
+        Place::Conntrack(name) => conntrack::empty(&netns::path(name)),
         Place::Pod { node, uid } => match pod_namespace(lab, node, uid)? {
             Some(path) => nft(&path, &rules::undo(id)),
             None => Ok(()),
@@ -242,7 +262,7 @@ fn set_links(lab: &Lab, without: Option<&FaultId>) -> Result<()> {
 
 fn place_namespace(lab: &Lab, place: &Place) -> Result<PathBuf> {
     match place {
-        Place::Netns(name) => Ok(netns::path(name)),
+        Place::Netns(name) | Place::Conntrack(name) => Ok(netns::path(name)),
         Place::Pod { node, uid } => pod_namespace(lab, node, uid)?
             .ok_or_else(|| Error::Invalid(format!("the pod of UID {uid} on {node} has no running process"))),
         Place::Shop { node, .. } => Ok(netns::path(&lab.plan().netns(node))),

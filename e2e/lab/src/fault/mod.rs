@@ -9,8 +9,11 @@
 //! | [`Fault::Refuse`] | connection requests to a Service's pods are answered by RST, as when its process is down | the pods' own namespaces |
 //! | [`Fault::Overload`] | a Service of the shop stops accepting | asked of its pods at their admin port |
 //! | [`Fault::Remote`] | packets from and to an outside host are lost | both ends of its link |
+//! | [`Fault::Connections`] | connection requests from or to a node vanish, established connections are fine | both ends of its link |
+//! | [`Fault::ConntrackFull`] | a node's connection-tracking table is full | the node's own table |
 
 pub(crate) mod apply;
+mod conntrack;
 mod rules;
 
 use std::fmt;
@@ -142,6 +145,33 @@ pub enum Fault {
         /// Share lost, in each direction.
         loss: Loss,
     },
+    /// Connection requests (SYN) from or to a node vanish, as at a packet or connection allowance of its instance or by a broken
+    /// security group of its interface.
+    Connections {
+        /// The node.
+        node: String,
+        /// Share of the requests that vanish.
+        loss: Loss,
+        /// Which of them.
+        direction: Direction,
+    },
+    /// A node's connection-tracking table is full: its kernel drops the first packet of whatever is new.
+    ConntrackFull {
+        /// The node.
+        node: String,
+    },
+}
+
+/// Which of a node's connection requests a fault concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Those from elsewhere.
+    Inbound,
+    /// Those to elsewhere.
+    Outbound,
+    /// All of them.
+    Both,
 }
 
 impl Fault {
@@ -189,6 +219,18 @@ impl Fault {
         Self::Overload { namespace: namespace.to_owned(), service: service.to_owned() }
     }
 
+    /// Connection requests of a node that vanish; `loss` is a ratio.
+    #[must_use]
+    pub fn connections(node: &str, loss: f64, direction: Direction) -> Self {
+        Self::Connections { node: node.to_owned(), loss: Loss::ratio(loss), direction }
+    }
+
+    /// A node whose connection-tracking table is full.
+    #[must_use]
+    pub fn conntrack_full(node: &str) -> Self {
+        Self::ConntrackFull { node: node.to_owned() }
+    }
+
     /// Loss at an outside host; `loss` is a ratio.
     #[must_use]
     pub fn remote(remote: &str, loss: f64) -> Self {
@@ -216,6 +258,15 @@ impl fmt::Display for Fault {
             Self::Refuse { namespace, service } => write!(f, "refuse {namespace}/{service}"),
             Self::Overload { namespace, service } => write!(f, "overload {namespace}/{service}"),
             Self::Remote { remote, loss } => write!(f, "remote {remote} --loss {loss}"),
+            Self::Connections { node, loss, direction } => {
+                write!(f, "connections {node} --loss {loss}")?;
+                match direction {
+                    Direction::Both => Ok(()),
+                    Direction::Inbound => f.write_str(" --inbound"),
+                    Direction::Outbound => f.write_str(" --outbound"),
+                }
+            }
+            Self::ConntrackFull { node } => write!(f, "conntrack-full {node}"),
         }
     }
 }

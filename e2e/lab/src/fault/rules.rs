@@ -11,6 +11,15 @@ use super::{FaultId, Loss};
 
 /// Loses what enters by `device`.
 pub(crate) fn loss(id: &FaultId, device: &str, loss: Loss) -> String {
+    lose(id, device, "", loss)
+}
+
+/// Loses connection requests that enter by `device`.
+pub(crate) fn lose_requests(id: &FaultId, device: &str, loss: Loss) -> String {
+    lose(id, device, "tcp flags & (syn|ack) == syn ", loss)
+}
+
+fn lose(id: &FaultId, device: &str, which: &str, loss: Loss) -> String {
     let table = table(id);
     // `numgen` gives numbers below the modulus, and nft refuses to compare with the modulus itself.
     let lost = match loss.per_million() {
@@ -19,7 +28,7 @@ pub(crate) fn loss(id: &FaultId, device: &str, loss: Loss) -> String {
     };
     format!(
         "table netdev {table} {{\n chain lose {{\n  type filter hook ingress device \"{device}\" priority 0;\n  \
-         {lost}counter drop\n }}\n}}\n"
+         {which}{lost}counter drop\n }}\n}}\n"
     )
 }
 
@@ -73,6 +82,13 @@ mod tests {
         assert!(script.contains("hook ingress device \"eth0\""));
         assert!(script.contains("mod 1000000 < 5000 counter drop"));
         assert!(loss(&"f1".into(), "eth0", Loss::ratio(1.0)).contains("priority 0;\n  counter drop"));
+    }
+
+    #[test]
+    fn of_a_nodes_connections_only_the_requests_are_lost() {
+        let script = lose_requests(&"f1".into(), "eth0", Loss::ratio(0.3));
+        let rule = "tcp flags & (syn|ack) == syn numgen random mod 1000000 < 300000 counter drop";
+        assert!(script.contains(rule), "{script}");
     }
 
     #[test]

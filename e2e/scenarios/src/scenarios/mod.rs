@@ -7,10 +7,12 @@ mod canary;
 pub mod faults;
 mod healthy;
 mod lifecycle;
+pub mod real;
 mod resilience;
 mod rogue;
 
 use crate::bed::Bed;
+use crate::workload::Workload;
 
 /// One thing that is tried on the bed.
 #[derive(Debug, Clone, Copy)]
@@ -26,15 +28,21 @@ pub struct Scenario {
 #[derive(Debug, Clone)]
 pub struct Lane {
     pub name: &'static str,
+    /// What its cluster runs.
+    pub workload: Workload,
     pub scenarios: Vec<Scenario>,
 }
 
 /// All scenarios: those of a cluster's life, from an untouched one to an uninstalled one, and the faults.
 pub fn lanes() -> Vec<Lane> {
     vec![
-        Lane { name: "life", scenarios: LIFE.to_vec() },
+        Lane { name: "life", workload: Workload::Shop, scenarios: LIFE.to_vec() },
         // As long as the other, with this at its end.
-        Lane { name: "faults", scenarios: [faults::SCENARIOS.as_slice(), &[AWS]].concat() },
+        Lane {
+            name: "faults",
+            workload: Workload::Shop,
+            scenarios: [faults::SCENARIOS.as_slice(), &[AWS]].concat(),
+        },
     ]
 }
 

@@ -332,6 +332,7 @@ impl RealFlow<'_> {
             connections,
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
+            spurious_retransmissions: 0,
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: received.segments * 900,

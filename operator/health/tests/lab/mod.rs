@@ -294,6 +294,7 @@ impl Lab {
             connections: Connections::default(),
             data_segments_out: segments + retransmissions,
             retransmissions,
+            spurious_retransmissions: 0,
             timeouts: 0,
             bytes_out: segments * 900,
             bytes_in: segments * 900,

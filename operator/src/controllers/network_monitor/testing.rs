@@ -38,6 +38,7 @@ pub(super) fn flow() -> FlowBuilder {
         connections: Connections::default(),
         data_segments_out: 100,
         retransmissions: 0,
+        spurious_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1000,
         bytes_in: 500,

@@ -1,0 +1,10 @@
+//! How the node is, from counters that its kernel keeps anyway: read once a window, at no cost per packet.
+
+mod conntrack;
+mod ethtool;
+mod figures;
+mod parse;
+mod read;
+
+pub use figures::Reading;
+pub use read::NodeReader;

@@ -1,0 +1,63 @@
+//! Reads the counters, at each window's edge.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Instant;
+
+use tidewatch_records::NodeFigures;
+
+use super::ethtool::Ethtool;
+use super::figures::Reading;
+use super::{conntrack, parse};
+
+/// The counters as they were at the last edge.
+#[derive(Debug)]
+pub struct NodeReader {
+    /// None where no socket is to be had; then nothing is known of allowances.
+    ethtool: Option<Ethtool>,
+    last: Reading,
+}
+
+impl NodeReader {
+    /// Figures count from here on.
+    pub fn start() -> Self {
+        let mut ethtool = Ethtool::open().ok();
+        let last = read(&mut ethtool);
+        if last.cpu_stalled_us.is_none() {
+            tracing::info!(
+                "this kernel keeps no pressure stall information (CONFIG_PSI, psi=1): whether the node is short of \
+                 CPU is judged by its round trips alone"
+            );
+        }
+        Self { ethtool, last }
+    }
+
+    /// What was added since the last edge; none if this kernel tells nothing.
+    pub fn next_window(&mut self) -> Option<NodeFigures> {
+        let now = read(&mut self.ethtool);
+        let figures = now.since(&self.last);
+        self.last = now;
+        Some(figures).filter(|figures| *figures != NodeFigures::default())
+    }
+}
+
+/// What isn't there, or may not be read, isn't known.
+fn read(ethtool: &mut Option<Ethtool>) -> Reading {
+    let text = |file| fs::read_to_string(file).ok();
+    let devices = text("/proc/net/dev").unwrap_or_default();
+    let exceeded = match ethtool {
+        Some(ethtool) => ethtool.exceeded(parse::interfaces(&devices)),
+        None => BTreeMap::new(),
+    };
+    Reading {
+        at: Instant::now(),
+        cpu_stalled_us: text("/proc/pressure/cpu").as_deref().and_then(parse::stalled_us),
+        memory_stalled_us: text("/proc/pressure/memory").as_deref().and_then(parse::stalled_us),
+        cpu: text("/proc/stat").as_deref().and_then(parse::cpu_times),
+        softnet: text("/proc/net/softnet_stat").as_deref().and_then(parse::softnet),
+        listening: text("/proc/net/netstat").as_deref().and_then(parse::listening),
+        table: conntrack::table().ok().flatten(),
+        failures: conntrack::failures().ok().flatten(),
+        exceeded,
+    }
+}
