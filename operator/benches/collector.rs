@@ -256,6 +256,7 @@ fn cluster(pods: u32) -> Cluster {
                 ips: vec![Ipv4Addr::from(0x0a00_0000 + u32::try_from(n).unwrap()).into()],
                 pod_cidrs: Vec::new(),
                 unschedulable: false,
+                ..NodeFact::default()
             };
             index.apply(Fact::Node(node), now);
         }
@@ -278,6 +279,7 @@ fn cluster(pods: u32) -> Cluster {
                 ready: true,
                 agent: false,
                 started: Some(now - Duration::from_secs(3600)),
+                ..PodFact::default()
             };
             index.apply(Fact::Pod(pod), now);
         }
@@ -290,6 +292,7 @@ fn cluster(pods: u32) -> Cluster {
                 target_ports: vec!["80".into()],
                 selector: labels[s as usize].clone(),
                 labels: Arc::default(),
+                ..ServiceFact::default()
             };
             index.apply(Fact::Service(service), now);
             let backends = (s..pods).step_by(services as usize);

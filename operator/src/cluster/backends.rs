@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::Name;
 
 use super::facts::{Backend, SliceFact, Uid};
+use super::history::LINGER;
 
 #[derive(Debug, Clone)]
 struct Membership {
@@ -67,24 +68,25 @@ impl Backends {
         }
     }
 
-    /// The Service of `ip` whose ports have `port`, else the first by name; among those still so at `from`, else among
-    /// past ones. Where both `pod` and the backend's pod are known, they must be one.
+    /// The Service of `ip` whose ports have `port`, and the pod behind it where that is one; without a port, the first
+    /// Service by name. Among those still so at `from`, else among those that were shortly before. Where both `pod` and
+    /// the backend's pod are known, they must be one.
     pub(super) fn service(
         &self,
         ip: IpAddr,
         port: Option<u16>,
         pod: Option<Uid>,
         from: Timestamp,
-    ) -> Option<&Name> {
-        let memberships = self.by_ip.get(&ip)?;
-        memberships
+    ) -> Option<(&Name, Option<Uid>)> {
+        let over = |m: &Membership, by| m.until.is_some_and(|until| from.duration_since(until) >= by);
+        self.by_ip
+            .get(&ip)?
             .iter()
             .filter(|m| m.pod.is_none() || pod.is_none() || m.pod == pod)
-            .min_by_key(|m| {
-                let matches = port.is_some_and(|port| m.ports.contains(&port));
-                (!matches, m.until.is_some_and(|until| until <= from), &m.service)
-            })
-            .map(|m| &m.service)
+            .filter(|m| port.is_none_or(|port| m.ports.contains(&port)))
+            .filter(|m| !over(m, LINGER))
+            .min_by_key(|m| (over(m, SignedDuration::ZERO), &m.service))
+            .map(|m| (&m.service, m.pod))
     }
 
     pub(super) fn forget(&mut self, horizon: Timestamp, keep: usize) {
@@ -122,16 +124,18 @@ mod tests {
     }
 
     fn ask(backends: &Backends, ip: &str, port: Option<u16>, second: i64) -> Option<String> {
-        backends.service(ip.parse().unwrap(), port, None, at(second)).map(ToString::to_string)
+        backends.service(ip.parse().unwrap(), port, None, at(second)).map(|(service, _)| service.to_string())
     }
 
     #[test]
-    fn the_service_is_the_one_whose_port_matches_else_the_first_by_name() {
+    fn the_service_is_the_one_with_the_port_and_without_a_port_the_first() {
         let mut backends = Backends::default();
         backends.replace(None, Some(&slice("s/b-1", "s/b", &[8080], &["10.0.0.1"])), at(0));
         backends.replace(None, Some(&slice("s/a-1", "s/a", &[9090], &["10.0.0.1"])), at(0));
-        for (port, service) in [(Some(8080), "s/b"), (Some(9090), "s/a"), (Some(1), "s/a"), (None, "s/a")] {
-            assert_eq!(ask(&backends, "10.0.0.1", port, 0).as_deref(), Some(service), "{port:?}");
+        for (port, service) in
+            [(Some(8080), Some("s/b")), (Some(9090), Some("s/a")), (Some(1), None), (None, Some("s/a"))]
+        {
+            assert_eq!(ask(&backends, "10.0.0.1", port, 0).as_deref(), service, "{port:?}");
         }
         assert_eq!(ask(&backends, "10.0.0.2", None, 0), None);
     }
@@ -147,6 +151,9 @@ mod tests {
         assert_eq!(ask(&backends, "10.0.0.1", Some(80), 60).as_deref(), Some("s/a"));
         assert_eq!(ask(&backends, "10.0.0.1", Some(80), 120).as_deref(), Some("s/z"));
         assert_eq!(ask(&backends, "10.0.0.2", Some(80), 120).as_deref(), Some("s/a"));
+        backends.replace(Some(&new), None, at(130));
+        assert_eq!(ask(&backends, "10.0.0.2", Some(80), 240).as_deref(), Some("s/a"), "shortly after");
+        assert_eq!(ask(&backends, "10.0.0.2", Some(80), 250), None, "long after");
         backends.forget(at(101), 10);
         assert_eq!(ask(&backends, "10.0.0.1", Some(80), 60).as_deref(), Some("s/z"));
     }
@@ -162,6 +169,7 @@ mod tests {
         assert_eq!(ask(&backends, "10.0.0.1", Some(8080), 20).as_deref(), Some("s/a"));
         backends.replace(Some(&new), None, at(30));
         backends.forget(at(31), 10);
-        assert_eq!(ask(&backends, "10.0.0.1", Some(8080), 40).as_deref(), Some("s/0"));
+        assert_eq!(ask(&backends, "10.0.0.1", Some(8080), 40), None);
+        assert_eq!(ask(&backends, "10.0.0.1", None, 40).as_deref(), Some("s/0"));
     }
 }

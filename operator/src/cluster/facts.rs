@@ -15,7 +15,7 @@ pub type Labels = Arc<BTreeMap<String, String>>;
 
 /// A pod's UID as a number: 16 bytes instead of a string of 36, and the same whether a cgroup's name spells it with
 /// dashes, underscores (systemd) or none (a static pod's config hash).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(u128);
 
 impl Uid {
@@ -35,7 +35,7 @@ impl Uid {
 }
 
 /// A pod, live or departed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFact {
     pub uid: Uid,
     /// For a static pod's mirror: the UID its cgroup has (annotation `kubernetes.io/config.hash`).
@@ -50,13 +50,29 @@ pub struct PodFact {
     pub ips: Vec<IpAddr>,
     /// Its addresses are its node's.
     pub host_network: bool,
+    /// TCP ports that its containers have at its node's addresses: by the host's network or by a hostPort.
+    pub host_ports: Vec<u16>,
     pub phase: PodPhase,
     /// Condition `Ready`.
     pub ready: bool,
+    /// When `ready` became what it is.
+    pub ready_changed: Option<Timestamp>,
     /// Runs under the agent's service account in the operator's namespace.
     pub agent: bool,
+    pub created: Option<Timestamp>,
     /// When the kubelet took it (`status.startTime`); its addresses can't be older.
     pub started: Option<Timestamp>,
+    /// When the container that ended last did so, if it had run for long: the first end of a crash loop at most.
+    pub restarted: Option<Timestamp>,
+    pub deletion: Option<Deletion>,
+}
+
+/// A deletion that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    pub requested: Timestamp,
+    /// When the grace that the pod has is over.
+    pub due: Timestamp,
 }
 
 impl PodFact {
@@ -83,7 +99,7 @@ pub enum PodPhase {
     Ended,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeFact {
     pub name: Name,
     /// Label `topology.kubernetes.io/zone`.
@@ -96,9 +112,10 @@ pub struct NodeFact {
     pub pod_cidrs: Vec<IpNet>,
     /// Cordoned: no new pod is scheduled to it.
     pub unschedulable: bool,
+    pub created: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceFact {
     /// `namespace/name`.
     pub key: Name,
@@ -107,6 +124,8 @@ pub struct ServiceFact {
     pub ports: Vec<u16>,
     /// Where each of `ports` leads: a number or the name of a container's port.
     pub target_ports: Vec<Name>,
+    /// Ports that it has at every node's addresses: its NodePorts, and the one that load balancers check the node by.
+    pub node_ports: Vec<u16>,
     pub selector: Labels,
     pub labels: Labels,
 }
@@ -114,6 +133,13 @@ pub struct ServiceFact {
 impl ServiceFact {
     pub fn namespace(&self) -> &str {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// Whether the pod has the labels that the Service selects by; without any it selects none.
+    pub fn selects(&self, pod: &PodFact) -> bool {
+        !self.selector.is_empty()
+            && pod.namespace() == self.namespace()
+            && self.selector.iter().all(|(label, value)| pod.labels.get(label) == Some(value))
     }
 }
 

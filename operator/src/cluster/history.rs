@@ -1,7 +1,7 @@
-//! Who held an address when, so that an address that changed hands doesn't rewrite the past.
+//! Who held an address (or a port of one) when, so that one that changed hands doesn't rewrite the past.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,13 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 const TENANCIES_PER_ADDRESS: usize = 16;
 
 /// A holder that is gone is still named for this long where nobody else holds the address: its peers go on dialling it.
-const LINGER: SignedDuration = SignedDuration::from_mins(2);
+pub(super) const LINGER: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Debug, Clone)]
 struct Tenancy<T> {
     holder: T,
     from: Timestamp,
     until: Option<Timestamp>,
+    /// Of two that claim the address at one time, the later claim holds it.
+    claimed: Timestamp,
 }
 
 impl<T> Tenancy<T> {
@@ -26,50 +28,94 @@ impl<T> Tenancy<T> {
     }
 }
 
+/// A claim that a later one has put aside: the object still lists the address, such as a pod of a lost node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim<T> {
+    claimed: Timestamp,
+    holder: T,
+}
+
 #[derive(Debug)]
-pub(super) struct History<T> {
-    tenancies: HashMap<IpAddr, Vec<Tenancy<T>>>,
-    ended: VecDeque<(Timestamp, IpAddr)>,
+pub(super) struct History<K, T> {
+    tenancies: HashMap<K, Vec<Tenancy<T>>>,
+    /// Nearly always empty.
+    put_aside: HashMap<K, Vec<Claim<T>>>,
+    ended: VecDeque<(Timestamp, K)>,
 }
 
-impl<T> Default for History<T> {
+impl<K, T> Default for History<K, T> {
     fn default() -> Self {
-        Self { tenancies: HashMap::new(), ended: VecDeque::new() }
+        Self { tenancies: HashMap::new(), put_aside: HashMap::new(), ended: VecDeque::new() }
     }
 }
 
-impl<T: PartialEq> History<T> {
-    /// `holder` has `ip` from `from` on, or from when the one before it was seen to give it back; whoever still has it
-    /// loses it then.
-    pub(super) fn begin(&mut self, ip: IpAddr, holder: T, from: Timestamp) {
-        let tenancies = self.tenancies.entry(ip).or_insert_with(|| Vec::with_capacity(1));
-        for tenancy in tenancies.iter_mut().filter(|t| t.until.is_none()) {
-            if tenancy.holder == holder {
-                return;
+impl<K: Hash + Eq + Clone, T: Ord + Clone> History<K, T> {
+    /// `holder` has `key` from `from` on, or from when the one before it was seen to give it back. Where another claims
+    /// it too, the one that claimed it last has it, in whichever order the two are told of; the other one's time ends,
+    /// or had ended, there.
+    pub(super) fn begin(&mut self, key: K, holder: T, from: Timestamp, claimed: Timestamp) {
+        let tenancies = self.tenancies.entry(key.clone()).or_insert_with(|| Vec::with_capacity(1));
+        let mut until = None;
+        let from = match tenancies.iter_mut().find(|t| t.until.is_none()) {
+            Some(open) if open.holder == holder => return,
+            Some(open) if (open.claimed, &open.holder) > (claimed, &holder) => {
+                self.put_aside
+                    .entry(key.clone())
+                    .or_default()
+                    .push(Claim { claimed, holder: holder.clone() });
+                let Some((free_from, free_until)) = gap(tenancies, from) else { return };
+                until = Some(free_until);
+                free_from
             }
-            tenancy.until = Some(from.max(tenancy.from));
-            self.ended.push_back((from, ip));
+            Some(open) => {
+                let aside = self.put_aside.entry(key.clone()).or_default();
+                aside.push(Claim { claimed: open.claimed, holder: open.holder.clone() });
+                // It may have started before the other one did, and been given the address only now.
+                let from = if from > open.from { from } else { claimed.max(open.from) };
+                open.until = Some(from);
+                self.ended.push_back((from, key.clone()));
+                from
+            }
+            None => tenancies.iter().filter_map(|t| t.until).max().map_or(from, |free| free.max(from)),
+        };
+        if tenancies.len() >= TENANCIES_PER_ADDRESS
+            && let Some(oldest) = tenancies.iter().position(|t| t.until.is_some())
+        {
+            tenancies.remove(oldest);
         }
-        let from = tenancies.iter().filter_map(|t| t.until).max().map_or(from, |until| until.max(from));
-        if tenancies.len() >= TENANCIES_PER_ADDRESS {
-            tenancies.remove(0);
-        }
-        tenancies.push(Tenancy { holder, from, until: None });
+        tenancies.push(Tenancy { holder, from, until, claimed });
+        self.ended.extend(until.map(|until| (until, key)));
     }
 
-    /// `holder` gave `ip` back at `at`.
-    pub(super) fn end(&mut self, ip: IpAddr, holder: &T, at: Timestamp) {
-        let Some(tenancies) = self.tenancies.get_mut(&ip) else { return };
-        if let Some(tenancy) = tenancies.iter_mut().find(|t| t.until.is_none() && t.holder == *holder) {
-            tenancy.until = Some(at.max(tenancy.from));
-            self.ended.push_back((at, ip));
+    /// `holder` gave `key` back at `at`; who claimed it before and still does has it again.
+    pub(super) fn end(&mut self, key: &K, holder: &T, at: Timestamp) {
+        let Some(tenancies) = self.tenancies.get_mut(key) else { return };
+        let mut next = None;
+        if let Some(aside) = self.put_aside.get_mut(key) {
+            aside.retain(|claim| claim.holder != *holder);
+            next = aside.iter().max().cloned();
+            if aside.is_empty() {
+                self.put_aside.remove(key);
+            }
+        }
+        let Some(tenancy) = tenancies.iter_mut().find(|t| t.until.is_none() && t.holder == *holder) else {
+            return;
+        };
+        let at = at.max(tenancy.from);
+        tenancy.until = Some(at);
+        self.ended.push_back((at, key.clone()));
+        if let Some(Claim { claimed, holder }) = next {
+            if let Some(aside) = self.put_aside.get_mut(key) {
+                aside.retain(|claim| claim.holder != holder);
+            }
+            tenancies.push(Tenancy { holder, from: at, until: None, claimed });
         }
     }
 
-    /// Who held `ip` for most of `[from, to)`; the later one of two who held it equally long. Where nobody did, who
+    /// Who held `key` for most of `[from, to)`; the later one of two who held it equally long. Where nobody did, who
     /// last did, shortly before.
-    pub(super) fn holder(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&T> {
-        let tenancies = self.tenancies.get(&ip)?;
+    pub(super) fn holder(&self, key: &K, from: Timestamp, to: Timestamp) -> Option<&T> {
+        let tenancies = self.tenancies.get(key)?;
         tenancies
             .iter()
             .map(|tenancy| (tenancy.overlap(from, to), tenancy))
@@ -80,7 +126,7 @@ impl<T: PartialEq> History<T> {
                     .iter()
                     .filter_map(|tenancy| Some((tenancy.until?, tenancy)))
                     .filter(|(until, _)| *until <= from && from.duration_since(*until) <= LINGER)
-                    .max_by_key(|(until, _)| *until)
+                    .max_by_key(|(until, tenancy)| (*until, tenancy.from))
                     .map(|(_, tenancy)| (SignedDuration::ZERO, tenancy))
             })
             .map(|(_, tenancy)| &tenancy.holder)
@@ -88,17 +134,17 @@ impl<T: PartialEq> History<T> {
 
     /// Forgets the tenancies that ended before `horizon`, and beyond `keep` ended ones the oldest.
     pub(super) fn forget(&mut self, horizon: Timestamp, keep: usize) {
-        while let Some((at, ip)) = self.ended.front().copied() {
-            if at >= horizon && self.ended.len() <= keep {
+        while let Some((at, key)) = self.ended.front() {
+            if *at >= horizon && self.ended.len() <= keep {
                 break;
             }
-            self.ended.pop_front();
-            if let Some(tenancies) = self.tenancies.get_mut(&ip) {
-                tenancies.retain(|tenancy| tenancy.until.is_none_or(|until| until > at));
+            if let Some(tenancies) = self.tenancies.get_mut(key) {
+                tenancies.retain(|tenancy| tenancy.until.is_none_or(|until| until > *at));
                 if tenancies.is_empty() {
-                    self.tenancies.remove(&ip);
+                    self.tenancies.remove(key);
                 }
             }
+            self.ended.pop_front();
         }
     }
 
@@ -107,8 +153,18 @@ impl<T: PartialEq> History<T> {
     }
 }
 
+/// The time from `from` on, before the tenancies that began later, in which nobody is known to have held the address.
+fn gap<T>(tenancies: &[Tenancy<T>], from: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let before = tenancies.iter().filter(|t| t.from <= from).filter_map(|t| t.until).max();
+    let from = before.map_or(from, |before| before.max(from));
+    let until = tenancies.iter().map(|t| t.from).filter(|began| *began > from).min()?;
+    Some((from, until))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -120,11 +176,11 @@ mod tests {
     }
 
     /// a holds the address over [0, 100), nobody over [100, 110), b from 110 on.
-    fn reused() -> History<char> {
+    fn reused() -> History<IpAddr, char> {
         let mut history = History::default();
-        history.begin(ip(), 'a', at(0));
-        history.end(ip(), &'a', at(100));
-        history.begin(ip(), 'b', at(110));
+        history.begin(ip(), 'a', at(0), at(0));
+        history.end(&ip(), &'a', at(100));
+        history.begin(ip(), 'b', at(110), at(110));
         history
     }
 
@@ -139,45 +195,113 @@ mod tests {
             (120, 150, Some('b'), "after"),
             (102, 108, Some('a'), "nobody then, a shortly before"),
         ] {
-            assert_eq!(history.holder(ip(), at(from), at(to)).copied(), holder, "[{from}, {to}): {why}");
+            assert_eq!(history.holder(&ip(), at(from), at(to)).copied(), holder, "[{from}, {to}): {why}");
         }
     }
 
     #[test]
     fn a_new_holder_ends_the_old_ones_tenancy_even_if_its_deletion_was_never_seen() {
         let mut history = History::default();
-        history.begin(ip(), 'a', at(0));
-        history.begin(ip(), 'b', at(50));
-        assert_eq!(history.holder(ip(), at(0), at(30)), Some(&'a'));
-        assert_eq!(history.holder(ip(), at(60), at(90)), Some(&'b'));
+        history.begin(ip(), 'a', at(0), at(0));
+        history.begin(ip(), 'b', at(50), at(50));
+        assert_eq!(history.holder(&ip(), at(0), at(30)), Some(&'a'));
+        assert_eq!(history.holder(&ip(), at(60), at(90)), Some(&'b'));
     }
 
     #[test]
     fn a_pod_started_before_it_was_given_the_address_has_it_only_from_when_it_was_free() {
         let mut history = History::default();
-        history.begin(ip(), 'a', at(0));
-        history.end(ip(), &'a', at(105));
-        history.begin(ip(), 'b', at(60));
-        assert_eq!(history.holder(ip(), at(60), at(90)), Some(&'a'));
+        history.begin(ip(), 'a', at(0), at(0));
+        history.end(&ip(), &'a', at(105));
+        history.begin(ip(), 'b', at(60), at(60));
+        assert_eq!(history.holder(&ip(), at(60), at(90)), Some(&'a'));
+    }
+
+    #[test]
+    fn of_two_that_list_it_the_one_that_started_last_holds_it() {
+        for order in [[('o', 0), ('n', 110)], [('n', 110), ('o', 0)]] {
+            let mut history = History::default();
+            for (holder, started) in order {
+                history.begin(ip(), holder, at(started), at(started));
+            }
+            for (from, to, holder) in [(0, 30, 'o'), (60, 90, 'o'), (105, 120, 'n'), (300, 330, 'n')] {
+                assert_eq!(
+                    history.holder(&ip(), at(from), at(to)),
+                    Some(&holder),
+                    "[{from}, {to}) {order:?}"
+                );
+            }
+            // The old one's object goes at last, which changes nothing.
+            history.end(&ip(), &'o', at(400));
+            assert_eq!(history.holder(&ip(), at(405), at(420)), Some(&'n'), "{order:?}");
+            assert!(history.put_aside.is_empty());
+        }
+    }
+
+    #[test]
+    fn of_three_the_last_holds_it_in_whichever_order() {
+        let holders = [('a', 0), ('b', 100), ('c', 200)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut history = History::default();
+            for (holder, started) in order.map(|n| holders[n]) {
+                history.begin(ip(), holder, at(started), at(started));
+            }
+            assert_eq!(history.holder(&ip(), at(300), at(330)), Some(&'c'), "{order:?}");
+            assert_eq!(history.holder(&ip(), at(0), at(30)), Some(&'a'), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn two_that_started_at_once_are_the_same_in_any_order() {
+        for order in [['x', 'y'], ['y', 'x']] {
+            let mut history = History::default();
+            order.into_iter().for_each(|holder| history.begin(ip(), holder, at(0), at(0)));
+            assert_eq!(history.holder(&ip(), at(10), at(20)), Some(&'y'), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn who_claimed_it_before_has_it_again_when_the_later_one_gives_it_back() {
+        let mut history = History::default();
+        history.begin(ip(), 'n', at(110), at(110));
+        history.begin(ip(), 'o', at(0), at(0));
+        history.end(&ip(), &'n', at(200));
+        assert_eq!(history.holder(&ip(), at(150), at(180)), Some(&'n'));
+        assert_eq!(history.holder(&ip(), at(210), at(240)), Some(&'o'));
+        history.end(&ip(), &'o', at(300));
+        assert_eq!(history.holder(&ip(), at(500), at(530)), None);
+        assert!(history.put_aside.is_empty());
+    }
+
+    #[test]
+    fn one_that_waited_long_for_the_address_leaves_the_past_to_who_had_it() {
+        let mut history = History::default();
+        history.begin(ip(), 'p', at(200), at(200));
+        // Started at 60, and told at 400 to have the address, before the watch has told that p is gone.
+        history.begin(ip(), 'c', at(60), at(400));
+        history.end(&ip(), &'p', at(405));
+        for (from, to, holder) in [(300, 330, 'p'), (410, 440, 'c')] {
+            assert_eq!(history.holder(&ip(), at(from), at(to)), Some(&holder), "[{from}, {to})");
+        }
     }
 
     #[test]
     fn a_departed_holder_lingers_only_so_long() {
         let mut history = History::default();
-        history.begin(ip(), 'a', at(0));
-        history.end(ip(), &'a', at(100));
-        assert_eq!(history.holder(ip(), at(150), at(180)), Some(&'a'));
-        assert_eq!(history.holder(ip(), at(300), at(330)), None);
+        history.begin(ip(), 'a', at(0), at(0));
+        history.end(&ip(), &'a', at(100));
+        assert_eq!(history.holder(&ip(), at(150), at(180)), Some(&'a'));
+        assert_eq!(history.holder(&ip(), at(300), at(330)), None);
     }
 
     #[test]
     fn the_past_is_forgotten_by_time_and_by_count() {
         let mut history = reused();
         history.forget(at(101), 10);
-        assert_eq!(history.holder(ip(), at(0), at(30)), None, "b did not have it then");
+        assert_eq!(history.holder(&ip(), at(0), at(30)), None, "b did not have it then");
         let mut history = History::default();
         for n in 0..100 {
-            history.begin(ip(), n, at(n));
+            history.begin(ip(), n, at(n), at(n));
         }
         assert_eq!(history.tenancies.get(&ip()).unwrap().len(), TENANCIES_PER_ADDRESS);
         history.forget(at(0), 3);
@@ -187,8 +311,8 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_an_address_whose_tenancies_are_all_forgotten() {
         let mut history = History::default();
-        history.begin(ip(), 'a', at(0));
-        history.end(ip(), &'a', at(1));
+        history.begin(ip(), 'a', at(0), at(0));
+        history.end(&ip(), &'a', at(1));
         history.forget(at(2), 10);
         assert_eq!(history.len(), 0);
     }

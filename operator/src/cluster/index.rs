@@ -12,6 +12,7 @@ use tidewatch_records::Name;
 use super::backends::Backends;
 use super::cidr::CidrTable;
 use super::facts::{NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid};
+use super::frontends::Frontends;
 use super::history::History;
 use super::table::{Applied, Table};
 use super::transitions::{Told, Transitions};
@@ -78,12 +79,16 @@ pub struct Index {
     pods: Table<Uid, PodFact>,
     /// UIDs that a static pod's cgroup has, to those of its mirror.
     static_uids: std::collections::HashMap<Uid, Uid>,
-    pod_ips: History<Uid>,
+    pod_ips: History<IpAddr, Uid>,
+    /// Which pod has a port at its node's addresses.
+    host_ports: History<(Name, u16), Uid>,
+    /// Live pods that aren't ready, those of them that ended left out.
+    unready: BTreeSet<Uid>,
     nodes: Table<Name, NodeFact>,
-    node_ips: History<Name>,
+    node_ips: History<IpAddr, Name>,
     pod_cidrs: CidrTable<Name>,
     services: Table<Name, ServiceFact>,
-    service_ips: History<Name>,
+    frontends: Frontends,
     slices: Table<Name, SliceFact>,
     backends: Backends,
     namespaces: Table<Name, NamespaceFact>,
@@ -202,8 +207,9 @@ impl Index {
         self.policies.forget(horizon, DEPARTED);
         self.transitions.forget(now);
         self.pod_ips.forget(horizon, DEPARTED);
+        self.host_ports.forget(horizon, DEPARTED);
         self.node_ips.forget(horizon, DEPARTED);
-        self.service_ips.forget(horizon, DEPARTED);
+        self.frontends.forget(horizon, DEPARTED);
         self.backends.forget(horizon, DEPARTED);
     }
 
@@ -222,15 +228,31 @@ impl Index {
         if before.is_none() {
             self.transitions.pod_appeared(&pod, told);
         }
+        if !pod.ready && pod.phase != PodPhase::Ended {
+            self.unready.insert(uid);
+        } else {
+            self.unready.remove(&uid);
+        }
+        let is_new = before.is_none();
         let had = before.as_deref().map_or(&[][..], addresses_held);
         let has = addresses_held(&pod);
         for ip in had.iter().filter(|ip| !has.contains(ip)) {
-            self.pod_ips.end(*ip, &uid, now);
+            self.pod_ips.end(ip, &uid, now);
         }
+        // An address that changed on a running pod is new now; otherwise it is as old as the pod can be. Of two pods
+        // with one address the later has it; a pod that is met with its address may have it since its start.
+        let started = pod.started.unwrap_or(now);
+        let from = if had.is_empty() { started } else { now };
+        let claimed = if is_new { started } else { now };
         for ip in has.iter().filter(|ip| !had.contains(ip)) {
-            // An address that changed on a running pod is new now; otherwise it is as old as the pod can be.
-            let from = if had.is_empty() { pod.started.unwrap_or(now) } else { now };
-            self.pod_ips.begin(*ip, uid, from);
+            self.pod_ips.begin(*ip, uid, from, claimed);
+        }
+        let (had, has) = (before.as_deref().map(host_ports_held).unwrap_or_default(), host_ports_held(&pod));
+        for port in had.iter().filter(|port| !has.contains(port)) {
+            self.host_ports.end(port, &uid, now);
+        }
+        for port in has.iter().filter(|port| !had.contains(port)) {
+            self.host_ports.begin(port.clone(), uid, started, claimed);
         }
         true
     }
@@ -238,8 +260,12 @@ impl Index {
     fn pod_departed(&mut self, gone: Option<Arc<PodFact>>, now: Timestamp) {
         let Some(pod) = gone else { return };
         self.transitions.pod_went(&pod, now);
+        self.unready.remove(&pod.uid);
         for ip in addresses_held(&pod) {
-            self.pod_ips.end(*ip, &pod.uid, now);
+            self.pod_ips.end(ip, &pod.uid, now);
+        }
+        for port in host_ports_held(&pod) {
+            self.host_ports.end(&port, &pod.uid, now);
         }
     }
 
@@ -259,10 +285,14 @@ impl Index {
             .as_deref()
             .map_or((&[][..], &[][..]), |node| (node.ips.as_slice(), node.pod_cidrs.as_slice()));
         for ip in had.iter().filter(|ip| !node.ips.contains(ip)) {
-            self.node_ips.end(*ip, &name, now);
+            self.node_ips.end(ip, &name, now);
         }
+        // A node outlives windows, so one that is met for the first time is taken to have had its addresses always, or
+        // from when an older node lost them: of two nodes that list one, the one created last has it.
+        let created = node.created.unwrap_or(Timestamp::MIN);
+        let from = if before.is_none() { Timestamp::MIN } else { now };
         for ip in node.ips.iter().filter(|ip| !had.contains(ip)) {
-            self.node_ips.begin(*ip, name.clone(), since(before.is_none(), now));
+            self.node_ips.begin(*ip, name.clone(), from, if before.is_none() { created } else { now });
         }
         for cidr in had_cidrs.iter().filter(|cidr| !node.pod_cidrs.contains(cidr)) {
             self.pod_cidrs.remove(cidr, &name);
@@ -277,7 +307,7 @@ impl Index {
         let Some(node) = gone else { return };
         self.transitions.node(&node, None, self.told(Kind::Node, now));
         for ip in &node.ips {
-            self.node_ips.end(*ip, &node.name, now);
+            self.node_ips.end(ip, &node.name, now);
         }
         for cidr in &node.pod_cidrs {
             self.pod_cidrs.remove(cidr, &node.name);
@@ -296,22 +326,14 @@ impl Index {
         if let Some(before) = &before {
             self.transitions.service(before, Some(&service), told);
         }
-        let had = before.as_deref().map_or(&[][..], |service| service.ips.as_slice());
-        for ip in had.iter().filter(|ip| !service.ips.contains(ip)) {
-            self.service_ips.end(*ip, &key, now);
-        }
-        for ip in service.ips.iter().filter(|ip| !had.contains(ip)) {
-            self.service_ips.begin(*ip, key.clone(), since(before.is_none(), now));
-        }
+        self.frontends.replace(before.as_deref(), Some(&service), now);
         true
     }
 
     fn service_departed(&mut self, gone: Option<Arc<ServiceFact>>, now: Timestamp) {
         let Some(service) = gone else { return };
         self.transitions.service(&service, None, self.told(Kind::Service, now));
-        for ip in &service.ips {
-            self.service_ips.end(*ip, &service.key, now);
-        }
+        self.frontends.replace(Some(&service), None, now);
     }
 
     fn apply_slice(&mut self, slice: SliceFact, now: Timestamp) -> bool {
@@ -360,8 +382,8 @@ fn addresses_held(pod: &PodFact) -> &[IpAddr] {
     if pod.host_network || pod.phase == PodPhase::Ended { &[] } else { &pod.ips }
 }
 
-/// Since when an object has an address that it was found with: nodes and Services outlive windows, so one that is met
-/// for the first time is taken to have had it always.
-fn since(first_met: bool, now: Timestamp) -> Timestamp {
-    if first_met { Timestamp::MIN } else { now }
+/// The ports that are the pod's at its node's addresses now.
+fn host_ports_held(pod: &PodFact) -> Vec<(Name, u16)> {
+    let Some(node) = pod.node.as_ref().filter(|_| pod.phase != PodPhase::Ended) else { return Vec::new() };
+    pod.host_ports.iter().map(|port| (node.clone(), *port)).collect()
 }

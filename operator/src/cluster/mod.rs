@@ -9,9 +9,12 @@ mod backends;
 mod changes;
 mod cidr;
 mod facts;
+mod frontends;
 mod history;
 mod index;
 mod intern;
+mod lifecycle;
+mod owner;
 mod reduce;
 mod remotes;
 mod resolve;
@@ -23,7 +26,8 @@ mod watch;
 pub use changes::{Change, Changes, NodeEdit, ServiceEdit, What};
 pub use cidr::CidrTable;
 pub use facts::{
-    Backend, Labels, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid,
+    Backend, Deletion, Labels, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact,
+    SliceFact, Uid,
 };
 pub use index::{Fact, HISTORY, Index, Kind, Size};
 pub use remotes::{Remote, RemoteError, RemoteSpec, Remotes};

@@ -1,25 +1,29 @@
 //! Kubernetes objects to facts. Pods, nodes and NetworkPolicies are read through types that leave out everything else at
 //! parsing: a node's list of images alone is more than all its facts.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Service;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{NotUsed, Object, Selector};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{
-    Backend, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid,
+    Backend, Deletion, NamespaceFact, NodeFact, PodFact, PodPhase, PolicyFact, ServiceFact, SliceFact, Uid,
 };
 use super::intern::Interner;
+use super::owner::workload;
 
 pub(super) type SlimPod = Object<PodSpec, PodStatus>;
 pub(super) type SlimNode = Object<NodeSpec, NodeStatus>;
 pub(super) type SlimPolicy = Object<PolicySpec, NotUsed>;
+
+/// A container that ran for this long and ended was no part of a crash loop: the kubelet's back-off starts over after
+/// ten minutes without an end.
+const LONG_RUN: SignedDuration = SignedDuration::from_mins(10);
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -27,6 +31,22 @@ pub(super) struct PodSpec {
     node_name: Option<String>,
     host_network: bool,
     service_account_name: Option<String>,
+    containers: Vec<Container>,
+    init_containers: Vec<Container>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Container {
+    ports: Vec<ContainerPort>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerPort {
+    container_port: u16,
+    host_port: Option<u16>,
+    protocol: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,6 +59,27 @@ pub(super) struct PodStatus {
     pod_ips: Vec<PodIp>,
     start_time: Option<Time>,
     conditions: Vec<Condition>,
+    container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatus {
+    state: ContainerState,
+    last_state: ContainerState,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct ContainerState {
+    terminated: Option<Terminated>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Terminated {
+    started_at: Option<Time>,
+    finished_at: Option<Time>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -48,11 +89,12 @@ struct PodIp {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    last_transition_time: Option<Time>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -104,6 +146,8 @@ pub(super) fn pod(pod: SlimPod, agent: &AgentIdentity, names: &mut Interner) -> 
         ips.extend(status.pod_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()));
     }
     ips.shrink_to_fit();
+    let ready = status.conditions.iter().find(|c| c.kind == "Ready");
+    let created = meta.creation_timestamp.as_ref().and_then(time_of);
     Some(PodFact {
         uid: Uid::parse(meta.uid.as_deref()?)?,
         static_uid: meta
@@ -113,61 +157,64 @@ pub(super) fn pod(pod: SlimPod, agent: &AgentIdentity, names: &mut Interner) -> 
             .and_then(|hash| Uid::parse(hash)),
         key: format!("{namespace}/{name}").into(),
         node: pod.spec.node_name.as_deref().filter(|node| !node.is_empty()).map(|node| names.name(node)),
-        workload: names.name(&workload(namespace, name, &meta, &labels)),
+        workload: names.name(&workload(namespace, name, &meta, &labels, created)),
         labels: names.labels(labels),
         ips,
         host_network: pod.spec.host_network,
+        host_ports: host_ports(&pod.spec),
         phase: match status.phase.as_deref() {
             Some("Running") => PodPhase::Running,
             Some("Succeeded" | "Failed") => PodPhase::Ended,
             _ => PodPhase::Pending,
         },
-        ready: status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True"),
+        ready: ready.is_some_and(|c| c.status == "True"),
+        ready_changed: ready.and_then(|c| time_of(c.last_transition_time.as_ref()?)),
         agent: namespace == agent.namespace
             && pod.spec.service_account_name.as_deref() == Some(agent.service_account.as_str()),
+        created,
         started: status.start_time.and_then(|time| time_of(&time)),
+        restarted: restarted(&status.container_statuses),
+        deletion: deletion(&meta),
     })
+}
+
+fn host_ports(spec: &PodSpec) -> Vec<u16> {
+    let containers = spec.containers.iter().chain(&spec.init_containers);
+    let mut ports: Vec<u16> = containers
+        .flat_map(|container| &container.ports)
+        .filter(|port| is_tcp(port.protocol.as_deref()))
+        .filter_map(|port| if spec.host_network { Some(port.container_port) } else { port.host_port })
+        .filter(|port| *port != 0)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports.shrink_to_fit();
+    ports
+}
+
+/// As the API has it, a port that doesn't say is a TCP port.
+fn is_tcp(protocol: Option<&str>) -> bool {
+    protocol.is_none_or(|protocol| protocol == "TCP")
+}
+
+fn restarted(containers: &[ContainerStatus]) -> Option<Timestamp> {
+    let ends = containers.iter().filter_map(|container| {
+        let ended = container.state.terminated.as_ref().or(container.last_state.terminated.as_ref())?;
+        Some((time_of(ended.finished_at.as_ref()?)?, ended.started_at.as_ref().and_then(time_of)))
+    });
+    let (finished, started) = ends.max()?;
+    started.is_some_and(|started| finished.duration_since(started) >= LONG_RUN).then_some(finished)
+}
+
+/// The API server writes down when the pod must be gone, not when that was asked for.
+fn deletion(meta: &ObjectMeta) -> Option<Deletion> {
+    let due = time_of(meta.deletion_timestamp.as_ref()?)?;
+    let grace = SignedDuration::from_secs(meta.deletion_grace_period_seconds.unwrap_or_default());
+    Some(Deletion { requested: due.checked_sub(grace).unwrap_or(due), due })
 }
 
 fn time_of(time: &Time) -> Option<Timestamp> {
     Timestamp::from_nanosecond(time.0.as_nanosecond()).ok()
-}
-
-/// `namespace/Kind/name` of the pod's top owner, from the pod alone: watching every ReplicaSet and Job for it would cost
-/// more than all pods.
-fn workload(namespace: &str, name: &str, meta: &ObjectMeta, labels: &BTreeMap<String, String>) -> String {
-    let owners = meta.owner_references.as_deref().unwrap_or_default();
-    let Some(owner) = owners.iter().find(|owner| owner.controller == Some(true)) else {
-        return format!("{namespace}/Pod/{name}");
-    };
-    let (kind, name) = top_owner(owner, labels);
-    format!("{namespace}/{kind}/{name}")
-}
-
-fn top_owner<'a>(owner: &'a OwnerReference, labels: &BTreeMap<String, String>) -> (&'a str, &'a str) {
-    let owned_by = |hash_label: &str| {
-        let hash = labels.get(hash_label)?;
-        owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')
-    };
-    match owner.kind.as_str() {
-        // The deployment controller names a ReplicaSet after its Deployment and the hash it labels the pods with
-        // (getNewReplicaSet in pkg/controller/deployment/sync.go); Argo Rollouts does likewise with a label of its own.
-        "ReplicaSet" => owned_by("pod-template-hash")
-            .map(|name| ("Deployment", name))
-            .or_else(|| owned_by("rollouts-pod-template-hash").map(|name| ("Rollout", name)))
-            .unwrap_or((&owner.kind, &owner.name)),
-        // The CronJob controller names a Job after its CronJob and the minute it was due (getJobName in
-        // pkg/controller/cronjob/utils.go).
-        "Job" => match owner.name.rsplit_once('-') {
-            Some((name, minute)) if minute.len() == 8 && minute.bytes().all(|b| b.is_ascii_digit()) => {
-                ("CronJob", name)
-            }
-            _ => (&owner.kind, &owner.name),
-        },
-        // A static pod's mirror is owned by its node; together they are what runs it everywhere, but each has a name
-        // of its own, so there is no better one.
-        _ => (&owner.kind, &owner.name),
-    }
 }
 
 pub(super) fn node(node: SlimNode, names: &mut Interner) -> Option<NodeFact> {
@@ -192,6 +239,7 @@ pub(super) fn node(node: SlimNode, names: &mut Interner) -> Option<NodeFact> {
             .collect(),
         pod_cidrs: cidrs,
         unschedulable: node.spec.unschedulable,
+        created: meta.creation_timestamp.as_ref().and_then(time_of),
     })
 }
 
@@ -212,11 +260,17 @@ pub(super) fn service(service: Service, names: &mut Interner) -> Option<ServiceF
         .collect();
     ips.sort_unstable();
     ips.dedup();
-    let (ports, target_ports) = spec
-        .ports
-        .unwrap_or_default()
+    let tcp: Vec<ServicePort> =
+        spec.ports.unwrap_or_default().into_iter().filter(|port| is_tcp(port.protocol.as_deref())).collect();
+    let node_ports = tcp
         .iter()
-        .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+        .filter_map(|port| port.node_port)
+        // kube-proxy answers there itself, by HTTP, for the Service (externalTrafficPolicy: Local).
+        .chain(spec.health_check_node_port)
+        .filter_map(|port| u16::try_from(port).ok().filter(|port| *port != 0))
+        .collect();
+    let (ports, target_ports) = tcp
+        .iter()
         .filter_map(|port| {
             let target = match &port.target_port {
                 Some(IntOrString::String(name)) => names.name(name),
@@ -231,6 +285,7 @@ pub(super) fn service(service: Service, names: &mut Interner) -> Option<ServiceF
         ips,
         ports,
         target_ports,
+        node_ports,
         selector: names.labels(spec.selector.unwrap_or_default()),
         labels: names.labels(meta.labels.unwrap_or_default()),
     })
@@ -245,7 +300,7 @@ pub(super) fn slice(slice: EndpointSlice, names: &mut Interner) -> Option<SliceF
         .ports
         .unwrap_or_default()
         .iter()
-        .filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"))
+        .filter(|port| is_tcp(port.protocol.as_deref()))
         .filter_map(|port| u16::try_from(port.port?).ok())
         .collect();
     ports.sort_unstable();

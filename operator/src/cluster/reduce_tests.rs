@@ -11,11 +11,13 @@ fn reduced(object: Value) -> Option<PodFact> {
 }
 
 fn owned(kind: &str, owner: &str, labels: &Value) -> Value {
+    let group = if kind == "Job" { "batch/v1" } else { "apps/v1" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "namespace": "shop", "name": "p", "uid": "00000000-0000-0000-0000-000000000001", "labels": labels,
-            "ownerReferences": [{"apiVersion": "x", "kind": kind, "name": owner, "uid": "u", "controller": true}]
+            "creationTimestamp": "2026-11-22T12:00:00Z",
+            "ownerReferences": [{"apiVersion": group, "kind": kind, "name": owner, "uid": "u", "controller": true}]
         },
         "spec": {"nodeName": "node-a", "containers": [{"name": "c", "image": "i"}]},
         "status": {"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
@@ -29,17 +31,59 @@ fn the_workload_is_the_top_owner() {
         ("ReplicaSet", "web-7d9f", json!({"pod-template-hash": "7d9f"}), "shop/Deployment/web"),
         ("ReplicaSet", "web-7d9f", json!({"rollouts-pod-template-hash": "7d9f"}), "shop/Rollout/web"),
         ("ReplicaSet", "alone", json!({}), "shop/ReplicaSet/alone"),
+        ("ReplicaSet", "web-7d9f", json!({}), "shop/ReplicaSet/web-7d9f"),
+        ("ReplicaSet", "7d9f", json!({"pod-template-hash": "7d9f"}), "shop/ReplicaSet/7d9f"),
+        ("ReplicaSet", "web7d9f", json!({"pod-template-hash": "7d9f"}), "shop/ReplicaSet/web7d9f"),
         ("ReplicaSet", "other-1", json!({"pod-template-hash": "7d9f"}), "shop/ReplicaSet/other-1"),
-        ("Job", "backup-29405520", json!({}), "shop/CronJob/backup"),
-        ("Job", "migrate-12", json!({}), "shop/Job/migrate-12"),
-        ("StatefulSet", "db", json!({}), "shop/StatefulSet/db"),
-        ("DaemonSet", "agent", json!({}), "shop/DaemonSet/agent"),
+        ("StatefulSet", "db", json!({"controller-revision-hash": "db-6bd5f9c"}), "shop/StatefulSet/db"),
+        ("StatefulSet", "db-6bd5f9c", json!({"pod-template-hash": "6bd5f9c"}), "shop/StatefulSet/db-6bd5f9c"),
+        ("DaemonSet", "agent", json!({"controller-revision-hash": "7d9f"}), "shop/DaemonSet/agent"),
+        ("Rollout", "web-29405520", json!({}), "shop/Rollout/web-29405520"),
     ] {
         assert_eq!(&*reduced(owned(kind, owner, &labels)).unwrap().workload, expected);
     }
     let mut alone = owned("x", "y", &json!({}));
     alone["metadata"]["ownerReferences"] = json!([]);
     assert_eq!(&*reduced(alone).unwrap().workload, "shop/Pod/p");
+}
+
+#[test]
+fn a_job_is_a_cronjob_s_only_if_its_name_is_a_minute_it_was_due() {
+    // The pod was created on 2026-11-22 at 12:00, which is minute 29922480.
+    for (job, expected) in [
+        ("backup-29922480", "shop/CronJob/backup"),
+        ("backup-29922479", "shop/CronJob/backup"),
+        ("nightly-backup-29912345", "shop/CronJob/nightly-backup"),
+        ("backup-29922483", "shop/CronJob/backup"),
+        ("backup-29922500", "shop/Job/backup-29922500"),
+        ("backup-20261127", "shop/Job/backup-20261127"),
+        ("backup-20261122", "shop/Job/backup-20261122"),
+        ("backup-11222026", "shop/Job/backup-11222026"),
+        ("backup-00000001", "shop/Job/backup-00000001"),
+        ("backup-99999999", "shop/Job/backup-99999999"),
+        ("migrate-12", "shop/Job/migrate-12"),
+        ("29922480", "shop/Job/29922480"),
+        ("backup29922480", "shop/Job/backup29922480"),
+        ("backup-2992248x", "shop/Job/backup-2992248x"),
+    ] {
+        assert_eq!(&*reduced(owned("Job", job, &json!({}))).unwrap().workload, expected);
+    }
+    let mut undated = owned("Job", "backup-29922480", &json!({}));
+    undated["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
+    assert_eq!(&*reduced(undated).unwrap().workload, "shop/Job/backup-29922480");
+}
+
+#[test]
+fn a_kind_of_another_group_is_named_as_it_is() {
+    for (kind, owner, group) in [
+        ("Job", "train-29922480", "batch.volcano.sh/v1alpha1"),
+        ("ReplicaSet", "web-7d9f", "apps.example.com/v1"),
+        ("Job", "train-29922480", "v1"),
+    ] {
+        let mut object = owned(kind, owner, &json!({"pod-template-hash": "7d9f"}));
+        object["metadata"]["ownerReferences"][0]["apiVersion"] = json!(group);
+        assert_eq!(&*reduced(object).unwrap().workload, format!("shop/{kind}/{owner}"), "{group}");
+    }
 }
 
 #[test]
@@ -198,4 +242,84 @@ fn services_and_slices_are_reduced_to_tcp() {
     }))
     .unwrap();
     assert!(service(headless, &mut Interner::new()).unwrap().ips.is_empty());
+}
+
+#[test]
+fn what_a_pod_s_containers_have_at_their_node_is_kept() {
+    let ports = |host_network: bool, containers: Value, init: Value| {
+        let mut object = owned("DaemonSet", "d", &json!({}));
+        object["spec"]["hostNetwork"] = json!(host_network);
+        object["spec"]["containers"] = containers;
+        object["spec"]["initContainers"] = init;
+        reduced(object).unwrap().host_ports
+    };
+    let two = json!([{"ports": [{"containerPort": 9100}, {"containerPort": 53, "protocol": "UDP"}]}, {"name": "x"}]);
+    let mapped = json!([{"ports": [{"containerPort": 80, "hostPort": 8080, "protocol": "TCP"}, {"containerPort": 81}]}]);
+    assert_eq!(ports(true, two.clone(), json!([{"ports": [{"containerPort": 15090}]}])), [9100, 15090]);
+    assert_eq!(ports(false, two, json!([])), [0_u16; 0]);
+    assert_eq!(ports(false, mapped, json!([])), [8080]);
+}
+
+#[test]
+fn a_pod_s_deletion_was_asked_for_its_grace_before_it_is_due() {
+    for (grace, requested) in [(Some(30), "2026-11-22T13:00:00Z"), (None, "2026-11-22T13:00:30Z")] {
+        let mut object = owned("ReplicaSet", "web-7d9f", &json!({}));
+        object["metadata"]["deletionTimestamp"] = json!("2026-11-22T13:00:30Z");
+        object["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        let deletion = reduced(object).unwrap().deletion.unwrap();
+        assert_eq!(deletion.requested.to_string(), requested);
+        assert_eq!(deletion.due.to_string(), "2026-11-22T13:00:30Z");
+    }
+    assert_eq!(reduced(owned("ReplicaSet", "web-7d9f", &json!({}))).unwrap().deletion, None);
+}
+
+#[test]
+fn the_end_of_a_container_that_ran_long_is_a_restart_and_a_crash_loop_is_none() {
+    let run = |from: &str, to: &str| json!({"startedAt": format!("2026-11-22T{from}:00Z"), "finishedAt": format!("2026-11-22T{to}:00Z")});
+    let ended = |run: Value| json!({"state": {"terminated": run}});
+    let again = |run: Value| json!({"state": {"running": {}}, "lastState": {"terminated": run}});
+    for (statuses, expected) in [
+        (json!([{"state": {"running": {}}, "lastState": {}}]), None),
+        (json!([again(run("12:00", "12:10"))]), Some("2026-11-22T12:10:00Z")),
+        (json!([again(run("12:00", "12:09"))]), None),
+        (json!([ended(run("12:00", "13:00"))]), Some("2026-11-22T13:00:00Z")),
+        // Its sidecar goes on crashing.
+        (json!([again(run("12:00", "13:00")), again(run("13:01", "13:02"))]), None),
+        (json!([again(run("12:00", "13:00")), again(run("12:01", "12:02"))]), Some("2026-11-22T13:00:00Z")),
+    ] {
+        let mut object = owned("ReplicaSet", "web-7d9f", &json!({}));
+        object["status"]["containerStatuses"] = statuses.clone();
+        let restarted = reduced(object).unwrap().restarted.map(|at| at.to_string());
+        assert_eq!(restarted.as_deref(), expected, "{statuses}");
+    }
+}
+
+#[test]
+fn a_pod_s_readiness_has_the_time_of_its_last_change() {
+    let mut object = owned("ReplicaSet", "web-7d9f", &json!({}));
+    object["status"]["conditions"] =
+        json!([{"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-22T12:05:00Z"}]);
+    let fact = reduced(object).unwrap();
+    assert_eq!(
+        (fact.ready, fact.ready_changed.unwrap().to_string().as_str()),
+        (false, "2026-11-22T12:05:00Z")
+    );
+    assert_eq!(fact.created.unwrap().to_string(), "2026-11-22T12:00:00Z");
+}
+
+#[test]
+fn a_service_s_ports_at_every_node_are_its_node_ports_and_the_health_check_s() {
+    let object: Service = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "fd00::1"],
+            "externalIPs": ["203.0.113.9"], "externalTrafficPolicy": "Local", "healthCheckNodePort": 32000,
+            "ports": [{"port": 80, "nodePort": 30080}, {"port": 443}, {"port": 53, "protocol": "UDP", "nodePort": 30053}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}, {"hostname": "lb.example.com"}]}}
+    }))
+    .unwrap();
+    let fact = service(object, &mut Interner::new()).unwrap();
+    assert_eq!(fact.node_ports, [30080, 32000]);
+    assert_eq!(fact.ports, [80, 443]);
+    let ips: Vec<String> = fact.ips.iter().map(ToString::to_string).collect();
+    assert_eq!(ips, ["10.96.0.1", "203.0.113.7", "203.0.113.9", "fd00::1"]);
 }

@@ -8,7 +8,12 @@ use tidewatch_records::{Category, Endpoint, EndpointKind, FlowWindow, Name, Role
 
 use super::facts::{NodeFact, PodFact, Uid};
 use super::index::Index;
+use super::lifecycle::{Span, lifecycle, lifecycle_of_service};
 use super::remotes::{Remote, Remotes, is_private};
+
+/// Ports at which a mesh's proxy accepts what its pod's own rules redirect to it: Istio's sidecar and its tunnel (HBONE),
+/// Linkerd's proxy. The pod's network namespace alone knows the port that was dialled.
+const PROXY_PORTS: [u16; 3] = [15006, 15008, 4143];
 
 /// Fills in what the collector knows of both ends of `flow`, as of its window. Returns whether both ends are known, so
 /// that a record that came before the watches can be tried again.
@@ -35,6 +40,7 @@ fn clear(endpoint: &mut Endpoint) {
     endpoint.node = None;
     endpoint.zone = None;
     endpoint.kind = None;
+    endpoint.lifecycle = None;
 }
 
 struct Lookup<'a> {
@@ -68,13 +74,21 @@ impl Lookup<'_> {
         }
         if let Some(pod) = pod {
             self.name_pod(endpoint, ip, pod);
+            if endpoint.port.is_some_and(|port| PROXY_PORTS.contains(&port)) && endpoint.service.is_none() {
+                endpoint.service = self.service_behind(ip, None, Some(pod.uid)).cloned();
+            }
             return true;
         }
-        let is_node = self.index.node_at(ip, self.from, self.to).is_some_and(|node| node.name == *reporter);
-        endpoint.kind =
-            Some(if is_node && uid.is_none() { EndpointKind::Node } else { EndpointKind::Unknown });
-        endpoint.service = self.index.service_behind(ip, endpoint.port, None, self.from).cloned();
-        is_node && uid.is_none()
+        // What is in no pod's cgroup and has no pod's address is the node's own, at whichever address of its: the
+        // kubelet reaches pods from the bridge's.
+        let is_another_s = self.index.pod_at(ip, self.from, self.to).is_some()
+            || self.index.node_at(ip, self.from, self.to).is_some_and(|node| node.name != *reporter);
+        let is_node = uid.is_none() && !is_another_s;
+        endpoint.kind = Some(if is_node { EndpointKind::Node } else { EndpointKind::Unknown });
+        if endpoint.port.is_some() {
+            endpoint.service = self.service_behind(ip, endpoint.port, None).cloned();
+        }
+        is_node
     }
 
     fn remote(&self, endpoint: &mut Endpoint, role: Role) -> bool {
@@ -82,7 +96,9 @@ impl Lookup<'_> {
         // The Service that was dialled, where the agent saw the address translated.
         let dialled = endpoint
             .cluster_ip
-            .and_then(|ip| self.index.service_at(ip.to_canonical(), self.from, self.to))
+            .and_then(|ip| {
+                self.index.service_at(ip.to_canonical(), endpoint.cluster_port, self.from, self.to)
+            })
             .filter(|_| role == Role::Client);
         if let Some(pod) = self.index.pod_at(ip, self.from, self.to) {
             if let Some(node) = &pod.node {
@@ -92,11 +108,15 @@ impl Lookup<'_> {
         } else if let Some(node) = self.index.node_at(ip, self.from, self.to) {
             name_node(endpoint, node);
             endpoint.kind = Some(EndpointKind::Node);
-            endpoint.service = self.index.service_behind(ip, endpoint.port, None, self.from).cloned();
-        } else if let Some(service) = self.index.service_at(ip, self.from, self.to) {
-            // No backend answered, or the translation wasn't seen: the Service is all that is known.
+            // Whoever connects from a node's address may be any process or pod of it.
+            if let Some(port) = endpoint.port {
+                self.name_at_node(endpoint, ip, port, &node.name);
+            }
+        } else if self.index.is_service_address(ip, self.from, self.to) {
+            // No backend answered, or the translation wasn't seen: the Service is all that is known. It has no part in
+            // what is dialled at a port that it doesn't have.
             endpoint.kind = Some(EndpointKind::Service);
-            endpoint.service = Some(service.clone());
+            endpoint.service = self.index.service_at(ip, endpoint.port, self.from, self.to).cloned();
         } else {
             self.name_outside(endpoint, ip);
         }
@@ -106,14 +126,46 @@ impl Lookup<'_> {
                 endpoint.kind = Some(EndpointKind::Service);
             }
         }
+        if let Some(service) = endpoint.service.as_deref().filter(|_| endpoint.pod.is_none()) {
+            endpoint.lifecycle = lifecycle_of_service(self.index, service, self.window());
+        }
         endpoint.kind != Some(EndpointKind::Unknown)
+    }
+
+    /// What is dialled at a port of a node's address: a Service's there, else that of a pod of the node which has the
+    /// port, else the node's own (a kubelet's, or one that nothing listens on).
+    fn name_at_node(&self, endpoint: &mut Endpoint, ip: IpAddr, port: u16, node: &Name) {
+        // Services' rules come before what listens on the node.
+        if let Some(service) = self.index.service_at(ip, Some(port), self.from, self.to) {
+            endpoint.service = Some(service.clone());
+            return;
+        }
+        let behind = self.index.service_behind(ip, Some(port), None, self.from);
+        let pod = behind
+            .and_then(|(_, uid)| self.index.pod(uid?))
+            .or_else(|| self.index.pod_at_host_port(node, port, self.from, self.to));
+        if let Some(pod) = pod {
+            self.name_pod(endpoint, ip, pod);
+        }
+        if let Some((service, _)) = behind {
+            endpoint.service = Some(service.clone());
+        }
     }
 
     fn name_pod(&self, endpoint: &mut Endpoint, ip: IpAddr, pod: &Arc<PodFact>) {
         endpoint.kind = Some(EndpointKind::Pod);
         endpoint.pod = Some(pod.key.clone());
         endpoint.workload = Some(pod.workload.clone());
-        endpoint.service = self.index.service_behind(ip, endpoint.port, Some(pod.uid), self.from).cloned();
+        endpoint.service = self.service_behind(ip, endpoint.port, Some(pod.uid)).cloned();
+        endpoint.lifecycle = lifecycle(pod, self.index.pod_departed_at(pod.uid), self.window());
+    }
+
+    fn service_behind(&self, ip: IpAddr, port: Option<u16>, pod: Option<Uid>) -> Option<&Name> {
+        self.index.service_behind(ip, port, pod, self.from).map(|(service, _)| service)
+    }
+
+    fn window(&self) -> Span {
+        Span { from: self.from, to: self.to }
     }
 
     fn name_node_of(&self, endpoint: &mut Endpoint, name: &Name) {
@@ -140,7 +192,7 @@ impl Lookup<'_> {
             None => endpoint.kind = Some(EndpointKind::Internet),
         }
         // A Service may have backends that are no pods, by an EndpointSlice of its owner's; the apiserver has.
-        if let Some(service) = self.index.service_behind(ip, endpoint.port, None, self.from) {
+        if let Some(service) = self.service_behind(ip, endpoint.port, None) {
             endpoint.service = Some(service.clone());
             if matches!(endpoint.kind, Some(EndpointKind::Unknown | EndpointKind::Internet)) {
                 endpoint.kind = Some(EndpointKind::Service);
@@ -182,3 +234,7 @@ fn name_node(endpoint: &mut Endpoint, node: &NodeFact) {
 #[cfg(test)]
 #[path = "resolve_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "resolve_port_tests.rs"]
+mod port_tests;

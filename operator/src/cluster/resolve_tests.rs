@@ -3,19 +3,19 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::cluster::{Backend, Fact, Labels, PodPhase, RemoteSpec, ServiceFact, SliceFact};
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn uid(n: u8) -> Uid {
+pub(super) fn uid(n: u8) -> Uid {
     Uid::parse(&uid_text(n)).unwrap()
 }
 
-fn uid_text(n: u8) -> String {
+pub(super) fn uid_text(n: u8) -> String {
     format!("00000000-0000-0000-0000-0000000000{n:02x}")
 }
 
@@ -23,7 +23,7 @@ fn no_labels() -> Labels {
     Arc::new(BTreeMap::new())
 }
 
-fn pod(n: u8, name: &str, node: &str, ips: &[&str]) -> PodFact {
+pub(super) fn pod(n: u8, name: &str, node: &str, ips: &[&str]) -> PodFact {
     PodFact {
         uid: uid(n),
         static_uid: None,
@@ -37,10 +37,11 @@ fn pod(n: u8, name: &str, node: &str, ips: &[&str]) -> PodFact {
         ready: true,
         agent: false,
         started: Some(at(0)),
+        ..PodFact::default()
     }
 }
 
-fn node(name: &str, zone: &str, region: &str, address: &str, cidr: &str) -> Fact {
+pub(super) fn node(name: &str, zone: &str, region: &str, address: &str, cidr: &str) -> Fact {
     Fact::Node(NodeFact {
         name: name.into(),
         zone: Some(zone.into()),
@@ -49,21 +50,23 @@ fn node(name: &str, zone: &str, region: &str, address: &str, cidr: &str) -> Fact
         ips: vec![ip(address)],
         pod_cidrs: vec![cidr.parse().unwrap()],
         unschedulable: false,
+        ..NodeFact::default()
     })
 }
 
-fn service(name: &str, cluster_ip: &str) -> Fact {
+pub(super) fn service(name: &str, cluster_ip: &str) -> Fact {
     Fact::Service(ServiceFact {
         key: format!("shop/{name}").into(),
         ips: vec![ip(cluster_ip)],
         ports: vec![80],
         target_ports: vec!["80".into()],
+        node_ports: vec![],
         selector: no_labels(),
         labels: no_labels(),
     })
 }
 
-fn slice(name: &str, ports: &[u16], backends: &[(&str, Option<u8>)]) -> Fact {
+pub(super) fn slice(name: &str, ports: &[u16], backends: &[(&str, Option<u8>)]) -> Fact {
     Fact::EndpointSlice(SliceFact {
         key: format!("shop/{name}-x").into(),
         service: format!("shop/{name}").into(),
@@ -78,7 +81,7 @@ fn slice(name: &str, ports: &[u16], backends: &[(&str, Option<u8>)]) -> Fact {
 
 /// Three nodes in two zones of one region and one in another; checkout on node-a, payments on node-b behind two
 /// Services, a host-network pod on node-c, a database outside behind a Service.
-fn index() -> Index {
+pub(super) fn index() -> Index {
     let mut index = Index::default();
     let host = PodFact { host_network: true, ..pod(3, "proxy", "node-c", &["198.18.201.3"]) };
     for fact in [
@@ -121,7 +124,7 @@ fn remotes() -> Remotes {
         .unwrap()
 }
 
-fn client(remote: &str, port: u16) -> FlowWindow {
+pub(super) fn client(remote: &str, port: u16) -> FlowWindow {
     FlowWindow {
         window_start: at(60),
         window_seconds: 30,
@@ -142,13 +145,13 @@ fn client(remote: &str, port: u16) -> FlowWindow {
     }
 }
 
-fn resolved(index: &Index, mut flow: FlowWindow) -> FlowWindow {
+pub(super) fn resolved(index: &Index, mut flow: FlowWindow) -> FlowWindow {
     resolve(index, &remotes(), &mut flow);
     flow
 }
 
 /// `kind pod service node zone category`, `-` for what isn't known.
-fn remote_of(flow: &FlowWindow) -> String {
+pub(super) fn remote_of(flow: &FlowWindow) -> String {
     let or = |name: &Option<Name>| name.as_deref().unwrap_or("-").to_owned();
     let remote = &flow.remote;
     let kind = serde_json::to_value(remote.kind).unwrap();
@@ -170,11 +173,12 @@ fn every_kind_of_remote_is_named() {
     for (remote, port, expected) in [
         ("198.18.2.20", 8080, "pod shop/payments shop/payments node-b zone-2 INTER_AZ"),
         ("198.18.2.20", 9090, "pod shop/payments shop/admin node-b zone-2 INTER_AZ"),
-        ("198.18.2.20", 22, "pod shop/payments shop/admin node-b zone-2 INTER_AZ"),
+        ("198.18.2.20", 22, "pod shop/payments - node-b zone-2 INTER_AZ"),
         ("::ffff:198.18.2.20", 8080, "pod shop/payments shop/payments node-b zone-2 INTER_AZ"),
         ("198.18.1.11", 80, "pod shop/cart - node-a zone-1 INTRA_NODE"),
         ("198.18.4.9", 80, "pod shop/search - node-d zone-1 INTER_REGION"),
-        ("198.18.201.3", 22, "node - shop/proxy node-c zone-1 INTRA_AZ"),
+        ("198.18.201.3", 22, "node - - node-c zone-1 INTRA_AZ"),
+        ("198.18.201.3", 3128, "pod shop/proxy shop/proxy node-c zone-1 INTRA_AZ"),
         ("198.18.202.1", 10250, "node - - node-b zone-2 INTER_AZ"),
         ("198.18.201.1", 10250, "node - - node-a zone-1 INTRA_NODE"),
         ("198.19.0.20", 80, "service - shop/payments - - UNCLASSIFIED"),
@@ -228,6 +232,8 @@ fn the_local_end_is_the_pod_of_the_cgroup_else_of_the_address_and_always_on_the_
         (Some(3), "198.18.201.3", "node-c", "pod shop/proxy node-c zone-1"),
         (None, "198.18.201.3", "node-c", "node - node-c zone-1"),
         (Some(99), "198.18.201.3", "node-c", "unknown - node-c zone-1"),
+        // The kubelet's, from an address of its bridge.
+        (None, "198.18.3.1", "node-c", "node - node-c zone-1"),
         (None, "198.18.1.10", "node-c", "unknown - node-c zone-1"),
         (None, "198.18.1.10", "node-new", "unknown - node-new -"),
         (None, "198.18.201.1", "node-c", "unknown - node-c zone-1"),

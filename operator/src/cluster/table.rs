@@ -110,6 +110,10 @@ impl<K: Hash + Eq + Clone, F: PartialEq> Table<K, F> {
         self.entries.get(key).map(|entry| &entry.fact)
     }
 
+    pub(super) fn departed_at(&self, key: &K) -> Option<Timestamp> {
+        self.entries.get(key)?.departed
+    }
+
     pub(super) fn live(&self) -> impl Iterator<Item = &Arc<F>> {
         self.entries.values().filter(|entry| entry.departed.is_none()).map(|entry| &entry.fact)
     }

@@ -33,6 +33,10 @@ impl Transitions {
         &self.changes
     }
 
+    pub(super) fn has_ready_endpoint(&self, service: &str) -> bool {
+        self.ready.contains_key(service)
+    }
+
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.changes.forget(now);
         self.revisions.forget(now.checked_sub(HISTORY).unwrap_or(Timestamp::MIN));

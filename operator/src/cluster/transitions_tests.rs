@@ -29,6 +29,7 @@ fn pod(number: u8, revision: &str) -> Fact {
         ready: false,
         agent: false,
         started: None,
+        ..PodFact::default()
     })
 }
 
@@ -41,6 +42,7 @@ fn node(unschedulable: bool) -> Fact {
         ips: vec![],
         pod_cidrs: vec![],
         unschedulable,
+        ..NodeFact::default()
     })
 }
 
@@ -52,6 +54,7 @@ fn service(app: &str, port: u16, target: &str) -> Fact {
         target_ports: vec![target.into()],
         selector: Arc::new([("app".to_owned(), app.to_owned())].into()),
         labels: Arc::default(),
+        ..ServiceFact::default()
     })
 }
 

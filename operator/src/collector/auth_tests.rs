@@ -181,6 +181,7 @@ async fn a_token_without_a_node_is_placed_by_its_pod_once_the_pod_is_known() {
         ready: true,
         agent: true,
         started: None,
+        ..PodFact::default()
     };
     setup.cluster.update(|index| index.apply(Fact::Pod(pod), at(0)));
     assert_eq!(setup.ask(&token(3600)).await, Ok(Agent { node: "node-b".into() }));

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidewatch_records::EndpointKind;
+use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::ingest::CHUNK;
 use super::metrics::Metrics;
 use super::windows::Windows;
 use crate::cluster::{Cluster, Remotes, resolve};
@@ -74,12 +75,24 @@ impl Driver {
         }
     }
 
-    /// A pod's first records may come before the watch has told of it: what was unknown then may be known now.
+    /// A pod's first records may come before the watch has told of it, and its last failing ones before the watch has
+    /// told that it is going: what was unknown then, or failed, may be understood now.
     fn resolve_late(&self, window: &mut ClusterWindow) {
-        let index = self.cluster.read();
-        let unknown = |kind: Option<EndpointKind>| matches!(kind, None | Some(EndpointKind::Unknown));
-        for flow in window.flows.iter_mut().filter(|f| unknown(f.local.kind) || unknown(f.remote.kind)) {
-            resolve(&index, &self.remotes, flow);
+        let unclear = window.flows.iter_mut().filter(|flow| is_unclear(flow));
+        let mut unclear = unclear.peekable();
+        while unclear.peek().is_some() {
+            let index = self.cluster.read();
+            for flow in unclear.by_ref().take(CHUNK) {
+                resolve(&index, &self.remotes, flow);
+            }
         }
     }
+}
+
+fn is_unclear(flow: &FlowWindow) -> bool {
+    let unknown = |end: &Endpoint| matches!(end.kind, None | Some(EndpointKind::Unknown));
+    let steady = flow.local.lifecycle.is_none() && flow.remote.lifecycle.is_none();
+    let Connections { refused, timed_out, waiting, reset, aborted, .. } = flow.connections;
+    let failed = [refused, timed_out, waiting, reset, aborted, flow.retransmissions].iter().any(|n| *n > 0);
+    unknown(&flow.local) || unknown(&flow.remote) || (steady && failed)
 }

@@ -19,7 +19,7 @@ use super::windows::Windows;
 use crate::cluster::{Cluster, Remotes, resolve};
 
 /// Records resolved under one hold of the index, so that a watch waits no longer than about 0.1 ms.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 
 /// Where records go.
 #[derive(Debug, Clone)]

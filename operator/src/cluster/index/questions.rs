@@ -20,7 +20,7 @@ impl Index {
 
     /// The pod that held `ip` during `[from, to)`. Never a pod in its host's network.
     pub fn pod_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<PodFact>> {
-        self.pods.get(self.pod_ips.holder(ip, from, to)?)
+        self.pods.get(self.pod_ips.holder(&ip, from, to)?)
     }
 
     pub fn node(&self, name: &str) -> Option<&Arc<NodeFact>> {
@@ -28,7 +28,7 @@ impl Index {
     }
 
     pub fn node_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Arc<NodeFact>> {
-        self.nodes.get(self.node_ips.holder(ip, from, to)?)
+        self.nodes.get(self.node_ips.holder(&ip, from, to)?)
     }
 
     /// The node whose pod CIDR has `ip`. Some network plugins leave that CIDR unused, so this says only that `ip` is
@@ -37,20 +37,56 @@ impl Index {
         self.pod_cidrs.get(ip).is_some()
     }
 
-    /// `namespace/name` of the Service that had `ip` as its own address.
-    pub fn service_at(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> Option<&Name> {
-        self.service_ips.holder(ip, from, to)
+    /// The pod that had `port` at the addresses of `node` during `[from, to)`.
+    pub fn pod_at_host_port(
+        &self,
+        node: &Name,
+        port: u16,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Option<&Arc<PodFact>> {
+        self.pods.get(self.host_ports.holder(&(node.clone(), port), from, to)?)
     }
 
-    /// The Service that `ip` was a backend of during `[from, to)`: the one with `port`, else the first by name.
+    /// Whether `ip` was a Service's own address.
+    pub fn is_service_address(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> bool {
+        self.frontends.has(ip, from, to)
+    }
+
+    /// `namespace/name` of the Service that was reached by dialling `ip` at `port`: an address of its own, or its
+    /// NodePort at an address of a node's.
+    pub fn service_at(&self, ip: IpAddr, port: Option<u16>, from: Timestamp, to: Timestamp) -> Option<&Name> {
+        self.frontends.service(ip, port, from, to).or_else(|| {
+            let port = port.filter(|_| self.node_at(ip, from, to).is_some())?;
+            self.frontends.node_port(port, from, to)
+        })
+    }
+
+    /// The Service that `ip` was a backend of from `from` on, and the pod behind the address where that is one: the
+    /// Service with `port`, or without a port the first by name.
     pub fn service_behind(
         &self,
         ip: IpAddr,
         port: Option<u16>,
         pod: Option<Uid>,
         from: Timestamp,
-    ) -> Option<&Name> {
+    ) -> Option<(&Name, Option<Uid>)> {
         self.backends.service(ip, port, pod, from)
+    }
+
+    /// When the pod's object was deleted.
+    pub fn pod_departed_at(&self, uid: Uid) -> Option<Timestamp> {
+        self.pods.departed_at(&uid)
+    }
+
+    /// Whether some endpoint of the Service is ready.
+    pub fn has_ready_endpoint(&self, service: &str) -> bool {
+        self.transitions.has_ready_endpoint(service)
+    }
+
+    /// Live pods that aren't ready, and haven't ended.
+    pub fn unready_pods(&self) -> impl Iterator<Item = &Arc<PodFact>> {
+        self.unready.iter().filter_map(|uid| self.pods.get(uid))
     }
 
     /// Live pods.
@@ -85,12 +121,7 @@ impl Index {
                 slices.flat_map(|slice| slice.backends.iter()).filter_map(|b| b.pod).collect();
             return uids.into_iter().filter_map(|uid| self.pod(uid)).collect();
         }
-        self.pods_and_departed()
-            .filter(|pod| {
-                pod.namespace() == service.namespace()
-                    && service.selector.iter().all(|(label, value)| pod.labels.get(label) == Some(value))
-            })
-            .collect()
+        self.pods_and_departed().filter(|pod| service.selects(pod)).collect()
     }
 
     pub fn namespaces(&self) -> impl Iterator<Item = &Arc<NamespaceFact>> {
@@ -127,6 +158,6 @@ impl Index {
 
     /// Addresses with a known holder, past ones included.
     pub fn addresses(&self) -> usize {
-        self.pod_ips.len() + self.node_ips.len() + self.service_ips.len()
+        self.pod_ips.len() + self.node_ips.len() + self.frontends.len()
     }
 }

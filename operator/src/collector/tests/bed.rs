@@ -92,6 +92,7 @@ pub(super) fn pod(n: u8, namespace: &str, name: &str, node: &str, ip: &str, agen
         ready: true,
         agent,
         started: Some(at(-100)),
+        ..PodFact::default()
     })
 }
 
@@ -106,6 +107,7 @@ pub(super) fn fill(cluster: &Cluster) {
                 ips: vec![ip.parse().unwrap()],
                 pod_cidrs: Vec::new(),
                 unschedulable: false,
+                ..NodeFact::default()
             };
             index.apply(Fact::Node(node), at(0));
         }

@@ -31,7 +31,7 @@ pub(super) fn degradation(
             }
             if fault.class == Class::Workload {
                 let found = view.hints.get(&fault.component).map_or(&[][..], Vec::as_slice);
-                let has = same.map(|same| same.hints.as_slice());
+                let has = same.filter(|same| same.cause == component.cause).map(|same| same.hints.as_slice());
                 let window = (view.start, verdict.window_seconds);
                 component.hints = onsets.settle(&fault.component, has, found, window);
             }

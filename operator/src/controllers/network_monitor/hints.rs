@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_crds::network_monitor::{FaultCause, FaultyComponent, Hint};
-use tidewatch_health::{ComponentFault, ComponentId};
+use tidewatch_health::{Cause, ComponentFault, ComponentId};
 use tidewatch_records::Name;
 
+use super::hint_fit::{ChangeKind, reach};
 use crate::cluster::{Change, Index, Labels, NodeEdit, PodFact, PolicyFact, ServiceEdit, What};
 
 /// Hints a component.
 const MOST: usize = 3;
-/// How long before the onset a change may be.
+/// How long before the onset a change may be; less for most, see [`reach`].
 const BEFORE: SignedDuration = SignedDuration::from_mins(15);
 /// How long before the onset a change may be that the summary tells.
 const JUST_BEFORE: SignedDuration = SignedDuration::from_mins(5);
@@ -54,16 +55,22 @@ fn windows(count: i64, seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(count.saturating_mul(i64::from(seconds)))
 }
 
-/// What changed around `onset` that `component` has to do with, the nearest first. With `boundary`, only a component of
-/// that namespace is looked at: a tenant isn't told of policies and rollouts of another.
+/// What changed around `onset` that `component` has to do with and that can be why it is at fault as `cause` says, the
+/// nearest first. With `boundary`, only a component of that namespace is looked at: a tenant isn't told of policies and
+/// rollouts of another.
 pub(super) fn hints(
     component: &ComponentId,
+    cause: Cause,
     onset: Onset,
     boundary: Option<&str>,
     index: &Index,
 ) -> Vec<Hint> {
     let (from, until) = onset.range();
-    let mut changes: Vec<&Change> = index.changes().between(from, until).collect();
+    let can_cause = |change: &&Change| {
+        let before = onset.since.duration_since(change.at);
+        reach(cause, ChangeKind::of(&change.what)).is_some_and(|reach| before <= reach)
+    };
+    let mut changes: Vec<&Change> = index.changes().between(from, until).filter(can_cause).collect();
     if changes.is_empty() {
         return Vec::new();
     }

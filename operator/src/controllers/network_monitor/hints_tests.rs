@@ -33,6 +33,7 @@ fn pod(number: u8, namespace: &str, app: &str, revision: &str, node: &str) -> Fa
         ready: true,
         agent: false,
         started: None,
+        ..PodFact::default()
     })
 }
 
@@ -45,6 +46,7 @@ fn node(name: &str, unschedulable: bool) -> Fact {
         ips: vec![],
         pod_cidrs: vec![],
         unschedulable,
+        ..NodeFact::default()
     })
 }
 
@@ -56,6 +58,7 @@ fn service(name: &str, port: u16) -> Fact {
         target_ports: vec!["http".into()],
         selector: labels(&[("app", name.split_once('/').unwrap().1)]),
         labels: Arc::default(),
+        ..ServiceFact::default()
     })
 }
 
@@ -113,7 +116,7 @@ fn payments_1() -> ComponentId {
 }
 
 fn look(component: &ComponentId, index: &Index) -> Vec<Hint> {
-    hints(component, Onset { since: at(ONSET), window_seconds: 10 }, None, index)
+    hints(component, Cause::Unreachable, Onset { since: at(ONSET), window_seconds: 10 }, None, index)
 }
 
 fn messages(hints: &[Hint]) -> Vec<&str> {
@@ -283,7 +286,8 @@ fn only_changes_around_the_onset_are_named() {
     ] {
         let mut index = cluster();
         index.apply(policy("shop/deny", None, "Ingress", 1), at(second));
-        let found = hints(&payments(), Onset { since: at(ONSET), window_seconds }, None, &index);
+        let onset = Onset { since: at(ONSET), window_seconds };
+        let found = hints(&payments(), Cause::Unreachable, onset, None, &index);
         assert_eq!(!found.is_empty(), named, "{second}, {window_seconds} s");
         if named && second >= ONSET {
             let message = "NetworkPolicy shop/deny, which selects its pods, was created as it began";
@@ -314,13 +318,54 @@ fn the_nearest_come_first_each_once_and_no_more_than_three() {
 }
 
 #[test]
+fn a_change_that_cannot_have_caused_the_fault_is_not_named() {
+    let cases = [
+        // Seen on redis: it was slow, which no lack of endpoints causes.
+        (Cause::Latency, slice("shop/payments", 0), 34, false),
+        // Seen at a client: slow from 7 minutes after a rollout on.
+        (Cause::Latency, pod(9, "shop", "payments", "b", "node-a"), 7 * 60, false),
+        (Cause::Latency, pod(9, "shop", "payments", "b", "node-a"), 3 * 60, true),
+        (Cause::Latency, policy("shop/deny", None, "Ingress", 1), 12, false),
+        (Cause::PacketLoss, slice("shop/payments", 0), 34, false),
+        (Cause::PacketLoss, pod(9, "shop", "payments", "b", "node-a"), 12, false),
+        (Cause::PacketLoss, policy("shop/deny", None, "Ingress", 1), 120, true),
+        (Cause::PacketLoss, policy("shop/deny", None, "Ingress", 1), 121, false),
+        (Cause::Refused, policy("shop/deny", None, "Ingress", 1), 12, false),
+        (Cause::Refused, slice("shop/payments", 0), 34, true),
+        (Cause::Refused, slice("shop/payments", 0), 301, false),
+        (Cause::Refused, pod(9, "shop", "payments", "b", "node-a"), 7 * 60, true),
+        (Cause::Overload, slice("shop/payments", 0), 34, false),
+        (Cause::Overload, pod(9, "shop", "payments", "b", "node-a"), 5 * 60, true),
+        (Cause::Overload, service("shop/payments", 81), 12, false),
+        (Cause::ConntrackFull, pod(9, "shop", "payments", "b", "node-a"), 12, false),
+        (Cause::ConnectionFailures, policy("shop/deny", None, "Ingress", 1), 12, false),
+        (Cause::AllowanceExceeded, slice("shop/payments", 0), 12, false),
+    ];
+    for (cause, change, before, named) in cases {
+        let mut index = cluster();
+        index.apply(change.clone(), at(ONSET - before));
+        let onset = Onset { since: at(ONSET), window_seconds: 10 };
+        let found = hints(&payments(), cause, onset, None, &index);
+        assert_eq!(!found.is_empty(), named, "{cause:?}, {before} s after {change:?}: {found:?}");
+    }
+}
+
+#[test]
 fn a_tenant_is_not_told_what_changed_in_another_s_namespace() {
     let mut index = cluster();
     index.apply(policy("shop/deny-all", None, "Ingress", 1), at(ONSET - 12));
     let onset = Onset { since: at(ONSET), window_seconds: 10 };
     for (boundary, told) in [(None, 1), (Some("shop"), 1), (Some("bank"), 0)] {
-        assert_eq!(hints(&payments(), onset, boundary, &index).len(), told, "{boundary:?}");
-        assert_eq!(hints(&payments_1(), onset, boundary, &index).len(), told, "{boundary:?}");
+        assert_eq!(
+            hints(&payments(), Cause::Unreachable, onset, boundary, &index).len(),
+            told,
+            "{boundary:?}"
+        );
+        assert_eq!(
+            hints(&payments_1(), Cause::Unreachable, onset, boundary, &index).len(),
+            told,
+            "{boundary:?}"
+        );
     }
 }
 
@@ -414,6 +459,10 @@ fn a_new_process_leaves_the_hints_as_they_are_and_a_new_fault_has_its_own() {
 
 /// What is observed of the window of 10 s that starts at `start`, with payments blocked since the onset.
 fn blocked(start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed {
+    blocked_as(Cause::Unreachable, start, status, index)
+}
+
+fn blocked_as(cause: Cause, start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed {
     let spec = serde_json::json!({"local": [{"namespace": "shop"}], "evaluation": {"window": "10s"}});
     let mut monitor = NetworkMonitor::new("m", serde_json::from_value(spec).unwrap());
     monitor.status = Some(status.clone());
@@ -435,6 +484,7 @@ fn blocked(start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed
     };
     let mut verdict = payments_blocked(at(ONSET));
     (verdict.window_start, verdict.window_seconds) = (at(start), 10);
+    verdict.components.iter_mut().for_each(|fault| fault.cause = cause);
     let evaluation = Evaluation { window: Arc::new(window), verdict };
     let clock = Clock { now: at(start + 13), waiting_since: at(0), agent_window_seconds: 10 };
     let spec = ValidSpec::new(&monitor.spec, "shop", &policy);
@@ -486,5 +536,28 @@ fn a_fault_that_a_former_process_told_keeps_its_hints_and_nothing_is_written() {
     for n in 2..10 {
         let status = fold(&first, &blocked(ONSET + 10 * n, &first, &empty), &mut memory);
         assert_eq!(status, first, "{n}");
+    }
+}
+
+#[test]
+fn a_fault_that_turns_out_to_be_another_has_its_hints_looked_for_anew() {
+    let mut index = cluster();
+    index.apply(policy("shop/deny", None, "Ingress", 1), at(ONSET - 12));
+    index.apply(slice("shop/payments", 0), at(ONSET - 10));
+    let mut memory = Memory::default();
+    let mut status = NetworkMonitorStatus::default();
+    let deny = "NetworkPolicy shop/deny, which selects its pods, was created 12 s before";
+    let gone = "Service shop/payments lost its last ready endpoint 10 s before";
+    for (n, cause, expected) in [
+        (1, Cause::Overload, &[deny][..]),
+        (2, Cause::Unreachable, &[gone, deny]),
+        (3, Cause::Refused, &[gone]),
+        (4, Cause::Refused, &[gone]),
+        (5, Cause::Latency, &[]),
+    ] {
+        let observed = blocked_as(cause, ONSET + 10 * n, &status, &index);
+        status = fold(&status, &observed, &mut memory);
+        let degradation = status.degradation.as_ref().unwrap();
+        assert_eq!(messages(&degradation.components[0].hints), expected, "{cause:?}");
     }
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidewatch_crds::network_monitor::Hint;
+use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{Class, ComponentId, Config, Lately, Verdict, project};
+use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
 
-use super::components::same_component;
+use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
+use super::reporting::Reporting;
 use super::selection::{Selection, Unresolved};
 use super::spec::{SpecError, ValidSpec};
 use super::traffic::TrafficTotals;
@@ -71,6 +72,8 @@ pub(super) struct WindowView {
     /// What changed around the onset of each workload fault that is new or nearly so.
     pub hints: BTreeMap<ComponentId, Vec<Hint>>,
     pub traffic: TrafficTotals,
+    /// Of the nodes that the monitor is about.
+    pub reporting: Reporting,
     /// Nodes that reported this window.
     pub nodes_reporting: u64,
     /// Nodes whose agent was ready.
@@ -101,7 +104,7 @@ pub(super) fn observe(
         fleet,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
-            let mut view = view(&spec, &selection, evaluation, clock);
+            let mut view = view(&spec, &selection, evaluation, index, clock);
             if let View::Window(window) = &mut view {
                 window.hints = hints_of(&window.verdict, &spec, monitor.status.as_ref(), index);
             }
@@ -119,7 +122,13 @@ pub(super) struct Clock {
     pub agent_window_seconds: u32,
 }
 
-fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>, clock: Clock) -> View {
+fn view(
+    spec: &ValidSpec,
+    selection: &Selection,
+    evaluation: Option<&Evaluation>,
+    index: &Index,
+    clock: Clock,
+) -> View {
     let late = late_after(spec.window_seconds, clock.agent_window_seconds);
     let is_late =
         |since: Timestamp| clock.now.duration_since(since).unsigned_abs() > late && clock.now > since;
@@ -152,6 +161,7 @@ fn view(spec: &ValidSpec, selection: &Selection, evaluation: Option<&Evaluation>
         ),
         hints: BTreeMap::new(),
         traffic: TrafficTotals::of(selected.iter().copied()),
+        reporting: Reporting::of(&selection.nodes(index), window),
         nodes_reporting: window.accounting.len() as u64,
         nodes_ready: window.expected.len() as u64,
         connections_seen,
@@ -167,14 +177,18 @@ fn hints_of(
     index: &Index,
 ) -> BTreeMap<ComponentId, Vec<Hint>> {
     let told = status.and_then(|status| status.degradation.as_ref());
-    let is_told = |component: &ComponentId| {
-        told.is_some_and(|told| told.components.iter().any(|c| same_component(c, component)))
+    // A fault that turns out to be of another kind may have another reason.
+    let is_told = |fault: &ComponentFault| {
+        let is_same = |shown: &FaultyComponent| {
+            same_component(shown, &fault.component) && shown.cause == faulty_component(fault).cause
+        };
+        told.is_some_and(|told| told.components.iter().any(is_same))
     };
     let mut found = BTreeMap::new();
     for fault in verdict.components.iter().filter(|fault| fault.class == Class::Workload) {
         let onset = Onset { since: fault.since, window_seconds: verdict.window_seconds };
-        if onset.is_recent(verdict.window_start) || !is_told(&fault.component) {
-            let hints = hints(&fault.component, onset, spec.boundary.as_deref(), index);
+        if onset.is_recent(verdict.window_start) || !is_told(fault) {
+            let hints = hints(&fault.component, fault.cause, onset, spec.boundary.as_deref(), index);
             found.insert(fault.component.clone(), hints);
         }
     }

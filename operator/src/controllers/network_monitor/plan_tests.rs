@@ -1,5 +1,6 @@
 use super::super::numbers::Memory;
 use super::super::observe::{Monitored, Observed, View, WindowView};
+use super::super::reporting::Reporting;
 use super::super::spec::{SpecError, SpecReason, ValidSpec};
 use super::super::status::fold;
 use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
@@ -15,6 +16,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
             verdict,
             hints: std::collections::BTreeMap::new(),
             traffic: TrafficTotals::of([flow().build()].iter()),
+            reporting: Reporting { reported: 1, expected: 1 },
             nodes_reporting: 1,
             nodes_ready: 1,
             connections_seen: 1,

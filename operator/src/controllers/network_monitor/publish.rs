@@ -86,6 +86,7 @@ fn datum(
 
 #[cfg(test)]
 mod tests {
+    use super::super::reporting::Reporting;
     use super::*;
     use crate::controllers::network_monitor::testing::{at, flow, healthy, zone_pair_down};
     use crate::controllers::network_monitor::traffic::TrafficTotals;
@@ -96,6 +97,7 @@ mod tests {
             verdict,
             traffic: TrafficTotals::of([flow().rtt(700).retransmissions(3).build()].iter()),
             hints: std::collections::BTreeMap::new(),
+            reporting: Reporting { reported: 1, expected: 1 },
             nodes_reporting: 1,
             nodes_ready: 1,
             connections_seen: 1,

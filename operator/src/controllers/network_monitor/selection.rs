@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use kube::core::{Selector, SelectorExt};
 use tidewatch_records::{Endpoint, FlowWindow, Name};
 
 use super::spec::{Item, PodNamespaces, Select, ValidSpec};
-use crate::cluster::Index;
+use crate::cluster::{Index, NodeFact, PodFact, PodPhase};
 
 /// A spec's endpoints, looked up.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +97,24 @@ impl Selection {
             && self.remote.as_ref().is_none_or(|remote| remote.iter().any(|m| m.matches(&flow.remote)))
     }
 
+    /// The nodes that run what the monitor's local endpoints name, as they are now.
+    pub(super) fn nodes(&self, index: &Index) -> BTreeSet<Name> {
+        let is_meant = |pod: &&Arc<PodFact>| {
+            pod.phase == PodPhase::Running
+                && self.boundary.as_deref().is_none_or(|namespace| pod.namespace() == namespace)
+                && self.local.iter().any(|matcher| matcher.matches_pod(pod, index))
+        };
+        let of_pods = index.pods().filter(is_meant).filter_map(|pod| pod.node.clone());
+        let mut nodes: BTreeSet<Name> = of_pods.collect();
+        // A tenant's monitor is about its pods on the nodes that it names, not about the nodes.
+        if self.boundary.is_none() {
+            let is_named =
+                |node: &&Arc<NodeFact>| self.local.iter().any(|matcher| matcher.matches_node(node));
+            nodes.extend(index.nodes().filter(is_named).map(|node| node.name.clone()));
+        }
+        nodes
+    }
+
     fn within_boundary(&self, local: &Endpoint) -> bool {
         match &self.boundary {
             None => true,
@@ -121,6 +140,28 @@ impl Matcher {
             Self::Zone(zone) => endpoint.zone.as_deref() == Some(zone),
             Self::Cidr(net) => net.contains(&endpoint.ip.to_canonical()),
             Self::AwsService(service) => endpoint.service.as_ref() == Some(service),
+        }
+    }
+}
+
+impl Matcher {
+    fn matches_pod(&self, pod: &PodFact, index: &Index) -> bool {
+        let node = || index.node(pod.node.as_deref()?);
+        match self {
+            Self::Pods(pods) | Self::Service { pods, .. } => pods.contains(&pod.key),
+            Self::Namespaces(namespaces) => namespaces.contains(pod.namespace()),
+            Self::Nodes(_) | Self::Zone(_) => node().is_some_and(|node| self.matches_node(node)),
+            Self::Cidr(net) => pod.ips.iter().any(|ip| net.contains(&ip.to_canonical())),
+            Self::AwsService(_) => false,
+        }
+    }
+
+    fn matches_node(&self, node: &NodeFact) -> bool {
+        match self {
+            Self::Nodes(nodes) => nodes.contains(&node.name),
+            Self::Zone(zone) => node.zone.as_deref() == Some(zone),
+            Self::Cidr(net) => node.ips.iter().any(|ip| net.contains(&ip.to_canonical())),
+            Self::Pods(_) | Self::Service { .. } | Self::Namespaces(_) | Self::AwsService(_) => false,
         }
     }
 }

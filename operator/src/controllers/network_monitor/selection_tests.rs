@@ -24,6 +24,7 @@ fn pod(number: u8, key: &str, app: &str) -> Fact {
         ready: true,
         agent: false,
         started: None,
+        ..PodFact::default()
     })
 }
 
@@ -42,6 +43,7 @@ fn index() -> Index {
             ips: vec![],
             pod_cidrs: vec![],
             unschedulable: false,
+            ..NodeFact::default()
         })
     };
     let service = Fact::Service(ServiceFact {
@@ -51,6 +53,7 @@ fn index() -> Index {
         target_ports: vec!["8080".into()],
         selector: labels(&[("app", "payments")]),
         labels: labels(&[]),
+        ..ServiceFact::default()
     });
     for kind in Kind::ALL {
         index.begin_list(kind);
@@ -74,9 +77,13 @@ fn index() -> Index {
 }
 
 fn select(namespace: &str, spec: Value) -> (Selection, Vec<Unresolved>) {
+    select_in(&index(), namespace, spec)
+}
+
+fn select_in(index: &Index, namespace: &str, spec: Value) -> (Selection, Vec<Unresolved>) {
     let spec: NetworkMonitorSpec = serde_json::from_value(spec).unwrap();
     let policy = Policy { cluster_wide_namespaces: ["platform".to_owned()].into(), agent_window_seconds: 30 };
-    Selection::new(&ValidSpec::new(&spec, namespace, &policy).unwrap(), &index())
+    Selection::new(&ValidSpec::new(&spec, namespace, &policy).unwrap(), index)
 }
 
 /// From shop/checkout-1 (zone-1-a, zone-1) to shop/payments-1 (198.18.3.20, zone-2-a, zone-2).
@@ -238,4 +245,38 @@ fn before_the_cluster_is_known_nothing_is_called_unknown() {
     let spec =
         ValidSpec::new(&spec, "shop", &Policy { agent_window_seconds: 30, ..Policy::default() }).unwrap();
     assert_eq!(Selection::new(&spec, &Index::default()).1, []);
+}
+
+#[test]
+fn the_nodes_that_run_the_local_endpoints_are_known() {
+    let mut index = index();
+    let on = |number: u8, key: &str, app: &str, node: &str, phase: PodPhase| {
+        let Fact::Pod(fact) = pod(number, key, app) else { unreachable!("it makes a pod") };
+        Fact::Pod(PodFact { node: Some(node.into()), phase, ..fact })
+    };
+    for fact in [
+        on(4, "shop/payments-2", "payments", "zone-2-a", PodPhase::Running),
+        on(5, "shop/checkout-2", "checkout", "zone-2-a", PodPhase::Ended),
+        on(6, "bank/ledger-2", "ledger", "zone-2-a", PodPhase::Pending),
+    ] {
+        index.apply(fact, at(0));
+    }
+    let both = ["zone-1-a", "zone-2-a"];
+    for (namespace, local, expected) in [
+        ("shop", json!({"pods": {"selector": {"matchLabels": {"app": "payments"}}}}), &both[..]),
+        ("shop", json!({"pods": {"selector": {"matchLabels": {"app": "checkout"}}}}), &both[..1]),
+        ("shop", json!({"service": {"name": "payments"}}), &both[..]),
+        ("shop", json!({"namespace": "shop"}), &both[..]),
+        ("bank", json!({"namespace": "bank"}), &both[..1]),
+        ("bank", json!({"zone": "zone-2"}), &[]),
+        ("shop", json!({"zone": "zone-2"}), &both[1..]),
+        ("platform", json!({"zone": "zone-2"}), &both[1..]),
+        ("platform", json!({"node": {"name": "zone-1-a"}}), &both[..1]),
+        ("platform", json!({"cidr": "198.18.1.4/32"}), &both[1..]),
+        ("platform", json!({"cidr": "203.0.113.0/24"}), &[]),
+    ] {
+        let (selection, _) = select_in(&index, namespace, json!({"local": [local]}));
+        let nodes = selection.nodes(&index);
+        assert_eq!(nodes.iter().map(|node| &**node).collect::<Vec<_>>(), expected, "{local} in {namespace}");
+    }
 }

@@ -5,6 +5,7 @@ use tidewatch_crds::network_monitor::{AttributedTo, Category};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::FlowWindow;
 
+use super::super::reporting::Reporting;
 use super::super::selection::{Unresolved, UnresolvedReason};
 use super::super::spec::{Item, Select, SpecReason, ValidSpec};
 use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
@@ -45,6 +46,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
         verdict,
         hints: BTreeMap::new(),
         traffic: TrafficTotals::of(flows.iter()),
+        reporting: Reporting { reported: 1, expected: 1 },
         nodes_reporting: 6,
         nodes_ready: 6,
         connections_seen: 1000,
