@@ -215,7 +215,9 @@ impl Engine {
         let paths: HashSet<Component> = self
             .tracks
             .active()
-            .filter(|track| track.component.class() == Class::Infrastructure && track.cause.is_about_attempts())
+            .filter(|track| {
+                track.component.class() == Class::Infrastructure && track.cause.is_about_attempts()
+            })
             .map(|track| track.component)
             .collect();
         let (mut failed, mut explained) = (0_u64, 0_u64);
