@@ -122,7 +122,7 @@ fn window(start: i64, sockets: u16) -> ClosedWindow {
             remote: Ipv6Addr::LOCALHOST,
             data_segments_out: 1,
             retransmissions: 0,
-            spurious_retransmissions: 0,
+            spurious: 0,
             srtt_us: 100,
             quickest_rtt_us: 90,
             timeouts: 0,

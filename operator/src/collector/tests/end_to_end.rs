@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
-use tidewatch_records::EndpointKind;
+use tidewatch_records::{EndpointKind, FlowWindow, Lifecycle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 
@@ -14,6 +14,7 @@ use super::super::*;
 use super::bed::{
     LIMIT, accounting, at, export, flow, framed, gzip_zeros, pod, request, start, start_with, sync, token,
 };
+use crate::cluster::{Deletion, Fact, PodFact};
 
 #[tokio::test]
 async fn what_an_agent_reports_comes_out_as_an_evaluated_window_with_names_and_coverage() {
@@ -60,6 +61,36 @@ async fn a_pod_that_the_watch_tells_of_late_is_named_all_the_same() {
         .unwrap();
     let evaluation = evaluations.borrow().clone().unwrap();
     assert_eq!(evaluation.window.flows[0].remote.pod.as_deref(), Some("shop/late"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_the_watch_tells_late_is_going_is_marked_where_it_failed() {
+    let running = start().await;
+    let mut evaluations = running.evaluations().await;
+    let mut refused = flow("node-a", 0, 8080);
+    refused.connections.refused = 3;
+    let mut untroubled = flow("node-a", 0, 8081);
+    untroubled.retransmissions = 0;
+    running.export(request(&[refused, untroubled], &[]), &token("node-a")).await.unwrap();
+    let Fact::Pod(payments) = pod(2, "shop", "payments", "node-b", "198.18.2.20", false) else {
+        unreachable!("it makes a pod");
+    };
+    let deletion = Some(Deletion { requested: at(2), due: at(32) });
+    let going = Fact::Pod(PodFact { deletion, ..payments });
+    running.cluster.update(|index| index.apply(going, at(12)));
+    running.clock.set(at(24));
+    tokio::time::timeout(LIMIT, evaluations.wait_for(Option::is_some))
+        .await
+        .expect("no window closed")
+        .unwrap();
+    let evaluation = evaluations.borrow().clone().unwrap();
+    let stage = |port: u16| {
+        let is = |flow: &&FlowWindow| flow.remote.port == Some(port);
+        evaluation.window.flows.iter().find(is).and_then(|flow| flow.remote.lifecycle)
+    };
+    assert_eq!(stage(8080), Some(Lifecycle::Terminating));
+    assert_eq!(stage(8081), None, "what didn't fail is as it was when it came");
     running.stop().await;
 }
 
