@@ -85,6 +85,12 @@ pub const FINALIZER: &str = "tidewatch.dev/cloudwatch";
         description = "Whether the alarm is in place as declared"
     ),
     printcolumn(
+        name = "AS-OF",
+        type_ = "date",
+        json_path = ".status.readAt",
+        description = "Time since the state was read; beyond half an hour, nobody reads it"
+    ),
+    printcolumn(
         name = "AGE",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",

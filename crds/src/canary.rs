@@ -102,6 +102,12 @@ pub const SECRET_LABEL: &str = "tidewatch.dev/canary";
         description = "Whether the canary is in place as declared"
     ),
     printcolumn(
+        name = "LAST-RUN",
+        type_ = "date",
+        json_path = ".status.lastRun.at",
+        description = "Time since the last run; beyond the schedule and five minutes, nobody runs it"
+    ),
+    printcolumn(
         name = "AGE",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use endpoint::{Endpoint, NodeEndpoint, PodsEndpoint, ServiceEndpoint};
 pub use status::{
     Agents, AttributedTo, Category, ComponentKind, Coverage, Degradation, FaultCause, FaultClass,
-    FaultyComponent, Hint, NetworkHealthIndicator, NetworkMonitorStatus, Overview, Traffic,
+    FaultyComponent, Hint, NetworkHealthIndicator, NetworkMonitorStatus, NodeShortage, Overview,
+    ShortResource, Traffic,
 };
 
 /// What to watch.
@@ -48,7 +49,7 @@ pub use status::{
         name = "COMPONENT",
         type_ = "string",
         json_path = ".status.overview.component",
-        description = "The component that is most certainly at fault"
+        description = "The worst of the components at fault, and how many more there are"
     ),
     printcolumn(
         name = "RTT-P99",
@@ -60,13 +61,19 @@ pub use status::{
         name = "RETRANS",
         type_ = "string",
         json_path = ".status.overview.retransmissions",
-        description = "Retransmitted segments in percent of those sent"
+        description = "Retransmitted segments in percent of those sent, by both ends"
     ),
     printcolumn(
         name = "COVERAGE",
         type_ = "string",
         json_path = ".status.overview.coverage",
         description = "Nodes that report of those expected, and the share of connections they reported"
+    ),
+    printcolumn(
+        name = "AS-OF",
+        type_ = "date",
+        json_path = ".status.numbersAsOf",
+        description = "Time since the window that the numbers are from; beyond half an hour, nobody watches"
     ),
     printcolumn(
         name = "AGE",
@@ -101,11 +108,12 @@ pub struct NetworkMonitorSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EvaluationSpec {
-    /// Length of an evaluation window, from 10s to 10m, a multiple of the agents' window (chart value `agent.window`).
-    /// Windows are aligned to the clock.
+    /// Length of an evaluation window, from 10s to 10m, a multiple of the agents' window (chart value `agent.window`):
+    /// where it isn't one, the nearest multiple is taken, and condition Ready says so. Windows are aligned to the clock.
+    /// Longer windows see fainter faults in little traffic, and tell of them later.
     #[serde(default = "default_window")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('10m')").message("the window must be a duration from 10s to 10m: write a number and a unit, such as 60s or 2m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('10m')").message("the window must be a duration from 10s to 10m: write a number and a unit, such as 15s or 1m"))]
     pub window: String,
     /// How much evidence a verdict needs: Low waits for plain faults, High reports faint ones sooner and errs more often.
     #[serde(default)]
@@ -119,7 +127,7 @@ impl Default for EvaluationSpec {
 }
 
 fn default_window() -> String {
-    "60s".to_owned()
+    "15s".to_owned()
 }
 
 /// How much evidence a verdict needs.

@@ -45,7 +45,7 @@ const FLOWS_PER_NODE: u32 = 2_000;
 /// What the agent puts into one request.
 const BATCH: usize = 500;
 const ROUNDS: u32 = 3;
-const WINDOW: u32 = 30;
+const WINDOW: u32 = 15;
 
 #[derive(Serialize, Deserialize)]
 struct Orders {
@@ -113,7 +113,6 @@ async fn run(cluster: &Cluster, tokens: &HashMap<String, String>) -> Measured {
         listen: "127.0.0.1:0".parse().unwrap(),
         namespace: "tidewatch-system".to_owned(),
         agent_service_account: "tidewatch-agent".to_owned(),
-        agent_window: Duration::from_secs(WINDOW.into()),
         remotes: Remotes::default(),
         limits: Limits::default(),
         metrics: metrics.clone(),

@@ -125,6 +125,67 @@ fn loss_on_a_path_is_named_in_the_output() {
 }
 
 #[test]
+fn a_window_in_which_nobody_sent_is_judged() {
+    let idle = |second: i64| {
+        let at = Timestamp::from_second(1_795_348_800 + second).unwrap();
+        format!(
+            r#"{{"event_name":"tidewatch.flow.accounting","window_start":"{at}","window_seconds":30,"reporter":"node-a","seen":0,"reported":0,"sampled_out":0,"buffer_full":0,"dropped":0,"invalid":0}}
+"#
+        )
+    };
+    let text = idle(0) + &windows([60].into_iter(), 0.0) + &idle(60) + &idle(120);
+    let outcome = analyze(60, &[("flows.jsonl", text.into_bytes())]);
+    let nhi: Vec<_> = outcome.verdicts.iter().map(|verdict| verdict["nhi"].as_str().unwrap()).collect();
+    assert_eq!(nhi, ["insufficient_data", "healthy", "insufficient_data"]);
+}
+
+#[test]
+fn a_nodes_figures_are_judged_in_their_own_window() {
+    let node = |second: i64, pressure: f64| {
+        let at = Timestamp::from_second(1_795_348_800 + second).unwrap();
+        format!(
+            r#"{{"event_name":"tidewatch.node.window","window_start":"{at}","window_seconds":30,"reporter":"node-a","node":{{"cpu_pressure_ratio":{pressure}}}}}
+"#
+        )
+    };
+    let mut text = String::new();
+    for n in 0..8 {
+        let pressure = if n == 4 || n == 5 { 0.95 } else { 0.01 };
+        text += &windows([n * 30].into_iter(), 0.0);
+        text += &node(n * 30, pressure);
+    }
+    let outcome = analyze(60, &[("flows.jsonl", text.into_bytes())]);
+    let short: Vec<bool> =
+        outcome.verdicts.iter().map(|verdict| verdict.get("shortages").is_some()).collect();
+    assert_eq!(short, [false, false, true, false], "{:#?}", outcome.verdicts);
+}
+
+#[test]
+fn a_file_that_was_cut_off_loses_the_window_that_was_being_written() {
+    let frame = |n: i64| zstd::encode_all(windows([n * 60].into_iter(), 0.0).as_bytes(), 1).unwrap();
+    let whole = [frame(0), frame(1), frame(2)].concat();
+    // Longer than a block, so that some of it is read.
+    let mut long = windows([180].into_iter(), 0.0);
+    while long.len() < 1 << 20 {
+        let pod = long.len() % 251;
+        long += &line(180, "stock", pod, long.len() as u64, 0);
+    }
+    let long = zstd::encode_all(long.as_bytes(), 1).unwrap();
+    for cut in [3, long.len() / 2, long.len() - 1] {
+        let file = [&whole[..], &long[..cut]].concat();
+        let outcome = analyze(60, &[("flows.jsonl.zst", file)]);
+        outcome.result.unwrap();
+        let starts: Vec<_> = outcome.verdicts.iter().map(|v| v["window_start"].as_str().unwrap()).collect();
+        assert_eq!(
+            starts,
+            ["2026-11-22T12:00:00Z", "2026-11-22T12:01:00Z", "2026-11-22T12:02:00Z"],
+            "cut at {cut}"
+        );
+        assert_eq!(outcome.malformed.count, 0);
+    }
+}
+
+#[test]
 fn durations_are_read_or_refused_with_a_sentence() {
     assert_eq!(window_length("60s"), Ok(60));
     assert_eq!(window_length("5m"), Ok(300));

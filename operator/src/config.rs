@@ -11,13 +11,17 @@ use crate::cluster::{RemoteError, RemoteSpec, Remotes};
 use crate::controllers::canary;
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::network_monitor::Policy;
+use crate::recording;
 use crate::telemetry::LogFormat;
+
+/// Namespace that the operator runs in, where nothing else is said.
+pub const NAMESPACE: &str = "tidewatch-system";
 
 /// Run the operator: the controllers and the flow collector
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Namespace that the operator runs in
-    #[arg(long, env = "TIDEWATCH_NAMESPACE", default_value = "tidewatch-system")]
+    #[arg(long, env = "TIDEWATCH_NAMESPACE", default_value = NAMESPACE)]
     pub namespace: String,
     /// Name of this pod; the hostname if absent
     #[arg(long, env = "TIDEWATCH_POD_NAME")]
@@ -35,7 +39,7 @@ pub struct Args {
     #[arg(long, env = "TIDEWATCH_AGENT_SERVICE_ACCOUNT", default_value = "tidewatch-agent")]
     pub agent_service_account: String,
     /// Length of the agents' windows
-    #[arg(long, env = "TIDEWATCH_AGENT_WINDOW", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "TIDEWATCH_AGENT_WINDOW", default_value = "15s", value_parser = duration)]
     pub agent_window: Duration,
     /// Memory that this process may take; half of it is for flow records
     #[arg(long, env = "TIDEWATCH_MEMORY_BYTES", value_name = "BYTES")]
@@ -52,6 +56,13 @@ pub struct Args {
     /// YAML file with the chart's canary values
     #[arg(long, env = "TIDEWATCH_CANARY", value_name = "FILE")]
     pub canary: Option<PathBuf>,
+    /// Directory to record every judged window in, with the verdicts on it, for tidewatch analyze; nothing is recorded
+    /// without
+    #[arg(long, env = "TIDEWATCH_RECORD_WINDOWS", value_name = "DIRECTORY")]
+    pub record_windows: Option<PathBuf>,
+    /// Bytes that recorded windows may take; the oldest go when there are more
+    #[arg(long, env = "TIDEWATCH_RECORD_WINDOWS_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
+    pub record_windows_bytes: u64,
     /// Log level or filter
     #[arg(long, env = "TIDEWATCH_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
@@ -115,6 +126,12 @@ impl Args {
                 .map_err(|error| Error::Parse { path: path.clone(), message: error.to_string() })?
         };
         Ok(Remotes::new(&specs)?)
+    }
+
+    /// Where judged windows are recorded, if they are.
+    pub fn recording(&self) -> Option<recording::Settings> {
+        let directory = self.record_windows.clone()?;
+        Some(recording::Settings { directory, most_bytes: self.record_windows_bytes })
     }
 
     /// What alarms may do in AWS, from its file; nothing without one.
@@ -193,6 +210,13 @@ mod tests {
         assert_eq!(listens(&["--pod-ip", "fd00::9"]), of("[::]:8080", "[::]:4317"));
         let given = ["--pod-ip", "fd00::9", "--http-listen", "127.0.0.1:81"];
         assert_eq!(listens(&given), of("127.0.0.1:81", "[::]:4317"));
+    }
+
+    #[test]
+    fn nothing_is_recorded_unless_a_directory_is_given() {
+        assert_eq!(parse(&[]).recording(), None);
+        let settings = parse(&["--record-windows", "/r", "--record-windows-bytes", "5"]).recording();
+        assert_eq!(settings, Some(recording::Settings { directory: "/r".into(), most_bytes: 5 }));
     }
 
     #[test]

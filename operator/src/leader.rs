@@ -143,6 +143,23 @@ impl Candidate {
         }
     }
 
+    /// Takes the lease from whoever holds it and keeps it for as long as `timing.lease` says, without renewing it. Whoever
+    /// led stops at its next renewal, `timing.renew_deadline` from now at the latest. False where nobody leads.
+    pub async fn take_away(&self, client: &Client) -> Result<bool, kube::Error> {
+        let api: Api<Lease> = Api::namespaced(client.clone(), &self.namespace);
+        loop {
+            let Some(lease) = api.get_opt(&self.lease).await? else { return Ok(false) };
+            let was_held = holder(&lease).is_some_and(|holder| !holder.is_empty());
+            let taken = self.taken(lease, Timestamp::now());
+            match api.replace(&self.lease, &PostParams::default(), &taken).await {
+                Ok(_) => return Ok(was_held),
+                // The leader was faster with a renewal.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     async fn try_once(&self, api: &Api<Lease>, machine: &mut Machine) -> Result<Option<Held>, kube::Error> {
         let started = Instant::now();
         let lease = api.get_opt(&self.lease).await?;

@@ -16,6 +16,7 @@ pub mod evaluation;
 pub mod leader;
 pub mod passes;
 pub mod reconcile;
+pub mod recording;
 pub mod run;
 pub mod server;
 pub mod telemetry;

@@ -1,10 +1,12 @@
-//! `tidewatch`: `operator` runs in the cluster, `analyze` judges recorded flow windows on any machine.
+//! `tidewatch`: `operator` runs in the cluster, and `retire` before that is uninstalled; `analyze` judges recorded flow
+//! windows on any machine.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
+use tidewatch::controllers::retire;
 use tidewatch::{analyze, config};
 
 /// A decoded request is a thousand small allocations, freed by other threads: a fifth of the collector's time with
@@ -23,12 +25,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Operator(Box<config::Args>),
+    Retire(retire::Args),
     Analyze(analyze::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Operator(args) => operator(*args),
+        Command::Operator(args) => on_runtime(tidewatch::run::run(*args)),
+        Command::Retire(args) => on_runtime(retire::run(args)),
         Command::Analyze(args) => analyze::run(&args),
     };
     match result {
@@ -40,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn operator(args: config::Args) -> anyhow::Result<()> {
+fn on_runtime(job: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // The one provider of the process: the API client, the collector's TLS and its certificates all use it.
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -51,5 +55,5 @@ fn operator(args: config::Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("start the async runtime")?
-        .block_on(tidewatch::run::run(args))
+        .block_on(job)
 }

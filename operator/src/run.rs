@@ -26,11 +26,12 @@ use crate::evaluation::{Memories, Registry};
 use crate::leader::{Candidate, Held, Leadership, Timing};
 use crate::passes::PassMetrics;
 use crate::reconcile::ErrorClass;
+use crate::recording;
 use crate::server::{self, Readiness};
 use crate::telemetry::{self, Metrics};
 
 /// Name of the Lease.
-const LEASE: &str = "tidewatch-operator";
+pub(crate) const LEASE: &str = "tidewatch-operator";
 /// How often the Service is made to point here again.
 const ENDPOINT_CHECK: Duration = Duration::from_secs(60);
 /// Between tries of what agents wait for.
@@ -79,6 +80,7 @@ struct Operator {
     passes: PassMetrics,
     monitor_metrics: NetworkMonitorMetrics,
     collector_metrics: collector::Metrics,
+    recording_metrics: recording::Metrics,
     aws_policy: AwsPolicy,
     alarm_metrics: AlarmMetrics,
     aws_calls: CallMetrics,
@@ -103,6 +105,8 @@ impl Operator {
         let monitor_metrics = network_monitor::register(&metrics);
         let collector_metrics = collector::Metrics::default();
         metrics.register(|registry| collector_metrics.register(registry));
+        let recording_metrics = recording::Metrics::default();
+        metrics.register(|registry| recording_metrics.register(registry));
         let (alarm_metrics, aws_calls) = (AlarmMetrics::default(), CallMetrics::default());
         let publish_metrics = PublishMetrics::default();
         metrics.register(|registry| {
@@ -122,6 +126,7 @@ impl Operator {
             passes,
             monitor_metrics,
             collector_metrics,
+            recording_metrics,
             aws_policy,
             alarm_metrics,
             aws_calls,
@@ -224,8 +229,15 @@ impl Operator {
         let (client, namespace) = (self.client.clone(), self.args.namespace.clone());
         let cluster = Cluster::default();
         let (keeper, kept) = mpsc::channel(KEPT_QUEUE);
-        let registry =
+        let mut registry =
             Registry::remembering(self.collector_metrics.evaluation.clone(), memories, Some(keeper));
+        if let Some(settings) = self.args.recording() {
+            let (recorder, judged) = mpsc::channel(recording::QUEUE);
+            registry = registry.recorded_by(recorder);
+            let recording = recording::record(settings, self.recording_metrics.clone(), judged);
+            // Ends by itself, after the engines. Whatever becomes of it, the term goes on.
+            tokio::spawn(recording);
+        }
         let (fleet, fleet_seen) = watch::channel(Fleet::default());
 
         // Ends by itself, after the engines.
@@ -330,7 +342,6 @@ impl Operator {
             listen: self.args.collector_listen(),
             namespace: self.args.namespace.clone(),
             agent_service_account: self.args.agent_service_account.clone(),
-            agent_window: self.args.agent_window,
             remotes: self.remotes.clone(),
             limits: collector::Limits::within(self.args.memory_bytes),
             metrics: self.collector_metrics.clone(),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::frames::{Frames, Truncated};
 use crate::schema::{Accounting, FlowWindow, NodeWindow, Record};
 use crate::{ACCOUNTING_EVENT, NODE_EVENT};
 
@@ -18,19 +19,24 @@ pub enum ReadError {
     /// This line isn't a record; reading goes on with the next.
     #[error("line {line}: {reason}")]
     Malformed { line: u64, reason: String },
+    /// The input ended within a compressed frame, as when whoever wrote it was stopped; nothing follows. `partial` says
+    /// whether the last lines are of that frame, so that more like them are missing.
+    #[error("after line {line}: the file ends within a compressed frame")]
+    Truncated { line: u64, partial: bool },
     /// The input ended in an error; nothing follows.
     #[error("after line {line}: {source}")]
     Io { line: u64, source: io::Error },
 }
 
-/// Opens a file of records: `-` is standard input, a name ending in `.zst` is decompressed on the way.
+/// Opens a file of records: `-` is standard input, a name ending in `.zst` is decompressed on the way (any number of
+/// frames).
 pub fn open(path: &Path) -> io::Result<Reader<Box<dyn BufRead>>> {
     if path.as_os_str() == "-" {
         return Ok(Reader::new(Box::new(io::stdin().lock())));
     }
     let file = File::open(path)?;
     let input: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "zst") {
-        Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?))
+        Box::new(BufReader::with_capacity(64 * 1024, Frames::new(BufReader::with_capacity(64 * 1024, file))))
     } else {
         Box::new(BufReader::with_capacity(64 * 1024, file))
     };
@@ -79,7 +85,7 @@ impl<R: BufRead> Reader<R> {
     fn next_line(&mut self) -> Result<bool, ReadError> {
         self.buffer.clear();
         let limit = MAX_LINE_BYTES as u64 + 1;
-        let io_error = |line| move |source| ReadError::Io { line, source };
+        let io_error = |line| move |source| failed(line, source);
         let n =
             (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer).map_err(io_error(self.line))?;
         if n == 0 {
@@ -103,7 +109,7 @@ impl<R: BufRead> Iterator for Reader<R> {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    self.ended = matches!(error, ReadError::Io { .. });
+                    self.ended = !matches!(error, ReadError::Malformed { .. });
                     return Some(Err(error));
                 }
             }
@@ -120,6 +126,13 @@ impl<R: BufRead> Iterator for Reader<R> {
         }
         self.ended = true;
         None
+    }
+}
+
+fn failed(line: u64, source: io::Error) -> ReadError {
+    match source.get_ref().and_then(|cause| cause.downcast_ref::<Truncated>()) {
+        Some(&Truncated { partial }) => ReadError::Truncated { line, partial },
+        None => ReadError::Io { line, source },
     }
 }
 

@@ -3,6 +3,7 @@
 //! The schema is `docs/flow-records.md`; [`jsonl`] and [`otlp`] are its two wire forms, and [`histogram`] is the
 //! round-trip-time sketch that lets summaries of many records be merged.
 
+mod frames;
 pub mod histogram;
 pub mod jsonl;
 pub mod otlp;

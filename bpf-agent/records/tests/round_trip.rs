@@ -360,12 +360,56 @@ fn malformed_lines_are_reported_with_their_number_and_counted() {
     assert_eq!((reader.records(), reader.malformed(), lines.len()), (2, 2, 4));
 }
 
+fn zst_file(content: &[u8]) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".jsonl.zst").tempfile().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    file
+}
+
+/// Lines long enough to take several blocks of a frame.
+fn frame(lines: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    for n in 0..lines {
+        let flow = FlowWindow { reporter: format!("node-{n}-{}", n * 7919 % 104_729).into(), ..example() };
+        jsonl::write_flow(&mut text, &flow).unwrap();
+    }
+    zstd::encode_all(&text[..], 1).unwrap()
+}
+
+#[test]
+fn frames_one_after_the_other_are_one_file() {
+    let file = zst_file(&[frame(3), frame(0), frame(1000)].concat());
+    let lines: Vec<_> = jsonl::open(file.path()).unwrap().collect();
+    assert_eq!(lines.len(), 1003);
+    assert!(lines.iter().all(Result::is_ok));
+    assert_eq!(jsonl::open(zst_file(&[]).path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_truncated_frame_is_told_wherever_it_was_cut() {
+    let (whole, last) = (frame(3), frame(1000));
+    let mut partials = Vec::new();
+    for kept in [1, 3, 20, last.len() / 2, last.len() - 1] {
+        let file = zst_file(&[&whole[..], &last[..kept]].concat());
+        let mut reader = jsonl::open(file.path()).unwrap();
+        let lines: Vec<_> = reader.by_ref().collect();
+        let Some(Err(ReadError::Truncated { line, partial })) = lines.last() else {
+            panic!("cut at {kept}: {:?}", lines.last())
+        };
+        assert_eq!((*line, reader.malformed()), (reader.records(), 0), "cut at {kept}");
+        assert_eq!(*partial, *line > 3, "cut at {kept}");
+        assert!(lines.iter().take(3).all(Result::is_ok));
+        partials.push(*partial);
+    }
+    assert_eq!(partials[0..3], [false; 3]);
+    assert!(partials[4], "a frame of several blocks is read in part");
+}
+
 #[test]
 fn a_zst_file_is_decompressed() {
     let mut text = Vec::new();
     jsonl::write_flow(&mut text, &example()).unwrap();
-    let file = tempfile::Builder::new().suffix(".jsonl.zst").tempfile().unwrap();
-    std::fs::write(file.path(), zstd::encode_all(&text[..], 1).unwrap()).unwrap();
+    let file = zst_file(&zstd::encode_all(&text[..], 1).unwrap());
     let read: Vec<_> = jsonl::open(file.path()).unwrap().map(Result::unwrap).collect();
     assert_eq!(read, [Record::Flow(example())]);
 }

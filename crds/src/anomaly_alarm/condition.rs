@@ -98,7 +98,7 @@ pub enum OutlierFiltering {
     Strict,
 }
 
-/// A time range.
+/// Each is a time range.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.start < self.end").message("the range ends before it begins: write an end after the start"))]

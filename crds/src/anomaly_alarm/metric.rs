@@ -86,7 +86,7 @@ pub struct ExpressionMetric {
     pub period: String,
 }
 
-/// A metric, or what is computed of other queries.
+/// Each is a metric, or what is computed of other queries.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.metric) != has(self.expression)")

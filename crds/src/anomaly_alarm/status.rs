@@ -1,4 +1,4 @@
-//! What became of an alarm. Written when it changed, never because time passed.
+//! What became of an alarm. Written when it changed, and else each half hour.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -54,6 +54,11 @@ pub struct AnomalyAlarmStatus {
     /// How often the state is read from AWS, such as 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_every: Option<String>,
+    /// When the state was last read, as of the last write of this status. It is written again within half an hour even if
+    /// nothing changes: where this is older, nobody reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub read_at: Option<Timestamp>,
     /// The last call that AWS refused, until one succeeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
@@ -142,7 +147,7 @@ pub struct Overview {
     pub band: Option<String>,
 }
 
-/// A change of the state.
+/// Each is a change of the state.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
@@ -159,7 +164,7 @@ pub struct Transition {
     pub reason: String,
 }
 
-/// Something in AWS that belongs to the object.
+/// Each is something in AWS that belongs to the object.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::http::HttpCheck;
 
-/// One check: a name, and what is asked of whom.
+/// Each is one check: a name, and what is asked of whom.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.http), has(self.dns), has(self.tls), has(self.tcp)].filter(x, x).size() == 1")

@@ -223,7 +223,7 @@ pub struct AwsSecret {
     pub key: Option<String>,
 }
 
-/// A value that is taken from an answer.
+/// Each is a value that is taken from an answer.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.jsonPath), has(self.regex), has(self.header)].filter(x, x).size() == 1")
@@ -283,7 +283,7 @@ pub struct HttpExpect {
     pub max_duration: Option<String>,
 }
 
-/// What a JSON body must say at a path.
+/// Each is what a JSON body must say at a path.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.equals), has(self.notEquals), has(self.contains), has(self.exists)].filter(x, x).size() == 1")
@@ -310,7 +310,7 @@ pub struct JsonExpect {
     pub exists: Option<bool>,
 }
 
-/// What a header must say.
+/// Each is what a header must say.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.equals), has(self.notEquals), has(self.contains), has(self.notContains), has(self.matches), has(self.exists)].filter(x, x).size() == 1")

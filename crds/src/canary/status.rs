@@ -115,7 +115,7 @@ pub struct AwsCanary {
     pub last_error: Option<LastError>,
 }
 
-/// A canary that an object no longer wants.
+/// Each is a canary that the object no longer wants.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FormerCanary {
@@ -170,7 +170,7 @@ pub struct LastRun {
     pub checks: Vec<CheckRun>,
 }
 
-/// One check of a run.
+/// Each is one check of the run.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRun {
@@ -243,7 +243,7 @@ pub struct Success {
     pub day: Option<String>,
 }
 
-/// A run in one line.
+/// Each is a run in one line.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
@@ -259,7 +259,7 @@ pub struct Run {
     pub message: Option<String>,
 }
 
-/// Runs of an hour.
+/// Each has the runs of one hour.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Hour {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::label_selector::selecting;
 
-/// Selects endpoints in exactly one way.
+/// Each item selects endpoints in exactly one way.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.pods), has(self.service), has(self.namespace), has(self.namespaceSelector), has(self.node), has(self.zone), has(self.cidr), has(self.awsService)].filter(x, x).size() == 1")

@@ -20,6 +20,11 @@ pub struct NetworkMonitorStatus {
     /// What is wrong and whose fault it is; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degradation: Option<Degradation>,
+    /// Nodes of this traffic that are short of CPU or memory, the worst first, at most 10. That is no fault of the
+    /// network's: round trips there take longer because the node itself is slow to answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["node", "resource"]))]
+    pub node_shortages: Vec<NodeShortage>,
     /// The traffic of one window by category.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["category"]))]
@@ -33,7 +38,8 @@ pub struct NetworkMonitorStatus {
     /// The columns of `kubectl get`, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overview: Option<Overview>,
-    /// Start of the window that the numbers in `traffic` and `overview` are from.
+    /// Start of the window that the numbers in `traffic` and `overview` are from. They are written again within half an
+    /// hour even if nothing changes: where this is older, nobody watches.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub numbers_as_of: Option<Timestamp>,
@@ -63,7 +69,7 @@ pub struct Degradation {
     pub attribution: AttributedTo,
     /// One sentence that a person can act on.
     pub summary: String,
-    /// The components at fault, the most certain first.
+    /// The components at fault: those of the infrastructure first, and of each class the worst first.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub components: Vec<FaultyComponent>,
@@ -82,7 +88,7 @@ pub enum AttributedTo {
     Undetermined,
 }
 
-/// One component at fault, with the evidence.
+/// Each has the evidence that fits its cause.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FaultyComponent {
@@ -99,28 +105,47 @@ pub struct FaultyComponent {
     pub since: Timestamp,
     /// Probability from 0 to 1 that this component is at fault.
     pub confidence: f64,
-    /// Retransmitted segments / sent segments of the flows through it.
-    pub retransmission_ratio: f64,
-    /// The ratio that the same flows are used to.
-    pub baseline_ratio: f64,
-    /// Flows through it that are affected.
-    pub affected_flows: u64,
-    /// Flows through it.
-    pub total_flows: u64,
-    /// Connection attempts towards it that failed, where there are such.
+    /// Where packets are lost: retransmitted segments / sent segments of the flows through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retransmission_ratio: Option<f64>,
+    /// The retransmission ratio that the same flows are used to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_ratio: Option<f64>,
+    /// Where round trips are slow: the quickest ones of the flows through it, such as 4.4ms. A longer path moves these, a
+    /// busy server doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_min: Option<String>,
+    /// The quickest round trips that the same flows are used to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_rtt_min: Option<String>,
+    /// Where round trips are slow: the median of the flows through it.
+    #[serde(default, rename = "rttP50", skip_serializing_if = "Option::is_none")]
+    pub rtt_p50: Option<String>,
+    /// The median round trip that the same flows are used to.
+    #[serde(default, rename = "baselineRttP50", skip_serializing_if = "Option::is_none")]
+    pub baseline_rtt_p50: Option<String>,
+    /// Where connections fail: attempts to open one that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u64>,
-    /// Connection attempts towards it, where some failed.
+    /// Where connections fail: all attempts to open one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
-    /// For a service or pod: what changed in the cluster just before the fault began, the nearest first, at most 3. Hints
-    /// where to look, not causes. Found at the onset, and left as they are while the fault lasts.
+    /// Where a node is at a limit of its own: which limit that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// Flows through it that are affected, where that can be told flow by flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affected_flows: Option<u64>,
+    /// Flows through it.
+    pub total_flows: u64,
+    /// For a service or pod: what changed in the cluster just before the fault began, the nearest first, at most 3. They
+    /// hint where to look and prove no cause. They are found at the onset, and left as they are while the fault lasts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub hints: Vec<Hint>,
 }
 
-/// A change in the cluster that may have to do with a fault.
+/// Each is a change in the cluster that may have to do with the fault.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Hint {
@@ -133,6 +158,31 @@ pub struct Hint {
     pub name: String,
     /// What changed, and how long before the fault began.
     pub message: String,
+}
+
+/// Each is one node and what it is short of.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeShortage {
+    /// Name of the node.
+    pub node: String,
+    /// What it is short of.
+    pub resource: ShortResource,
+    /// Share of the time in which some task waited for it, such as 60%.
+    pub pressure: String,
+    /// Share of the CPU time that the hypervisor gave to other machines, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal: Option<String>,
+    /// The same in a sentence.
+    pub message: String,
+}
+
+/// What a node can be short of.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ShortResource {
+    #[serde(rename = "CPU")]
+    Cpu,
+    Memory,
 }
 
 /// A kind of component.
@@ -175,7 +225,7 @@ pub enum FaultCause {
     Unknown,
 }
 
-/// The traffic of one category in one window.
+/// Each item is the traffic of one category.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
@@ -187,9 +237,9 @@ pub struct Traffic {
     /// 99th percentile of the round-trip time.
     #[serde(default, rename = "rttP99", skip_serializing_if = "Option::is_none")]
     pub rtt_p99: Option<String>,
-    /// Segments retransmitted.
+    /// Segments retransmitted, by both ends where the remote ones have an agent.
     pub retransmissions: u64,
-    /// Retransmission time-outs.
+    /// Retransmission time-outs, likewise.
     pub timeouts: u64,
     /// Bytes sent and received by the local endpoints.
     pub bytes: u64,
@@ -242,13 +292,13 @@ pub struct Agents {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Overview {
-    /// The component most certainly at fault, and how many more there are.
+    /// The worst of the components at fault, and how many more there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
     /// 99th percentile of the round-trip time over all selected traffic.
     #[serde(rename = "rttP99", skip_serializing_if = "Option::is_none")]
     pub rtt_p99: Option<String>,
-    /// Retransmitted segments in percent of those sent.
+    /// Retransmitted segments in percent of those sent, by both ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmissions: Option<String>,
     /// Nodes that report of those expected, and the share of connections reported.

@@ -56,11 +56,15 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// A monitor as it is now.
+    pub fn monitor(&self, namespace: &str, name: &str) -> anyhow::Result<NetworkMonitor> {
+        let api: Api<NetworkMonitor> = Api::namespaced(self.client(), namespace);
+        self.call(&format!("monitor {namespace}/{name}"), api.get(name))
+    }
+
     /// What a monitor says now.
     pub fn status(&self, namespace: &str, name: &str) -> anyhow::Result<NetworkMonitorStatus> {
-        let api: Api<NetworkMonitor> = Api::namespaced(self.client(), namespace);
-        let monitor = self.call(&format!("monitor {namespace}/{name}"), api.get(name))?;
-        Ok(monitor.status.unwrap_or_default())
+        Ok(self.monitor(namespace, name)?.status.unwrap_or_default())
     }
 
     /// What an alarm says now.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use tidewatch_crds::network_monitor::{ComponentKind, FaultCause, NetworkMonitorStatus};
+use tidewatch_crds::network_monitor::{ComponentKind, EvaluationSpec, FaultCause, NetworkMonitorStatus};
 use tidewatch_lab::Fault;
 
-use crate::bed::{Bed, SHOP};
+use crate::bed::{Bed, OPERATOR_NAMESPACE, SHOP};
 use crate::expect::{Expected, verdict_of};
 use crate::report::seconds;
 use crate::scenarios::faults::{HEAL_LIMIT, ONSET_LIMIT};
@@ -15,6 +15,9 @@ use crate::traffic;
 /// Until the agents report and the engine knows what is usual.
 const FIRST_LIMIT: Duration = Duration::from_secs(180);
 const KUBECTL_LIMIT: Duration = Duration::from_secs(30);
+/// Where the length of the agents' windows is in their DaemonSet.
+const AGENT_WINDOW: &str =
+    "jsonpath={.spec.template.spec.containers[0].env[?(@.name==\"TIDEWATCH_WINDOW\")].value}";
 
 /// One step of the story.
 struct Step {
@@ -40,6 +43,7 @@ struct Noted {
 pub fn tell(bed: &Bed) -> anyhow::Result<bool> {
     let mut right = true;
     let mut noted = Vec::new();
+    bed.report.plain(&windows(bed)?);
     for step in story() {
         right &= take(bed, &step)?;
         noted.push(Noted { title: step.title, status: bed.cluster.status(SHOP, SHOP)? });
@@ -52,6 +56,22 @@ pub fn tell(bed: &Bed) -> anyhow::Result<bool> {
     }
     show_memory(bed)?;
     Ok(right)
+}
+
+/// Which windows the story runs with: how soon a fault is named follows from them.
+fn windows(bed: &Bed) -> anyhow::Result<String> {
+    let agents = bed.lab_ref()?.kubectl(
+        &["get", "daemonset", "tidewatch-agent", "--namespace", OPERATOR_NAMESPACE, "--output", AGENT_WINDOW],
+        KUBECTL_LIMIT,
+    );
+    let agents = agents.context("the agents' window")?.stdout;
+    let monitor = bed.cluster.monitor(SHOP, SHOP)?;
+    let evaluation = monitor.spec.evaluation.window;
+    Ok(format!(
+        "Windows: agents {}, evaluation {evaluation} (a cluster with the chart's defaults has 15s and {})",
+        agents.trim(),
+        EvaluationSpec::default().window
+    ))
 }
 
 /// What Tidewatch itself takes, at the end of the story.

@@ -76,10 +76,7 @@ pub enum Cause {
 impl Cause {
     /// Whether connection attempts show it.
     pub(crate) fn is_about_attempts(self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable | Self::Refused | Self::ConnectionFailures | Self::ConntrackFull
-        )
+        matches!(self, Self::Unreachable | Self::Refused | Self::ConnectionFailures | Self::ConntrackFull)
     }
 }
 

@@ -25,6 +25,9 @@ fn deleted(requested: i64, due: i64) -> Option<Deletion> {
     Some(Deletion { requested: at(requested), due: at(due) })
 }
 
+/// Starts of windows, and the stage in each.
+type Stages<'a> = &'a [(i64, Option<Lifecycle>)];
+
 #[test]
 fn a_pod_s_stage_is_told_for_the_windows_in_which_its_trouble_is_expected() {
     use Lifecycle::{Gone, Restarting, Starting, Terminating};
@@ -38,7 +41,7 @@ fn a_pod_s_stage_is_told_for_the_windows_in_which_its_trouble_is_expected() {
     let going = PodFact { deletion: deleted(0, 30), ..steady() };
     let draining = PodFact { deletion: deleted(0, 600), ..steady() };
     let ended = PodFact { phase: PodPhase::Ended, ..steady() };
-    let cases: [(&str, &PodFact, &[(i64, Option<Lifecycle>)]); 11] = [
+    let cases: [(&str, &PodFact, Stages<'_>); 11] = [
         ("steady", &steady(), &[(0, None)]),
         (
             "created, never ready",

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,9 @@ use crate::evaluation::{ClusterWindow, Registry};
 
 /// How often it looks. Within this much of the last report the window is closed.
 const TICK: Duration = Duration::from_millis(250);
+
+/// A tick that comes this long after the one before means that the process stood still.
+const STALL: SignedDuration = SignedDuration::from_secs(1);
 
 /// Looks at the sizes of things are taken this many ticks apart.
 const SIZES_EVERY: u32 = 40;
@@ -35,12 +38,18 @@ impl Driver {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut count = 0_u32;
+        let mut before = clock.now();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            self.tick(clock.now());
+            let now = clock.now();
+            if now.duration_since(before) > STALL {
+                self.windows.lock().unwrap_or_else(PoisonError::into_inner).resume(now);
+            }
+            before = now;
+            self.tick(now);
             if count.is_multiple_of(SIZES_EVERY) {
                 self.metrics.index(&self.cluster);
             }

@@ -74,7 +74,7 @@ impl Ingest {
         let mut outcome = Outcome::default();
         let mut decoder = Decoder::new();
         let mut flows = Vec::with_capacity(CHUNK);
-        let mut accountings = Vec::new();
+        let (mut accountings, mut figures) = (Vec::new(), Vec::new());
         let records = request
             .resource_logs
             .iter()
@@ -84,7 +84,7 @@ impl Ingest {
             match decode(&mut decoder, record, node, now) {
                 Ok(Record::Flow(flow)) => flows.push(flow),
                 Ok(Record::Accounting(accounting)) => accountings.push(accounting),
-                Ok(Record::Node(_)) => {}
+                Ok(Record::Node(node)) => figures.push(node),
                 Err((reason, example)) => {
                     outcome.reject(reason);
                     outcome.example = outcome.example.take().or(example);
@@ -97,8 +97,11 @@ impl Ingest {
         self.keep(&mut flows, now, &mut outcome);
         // The flows of a window are in before the word that they all are.
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        for accounting in accountings {
-            match windows.account(accounting, now) {
+        let figures =
+            figures.into_iter().map(|figures| windows.offer_figures(figures, now)).collect::<Vec<_>>();
+        let accountings = accountings.into_iter().map(|accounting| windows.account(accounting, now));
+        for kept in figures.into_iter().chain(accountings) {
+            match kept {
                 Ok(()) => outcome.kept += 1,
                 Err(reason) => outcome.reject(reason),
             }

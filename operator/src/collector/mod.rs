@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use kube::Client;
 use tokio::net::TcpListener;
@@ -22,6 +21,7 @@ mod endpoint;
 mod ingest;
 mod limits;
 mod metrics;
+mod patience;
 mod reject;
 mod server;
 mod service;
@@ -48,8 +48,6 @@ pub struct Config {
     pub namespace: String,
     /// `tidewatch-agent`
     pub agent_service_account: String,
-    /// Length of the agents' windows (chart value `agent.window`).
-    pub agent_window: Duration,
     pub remotes: Remotes,
     pub limits: Limits,
     pub metrics: Metrics,
@@ -108,10 +106,9 @@ impl Collector {
         registry: Registry,
         cancel: &CancellationToken,
     ) -> Result<Self, Error> {
-        let Config { listen, namespace, agent_service_account, agent_window, remotes, limits, metrics } =
-            config;
+        let Config { listen, namespace, agent_service_account, remotes, limits, metrics } = config;
         let remotes = Arc::new(remotes);
-        let windows = Arc::new(Mutex::new(Windows::new(agent_window, limits)));
+        let windows = Arc::new(Mutex::new(Windows::new(limits)));
         let authenticator = Arc::new(auth::Authenticator::new(
             reviewer,
             &namespace,

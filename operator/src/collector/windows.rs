@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tidewatch_records::{Accounting, FlowWindow, Name};
+use tidewatch_records::{Accounting, FlowWindow, Name, NodeWindow};
 
 use super::limits::Limits;
+use super::patience::{LEAST, MOST, Patience};
 use super::reject::Reject;
 use crate::cluster::HISTORY;
 use crate::evaluation::ClusterWindow;
@@ -15,29 +15,28 @@ use crate::evaluation::ClusterWindow;
 /// Clocks of nodes differ by this much at most.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
-/// Past the end of a window, and the agents' window, its reports may take this long.
-const GRACE: Duration = Duration::from_secs(3);
-
 /// Closed windows are remembered for this long, so that a batch that is sent again is known for a duplicate.
 const REMEMBER_CLOSED: SignedDuration = SignedDuration::from_mins(2);
 
 /// An evaluation that fell behind by more windows than this (the machine slept) starts afresh.
 const BEHIND: i64 = 10;
 
-/// What is known of one node in one agent window.
+/// What one node reported of one agent window.
 #[derive(Debug, Default)]
-struct NodeWindow {
+struct Report {
     /// Hashes of the flows' keys. Keyed at random (SipHash), so that nobody can make two keys collide.
     keys: HashSet<u64>,
     flows: Vec<FlowWindow>,
     accounting: Option<Accounting>,
+    /// How the node was.
+    figures: Option<NodeWindow>,
     /// Connections of the records that bounds refused.
     lost: u64,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    nodes: HashMap<Name, NodeWindow>,
+    nodes: HashMap<Name, Report>,
     /// Every evaluation length has had it.
     closed: bool,
 }
@@ -45,7 +44,9 @@ struct Slot {
 #[derive(Debug)]
 pub(super) struct Windows {
     limits: Limits,
-    grace: SignedDuration,
+    patience: Patience,
+    /// When the collector last went on after it had stood still: what was sent meanwhile is still to be read.
+    resumed: Timestamp,
     hasher: RandomState,
     /// By start, in seconds since the epoch.
     slots: BTreeMap<i64, Slot>,
@@ -62,10 +63,11 @@ pub(super) struct Closing {
 }
 
 impl Windows {
-    pub(super) fn new(agent_window: Duration, limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            grace: SignedDuration::try_from(agent_window + GRACE).unwrap_or(SignedDuration::from_secs(63)),
+            patience: Patience::default(),
+            resumed: Timestamp::MIN,
             hasher: RandomState::new(),
             slots: BTreeMap::new(),
             lengths: BTreeMap::new(),
@@ -139,6 +141,22 @@ impl Windows {
         Ok(())
     }
 
+    /// Keeps how a node was in an agent window.
+    pub(super) fn offer_figures(&mut self, figures: NodeWindow, now: Timestamp) -> Result<(), Reject> {
+        Self::timely(figures.window_start, figures.window_seconds, now)?;
+        let start = figures.window_start.as_second();
+        let closed = self.is_closed(start);
+        let node = self.node(start, &figures.reporter)?;
+        if node.figures.is_some() {
+            return Err(Reject::Duplicate);
+        }
+        if closed {
+            return Err(Reject::Late);
+        }
+        node.figures = Some(figures);
+        Ok(())
+    }
+
     /// Keeps `accounting`, the last that a node says of an agent window.
     pub(super) fn account(&mut self, accounting: Accounting, now: Timestamp) -> Result<(), Reject> {
         Self::timely(accounting.window_start, accounting.window_seconds, now)?;
@@ -148,6 +166,10 @@ impl Windows {
         if node.accounting.is_some() {
             return Err(Reject::Duplicate);
         }
+        let length = SignedDuration::from_secs(i64::from(accounting.window_seconds));
+        let delay = now.duration_since(accounting.window_start).saturating_sub(length);
+        self.patience.reported(&accounting.reporter, delay);
+        let node = self.node(start, &accounting.reporter)?;
         if closed {
             return Err(Reject::Late);
         }
@@ -155,7 +177,7 @@ impl Windows {
         Ok(())
     }
 
-    fn node(&mut self, start: i64, reporter: &Name) -> Result<&mut NodeWindow, Reject> {
+    fn node(&mut self, start: i64, reporter: &Name) -> Result<&mut Report, Reject> {
         if !self.slots.contains_key(&start) && self.slots.len() >= self.limits.windows {
             return Err(Reject::Full);
         }
@@ -177,12 +199,21 @@ impl Windows {
         self.lengths.iter().any(|(seconds, closed_to)| closed_to + i64::from(*seconds) <= now.as_second())
     }
 
-    /// Closes the evaluation windows that are due: all of `ready` have reported to their end, or the grace is over.
+    /// The collector stood still until `now`: reports that have been sent may not have been read.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        self.resumed = now;
+    }
+
+    /// Closes the evaluation windows that are due: all of `ready` have reported to their end, or those that haven't are
+    /// waited for no longer.
     pub(super) fn close(&mut self, now: Timestamp, ready: &BTreeSet<Name>) -> Closing {
         let mut closing = Closing::default();
         let lengths: Vec<u32> = self.lengths.keys().copied().collect();
         for seconds in lengths {
             self.close_length(seconds, now, ready, &mut closing);
+        }
+        if !closing.windows.is_empty() {
+            self.patience.keep_only(ready);
         }
         self.expire(now);
         closing
@@ -198,9 +229,16 @@ impl Windows {
             self.lengths.insert(seconds, start);
         }
         while let Ok(end) = Timestamp::from_second(start + length) {
-            let over = now.duration_since(end);
-            if over.is_negative() || (over < self.grace && !self.all_reported(start, start + length, ready)) {
+            if now < end {
                 return;
+            }
+            let missing = self.missing(start, start + length, ready);
+            if self.waits(end, now, &missing, ready) {
+                return;
+            }
+            // Each of its windows is missed once, in the shortest that are wanted.
+            if self.lengths.keys().next() == Some(&seconds) {
+                missing.iter().for_each(|node| self.patience.missed(node));
             }
             self.lengths.insert(seconds, start + length);
             closing.windows.extend(self.take(start, seconds, ready));
@@ -208,15 +246,24 @@ impl Windows {
         }
     }
 
-    /// Whether each of `ready` has accounted for the last agent window in `[start, end)`.
-    fn all_reported(&self, start: i64, end: i64, ready: &BTreeSet<Name>) -> bool {
+    /// Those of `ready` that haven't accounted for the last agent window in `[start, end)`.
+    fn missing(&self, start: i64, end: i64, ready: &BTreeSet<Name>) -> Vec<Name> {
         let reported = |node: &Name| {
             self.slots.range(start..end).rev().any(|(_, slot)| {
                 let accounting = slot.nodes.get(node).and_then(|node| node.accounting.as_ref());
                 accounting.is_some_and(|a| a.window_start.as_second() + i64::from(a.window_seconds) >= end)
             })
         };
-        !ready.is_empty() && ready.iter().all(reported)
+        ready.iter().filter(|node| !reported(node)).cloned().collect()
+    }
+
+    /// Whether the window that ended at `end` is kept open for the nodes that are `missing`.
+    fn waits(&self, end: Timestamp, now: Timestamp, missing: &[Name], ready: &BTreeSet<Name>) -> bool {
+        // Nobody is known whose report would be the last.
+        let least = if ready.is_empty() { LEAST } else { SignedDuration::ZERO };
+        let most = missing.iter().map(|node| self.patience.with(node)).max().unwrap_or(least);
+        let over = now.duration_since(end.max(self.resumed));
+        over < most && now.duration_since(end) < MOST.saturating_add(LEAST)
     }
 
     /// What the evaluation window holds: moved out where no other length needs it, else copied.
@@ -239,6 +286,7 @@ impl Windows {
             let Some(slot) = self.slots.get_mut(&start).filter(|slot| !slot.closed) else { continue };
             slot.closed = last;
             for (name, node) in &mut slot.nodes {
+                window.nodes.extend(node.figures.clone());
                 if let Some(accounting) = &node.accounting {
                     let sum =
                         window.accounting.entry(name.clone()).or_insert_with(|| nothing(name, window_start));

@@ -1,5 +1,5 @@
 use super::*;
-use tidewatch_records::{Connections, Endpoint, Role};
+use tidewatch_records::{Connections, Endpoint, NodeFigures, Role};
 
 const AGENT: u32 = 5;
 
@@ -8,7 +8,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn windows(limits: Limits, lengths: &[u32]) -> Windows {
-    let mut windows = Windows::new(Duration::from_secs(AGENT.into()), limits);
+    let mut windows = Windows::new(limits);
     windows.set_lengths(&lengths.iter().copied().collect(), at(0));
     windows
 }
@@ -80,21 +80,109 @@ fn a_window_never_closes_before_its_end_even_if_all_reported() {
     assert_eq!(windows.close(at(10), &ready(&["a"])).windows.len(), 1);
 }
 
+/// A node that reports each window of 5 s `delay` after its end, for the first five windows.
+fn reports(windows: &mut Windows, node: &str, delay: i64) {
+    for second in (0..25).step_by(5) {
+        account(windows, node, second, second + 5 + delay).unwrap();
+    }
+}
+
+/// Seconds past its end at which the window from 20 to 30 closes, while `a` reports and `b`, which reported with `delay`
+/// until then, doesn't.
+fn held_up_for(delay: i64) -> i64 {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a", "b"]);
+    reports(&mut windows, "a", 0);
+    reports(&mut windows, "b", delay);
+    account(&mut windows, "a", 25, 30).unwrap();
+    assert_eq!(windows.close(at(29), &nodes).windows.len(), 2);
+    let closed = (30..).find(|second| !windows.close(at(*second), &nodes).windows.is_empty());
+    closed.unwrap() - 30
+}
+
 #[test]
-fn a_node_that_does_not_report_holds_the_window_up_for_the_grace_and_nothing_is_invented_for_it() {
+fn a_node_that_is_cut_off_holds_the_window_up_for_3_s() {
+    assert_eq!(held_up_for(0), 3);
+}
+
+#[test]
+fn a_node_that_was_slow_is_waited_for_longer_and_10_s_at_most() {
+    for (delay, expected) in [(4, 5), (7, 8), (10, 10), (30, 10)] {
+        assert_eq!(held_up_for(delay), expected, "{delay}");
+    }
+}
+
+#[test]
+fn what_a_node_did_not_report_is_not_invented() {
     let mut windows = windows(Limits::default(), &[10]);
     let nodes = ready(&["a", "b"]);
     account(&mut windows, "a", 0, 5).unwrap();
     account(&mut windows, "a", 5, 10).unwrap();
-    assert!(windows.close(at(17), &nodes).windows.is_empty(), "10 s, and 5 + 3 s of grace aren't over");
-    let closing = windows.close(at(18), &nodes);
+    assert!(windows.close(at(19), &nodes).windows.is_empty(), "b never reported: it may just have started");
+    let closing = windows.close(at(20), &nodes);
     let window = &closing.windows[0];
     assert_eq!(window.expected, nodes);
     assert_eq!(window.accounting.keys().map(|n| &**n).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]
-fn a_window_without_any_agent_closes_empty_after_the_grace() {
+fn a_report_that_was_late_by_seconds_is_waited_for_the_next_time() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a", "b"]);
+    for node in ["a", "b"] {
+        reports(&mut windows, node, 0);
+    }
+    account(&mut windows, "a", 25, 30).unwrap();
+    assert_eq!(windows.close(at(33), &nodes).windows.len(), 3);
+    assert_eq!(account(&mut windows, "b", 25, 36), Err(Reject::Late));
+    account(&mut windows, "a", 35, 40).unwrap();
+    assert!(windows.close(at(45), &nodes).windows.is_empty());
+    account(&mut windows, "b", 35, 46).unwrap();
+    assert_eq!(windows.close(at(46), &nodes).windows[0].accounting.len(), 2);
+}
+
+#[test]
+fn after_a_standstill_what_was_sent_meanwhile_is_waited_for() {
+    let mut windows = windows(Limits::default(), &[10]);
+    let nodes = ready(&["a", "b"]);
+    for node in ["a", "b"] {
+        reports(&mut windows, node, 0);
+    }
+    assert_eq!(windows.close(at(25), &nodes).windows.len(), 2);
+    windows.resume(at(36));
+    assert!(windows.close(at(36), &nodes).windows.is_empty());
+    assert!(windows.close(at(38), &nodes).windows.is_empty());
+    assert_eq!(windows.close(at(39), &nodes).windows.len(), 1);
+    // Not for ever, however often it stands still.
+    windows.resume(at(52));
+    assert!(windows.close(at(52), &nodes).windows.is_empty());
+    windows.resume(at(54));
+    assert_eq!(windows.close(at(54), &nodes).windows.len(), 1);
+}
+
+#[test]
+fn how_a_node_was_comes_with_the_window() {
+    let mut windows = windows(Limits::default(), &[10, 20]);
+    for second in [0, 5] {
+        let figures = NodeWindow {
+            window_start: at(second),
+            window_seconds: AGENT,
+            reporter: "a".into(),
+            node: NodeFigures { cpu_pressure_ratio: Some(0.5), ..NodeFigures::default() },
+        };
+        assert_eq!(windows.offer_figures(figures.clone(), at(10)), Ok(()));
+        assert_eq!(windows.offer_figures(figures, at(10)), Err(Reject::Duplicate));
+        account(&mut windows, "a", second, 10).unwrap();
+    }
+    let closing = windows.close(at(23), &ready(&[]));
+    let of = |window: &ClusterWindow| window.nodes.iter().map(|n| n.window_start).collect::<Vec<_>>();
+    assert_eq!(starts(&closing), [(0, 10), (10, 10), (0, 20)]);
+    assert_eq!(of(&closing.windows[0]), [at(0), at(5)]);
+    assert_eq!(of(&closing.windows[2]), [at(0), at(5)]);
+}
+
+#[test]
+fn a_window_without_any_agent_closes_empty_after_3_s() {
     let mut windows = windows(Limits::default(), &[10]);
     assert!(windows.close(at(12), &ready(&[])).windows.is_empty());
     let closing = windows.close(at(18), &ready(&[]));

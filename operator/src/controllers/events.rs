@@ -14,7 +14,7 @@ pub(super) struct Happened {
     pub action: &'static str,
 }
 
-/// Publishes on `object`. One that can't be published is logged: the status says the same, and holds.
+/// Publishes on `object`, and logs it. One that can't be published is logged as such: the status says the same, and holds.
 pub(super) async fn publish(
     client: &Client,
     controller: &str,
@@ -22,6 +22,14 @@ pub(super) async fn publish(
     object: &ObjectReference,
     happened: &Happened,
 ) {
+    tracing::info!(
+        kind = object.kind,
+        namespace = object.namespace,
+        name = object.name,
+        reason = happened.reason,
+        "{}",
+        happened.note
+    );
     // A recorder each time: it would fold events of the same kind into a series with the first one's note.
     let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
     let event = Event {

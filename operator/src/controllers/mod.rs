@@ -8,5 +8,6 @@ mod events;
 pub mod in_aws;
 pub mod network_monitor;
 mod object;
+pub mod retire;
 #[cfg(test)]
 mod testing;

@@ -62,6 +62,9 @@ pub struct Evaluation {
 /// The latest evaluation of one (length, sensitivity); `None` until the first window closed.
 pub type Evaluations = watch::Receiver<Option<Arc<Evaluation>>>;
 
+/// What a recorder is told: which engine judged, and what it came to.
+pub type Judged = (Key, Arc<Evaluation>);
+
 /// What evaluation counts. Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -69,6 +72,7 @@ pub struct Metrics {
     dropped: Counter,
     panics: Counter,
     engines: Gauge,
+    unrecorded: Counter,
 }
 
 impl Default for Metrics {
@@ -78,6 +82,7 @@ impl Default for Metrics {
             dropped: Counter::default(),
             panics: Counter::default(),
             engines: Gauge::default(),
+            unrecorded: Counter::default(),
         }
     }
 }
@@ -90,6 +95,11 @@ impl Metrics {
             "windows_dropped",
             "Windows not judged since the engine was behind",
             self.dropped.clone(),
+        );
+        to.register(
+            "windows_unrecorded",
+            "Judged windows that are in no recording since it was behind",
+            self.unrecorded.clone(),
         );
         to.register("panics", "Engines that panicked, and lost their baselines", self.panics.clone());
         to.register(
@@ -114,6 +124,7 @@ pub struct Registry {
     make_judge: Arc<MakeJudge>,
     metrics: Metrics,
     keeper: Option<mpsc::Sender<(Key, Memory)>>,
+    recorder: Option<mpsc::Sender<Judged>>,
 }
 
 impl fmt::Debug for Registry {
@@ -147,7 +158,18 @@ impl Registry {
     }
 
     fn with_judges(make_judge: Arc<MakeJudge>) -> Self {
-        Self { entries: Arc::default(), make_judge, metrics: Metrics::default(), keeper: None }
+        Self {
+            entries: Arc::default(),
+            make_judge,
+            metrics: Metrics::default(),
+            keeper: None,
+            recorder: None,
+        }
+    }
+
+    /// Tells `recorder` of every window that is judged. It isn't waited for.
+    pub fn recorded_by(self, recorder: mpsc::Sender<Judged>) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// Asks for evaluations of windows of `window_seconds`, judged at `sensitivity`, until the last receiver (or clone
@@ -197,6 +219,7 @@ impl Registry {
                     evaluations: entry.evaluations.clone(),
                     metrics: self.metrics.clone(),
                     keeper: self.keeper.clone(),
+                    recorder: self.recorder.clone(),
                 };
                 tokio::spawn(worker.run(windows));
                 to_worker

@@ -7,7 +7,7 @@ use tidewatch_health::Memory;
 use tokio::sync::{mpsc, watch};
 
 use super::judge::{Judge, Key, MakeJudge};
-use super::{ClusterWindow, Evaluation, Metrics};
+use super::{ClusterWindow, Evaluation, Judged, Metrics};
 
 /// When what was learned is first worth keeping, and how often from then on. Each is one write to the API server.
 const KEEP_AFTER: SignedDuration = SignedDuration::from_mins(15);
@@ -19,6 +19,7 @@ pub(super) struct Worker {
     pub(super) evaluations: watch::Sender<Option<Arc<Evaluation>>>,
     pub(super) metrics: Metrics,
     pub(super) keeper: Option<mpsc::Sender<(Key, Memory)>>,
+    pub(super) recorder: Option<mpsc::Sender<Judged>>,
 }
 
 impl Worker {
@@ -49,7 +50,9 @@ impl Worker {
         self.metrics.seconds.observe(began.elapsed().as_secs_f64());
         match result {
             Ok((judge, verdict)) => {
-                self.evaluations.send_replace(Some(Arc::new(Evaluation { window, verdict })));
+                let evaluation = Arc::new(Evaluation { window, verdict });
+                self.record(&evaluation);
+                self.evaluations.send_replace(Some(evaluation));
                 Some(judge)
             }
             Err(error) => {
@@ -60,6 +63,14 @@ impl Worker {
                 );
                 None
             }
+        }
+    }
+
+    fn record(&self, evaluation: &Arc<Evaluation>) {
+        let Some(recorder) = &self.recorder else { return };
+        if recorder.try_send((self.key, evaluation.clone())).is_err() {
+            self.metrics.unrecorded.inc();
+            tracing::warn!(start = %evaluation.window.start, engine = %self.key, "a judged window isn't recorded");
         }
     }
 

@@ -68,7 +68,7 @@ fn what_to_try(bed: &Bed, lab: &str) -> anyhow::Result<()> {
   tidewatch-lab fault --name {lab} node zone-2-b --loss 5%
   tidewatch-lab fault --name {lab} refuse shop/orders
   tidewatch-lab fault --name {lab} remote dynamodb --loss 5%
-  tidewatch-lab heal --name {lab} --all
+  tidewatch-lab heal --name {lab} all
   tidewatch-lab down --name {lab}",
         kubeconfig.display()
     ));

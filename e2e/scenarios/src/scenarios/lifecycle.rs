@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::Api;
+use tidewatch_crds::network_monitor::NetworkHealthIndicator;
 
 use crate::bed::{Bed, OPERATOR_NAMESPACE, SHOP};
 use crate::cluster::name_of;
@@ -58,6 +59,10 @@ pub(super) fn agents_come_and_go(bed: &Bed) -> anyhow::Result<()> {
 pub(super) fn uninstall(bed: &Bed) -> anyhow::Result<()> {
     let lab = bed.lab_ref()?;
     bed.uninstall()?;
+    let left = bed.cluster.status(SHOP, SHOP)?;
+    if left.network_health_indicator != Some(NetworkHealthIndicator::InsufficientData) {
+        bail!("nobody watches any more, and the monitor still says {:?}", left.network_health_indicator);
+    }
     // Kept on purpose, since the monitors would go with it: removing it is a step of its own (docs/install.md).
     for definition in DEFINITIONS {
         lab.kubectl(&["get", "crd", definition], LIMIT)

@@ -16,7 +16,7 @@ fn ingest() -> Ingest {
     Ingest {
         cluster,
         remotes: Arc::default(),
-        windows: Arc::new(Mutex::new(Windows::new(Duration::from_secs(5), Limits::default()))),
+        windows: Arc::new(Mutex::new(Windows::new(Limits::default()))),
         metrics: Metrics::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::BoxFuture;
@@ -140,7 +141,6 @@ pub(super) async fn start_with(limits: Limits) -> Running {
         listen: "127.0.0.1:0".parse().unwrap(),
         namespace: "tidewatch-system".to_owned(),
         agent_service_account: "tidewatch-agent".to_owned(),
-        agent_window: Duration::from_secs(5),
         remotes: Remotes::default(),
         limits,
         metrics: metrics.clone(),

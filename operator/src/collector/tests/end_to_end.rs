@@ -1,6 +1,7 @@
 //! What agents send, well-formed or not, and what becomes of it.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -52,7 +53,7 @@ async fn a_pod_that_the_watch_tells_of_late_is_named_all_the_same() {
     early.remote.ip = "10.9.9.9".parse().unwrap();
     running.export(request(&[early], &[]), &token("node-a")).await.unwrap();
     running.cluster.update(|index| index.apply(pod(9, "shop", "late", "node-b", "10.9.9.9", false), at(3)));
-    running.clock.set(at(18));
+    running.clock.set(at(24));
     tokio::time::timeout(LIMIT, evaluations.wait_for(Option::is_some))
         .await
         .expect("no window closed")

@@ -1,7 +1,7 @@
 //! The status, folded from the one that stands and what was seen. Pure; the same observation twice changes nothing the
 //! second time.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_crds::AnomalyAlarmStatus;
 use tidewatch_crds::anomaly_alarm::{
     AlarmState, LastError, Overview, Reading, Resource, TrainingState, TrainingStatus, Transition,
@@ -12,12 +12,16 @@ use super::observe::{Observed, Seen};
 use super::reading;
 use super::reason::{Problem, Reason};
 use crate::aws::types::{Alarm, Limit, State, Training, Watched};
-use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find};
+use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find, whole_seconds};
 use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Shared;
 
 /// So many transitions are kept.
 const TRANSITIONS: usize = 10;
+
+/// The time of the reading is written again after this time even if nothing changed, so that an old one shows that nobody
+/// reads the state.
+const REFRESH: SignedDuration = SignedDuration::from_mins(30);
 
 /// The conditions of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,12 @@ pub(super) fn fold(previous: &AnomalyAlarmStatus, outcome: &Outcome<'_>) -> Anom
     }
     let says = vec![ready(outcome), firing(&next, outcome)];
     next.conditions = conditions(&previous.conditions, says, outcome.generation, outcome.now);
+    if outcome.observed.is_some() {
+        let is_old = |at: Timestamp| outcome.now.duration_since(at) >= REFRESH;
+        if next != *previous || previous.read_at.is_none_or(is_old) {
+            next.read_at = Some(whole_seconds(outcome.now));
+        }
+    }
     next
 }
 

@@ -90,8 +90,11 @@ fn the_same_observation_twice_changes_nothing() {
     let desired = desired(&json!({"threshold": {"operator": "LessThan", "value": 0.25}}));
     let seen = observed(&desired, State::Alarm, "2026-11-22T12:00:00Z");
     let once = fold(&AnomalyAlarmStatus::default(), &outcome(&desired, Some(&seen)));
-    let later = Outcome { now: time("2026-11-22T18:00:00Z"), ..outcome(&desired, Some(&seen)) };
-    assert_eq!(fold(&once, &later), once);
+    let at = |now: &str| Outcome { now: time(now), ..outcome(&desired, Some(&seen)) };
+    assert_eq!(fold(&once, &at("2026-11-22T12:34:00Z")), once);
+    // A status that is older than half an hour shows that nobody reads the state.
+    let read_at = Some(time("2026-11-22T12:35:00Z"));
+    assert_eq!(fold(&once, &at("2026-11-22T12:35:00Z")), AnomalyAlarmStatus { read_at, ..once.clone() });
     assert_eq!(once.overview.unwrap().band.as_deref(), Some("< 0.25"));
 }
 

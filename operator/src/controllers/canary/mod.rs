@@ -44,6 +44,7 @@ use crate::passes::PassMetrics;
 use crate::reconcile::{Classify, ErrorClass, Limits, Loop, Reconciler};
 
 pub use self::policy::Policy;
+pub(super) use self::status::STOPPED;
 
 /// How often Secrets are read again.
 const SECRETS_EVERY: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use crate::controllers::events::Happened;
 use crate::embedded::{Change, History, is_due as is_worth_telling};
 
 /// The state of a canary that can't run.
-pub(super) const STOPPED: &str = "Stopped";
+pub(in crate::controllers) const STOPPED: &str = "Stopped";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConditionType {

@@ -387,12 +387,17 @@ fn the_summary_tells_only_what_may_well_be_the_cause() {
         cause,
         since: at(ONSET),
         confidence: 1.0,
-        retransmission_ratio: 0.0,
-        baseline_ratio: 0.0,
-        affected_flows: 1,
-        total_flows: 1,
+        retransmission_ratio: None,
+        baseline_ratio: None,
+        rtt_min: None,
+        baseline_rtt_min: None,
+        rtt_p50: None,
+        baseline_rtt_p50: None,
         failed_attempts: None,
         attempts: None,
+        limit: None,
+        affected_flows: None,
+        total_flows: 1,
         hints: hints.to_vec(),
     };
     let near = ONSET - 12;
@@ -486,9 +491,18 @@ fn blocked_as(cause: Cause, start: i64, status: &NetworkMonitorStatus, index: &I
     (verdict.window_start, verdict.window_seconds) = (at(start), 10);
     verdict.components.iter_mut().for_each(|fault| fault.cause = cause);
     let evaluation = Evaluation { window: Arc::new(window), verdict };
-    let clock = Clock { now: at(start + 13), waiting_since: at(0), agent_window_seconds: 10 };
+    let clock =
+        Clock { now: at(start + 13), waiting_since: at(0), last_window: None, agent_window_seconds: 10 };
     let spec = ValidSpec::new(&monitor.spec, "shop", &policy);
-    observe(&monitor, spec, Some(&evaluation), index, Fleet::default(), clock)
+    observe(
+        &monitor,
+        spec,
+        Some(&evaluation),
+        index,
+        Fleet::default(),
+        clock,
+        &mut tidewatch_health::Lately::default(),
+    )
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tidewatch_crds::network_monitor::{Category, NetworkHealthIndicator};
 
 use super::observe::{Observed, View};
 use super::plan::Action;
+use super::published::category_name;
 use super::subscriptions::Key;
 
 type Float = Gauge<f64, AtomicU64>;
@@ -164,7 +165,8 @@ impl MonitorMetrics {
 }
 
 fn labels(key: &Key, category: Category) -> MonitorCategory {
-    MonitorCategory { namespace: key.0.clone(), name: key.1.clone(), category: format!("{category:?}") }
+    let category = category_name(category).to_owned();
+    MonitorCategory { namespace: key.0.clone(), name: key.1.clone(), category }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a round trip fit 53 bits")]

@@ -9,6 +9,7 @@ mod conditions;
 mod degradation;
 mod hint_fit;
 mod hints;
+mod hysteresis;
 mod metrics;
 mod numbers;
 mod observe;
@@ -17,9 +18,11 @@ mod publish;
 pub(super) mod published;
 mod reporting;
 mod selection;
+mod shortages;
 mod spec;
 mod status;
 mod subscriptions;
+mod sufficiency;
 #[cfg(test)]
 mod testing;
 mod traffic;
@@ -162,10 +165,16 @@ impl Monitors {
             Ok(spec) => self.subscriptions.latest(key, spec.window_seconds, spec.sensitivity, now),
             Err(_) => (None, now),
         };
-        let clock = Clock { now, waiting_since, agent_window_seconds: policy.agent_window_seconds };
+        // Taken out, so that the lock isn't held while the monitor's traffic is summed; no other pass is over this object.
+        let (last_window, mut lately) =
+            self.with_memory(key, |memory| (memory.last_window(), std::mem::take(&mut memory.lately)));
+        let clock =
+            Clock { now, waiting_since, last_window, agent_window_seconds: policy.agent_window_seconds };
         let fleet = self.dependencies.fleet.borrow().clone();
         let index = self.dependencies.cluster.read();
-        observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock)
+        let observed = observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock, &mut lately);
+        self.with_memory(key, |memory| memory.lately = lately);
+        observed
     }
 
     /// Hands a window that wasn't yet to the publisher, and notes how publishing goes.
@@ -196,8 +205,12 @@ impl Monitors {
     }
 
     fn fold(&self, key: &Key, previous: &NetworkMonitorStatus, observed: &Observed) -> NetworkMonitorStatus {
+        self.with_memory(key, |memory| status::fold(previous, observed, memory))
+    }
+
+    fn with_memory<T>(&self, key: &Key, use_it: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        status::fold(previous, observed, memories.entry(key.clone()).or_default())
+        use_it(memories.entry(key.clone()).or_default())
     }
 }
 

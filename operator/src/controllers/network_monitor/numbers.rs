@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::Category;
+use tidewatch_health::Lately;
 
-use super::hints::Onsets;
+use super::degradation::Faults;
+use super::hysteresis::Presence;
+use super::shortages::Shortages;
 use super::traffic::TrafficTotals;
 
 /// Windows in a row, and time, for which a change must last.
 const LASTING_WINDOWS: u32 = 3;
 const LASTING: Duration = Duration::from_secs(120);
-/// Time between two writes of numbers alone; the first numbers of a monitor come from few windows and may be corrected sooner.
+/// Time between two writes of numbers alone; the first numbers of a monitor come from few windows and may be corrected
+/// sooner, and so may those beside a fault.
 const BETWEEN_WRITES: Duration = Duration::from_secs(600);
+/// Numbers are written again after this time even if nothing changed, so that old ones show that nobody watches.
+const REFRESH: Duration = Duration::from_secs(1800);
 /// What coverage speaks of.
 const COVERAGE_SPAN: Duration = Duration::from_secs(600);
-/// Windows for which a node must be missing (or back) before it is said.
-const NODES_WINDOWS: u32 = 2;
+/// For how long a node must be missing (or back) before it is said.
+const NODES_LASTING: Duration = Duration::from_secs(60);
 
 /// The numbers of one window, unrounded.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,9 +102,14 @@ pub(super) struct Memory {
     differing: Option<(Timestamp, u32)>,
     writes: u32,
     nodes: Option<NodeCount>,
-    nodes_candidate: Option<(NodeCount, u32)>,
+    nodes_candidate: Option<(NodeCount, Timestamp)>,
     connections: VecDeque<(Timestamp, u64, u64)>,
-    pub(super) onsets: Onsets,
+    pub(super) faults: Faults,
+    /// The traffic of the last minutes.
+    pub(super) lately: Lately,
+    /// Whether there was enough traffic to tell.
+    pub(super) sufficiency: Presence,
+    pub(super) shortages: Shortages,
 }
 
 impl Memory {
@@ -121,7 +132,7 @@ impl Memory {
             }
             _ => None,
         };
-        self.take_nodes(nodes);
+        self.take_nodes(nodes, start);
         self.connections.push_back((start, seen, reported));
         let horizon = start.checked_sub(COVERAGE_SPAN).unwrap_or(Timestamp::MIN);
         while self.connections.front().is_some_and(|(at, ..)| *at <= horizon) {
@@ -129,21 +140,26 @@ impl Memory {
         }
     }
 
-    fn take_nodes(&mut self, nodes: NodeCount) {
+    fn take_nodes(&mut self, nodes: NodeCount, now: Timestamp) {
         if self.nodes.is_none() || self.nodes == Some(nodes) {
             self.nodes = Some(nodes);
             self.nodes_candidate = None;
             return;
         }
-        let windows = match self.nodes_candidate {
-            Some((candidate, windows)) if candidate == nodes => windows + 1,
-            _ => 1,
+        let since = match self.nodes_candidate {
+            Some((candidate, since)) if candidate == nodes => since,
+            _ => now,
         };
-        self.nodes_candidate = Some((nodes, windows));
-        if windows >= NODES_WINDOWS {
+        self.nodes_candidate = Some((nodes, since));
+        if now.duration_since(since).unsigned_abs() >= NODES_LASTING {
             self.nodes = Some(nodes);
             self.nodes_candidate = None;
         }
+    }
+
+    /// Start of the last window that was taken in.
+    pub(super) fn last_window(&self) -> Option<Timestamp> {
+        self.last_window
     }
 
     /// The nodes, once a change of them lasted.
@@ -158,14 +174,18 @@ impl Memory {
         })
     }
 
-    /// Whether numbers alone are worth a write now. `as_of` is the window of the numbers in the status.
-    pub(super) fn numbers_due(&self, as_of: Option<Timestamp>) -> bool {
+    /// Whether numbers alone are worth a write now. `as_of` is the window of the numbers in the status; beside a fault
+    /// they may be written sooner.
+    pub(super) fn numbers_due(&self, as_of: Option<Timestamp>, is_degraded: bool) -> bool {
         let Some(last) = self.last_window else { return false };
         let age = as_of.map_or(Duration::MAX, |as_of| last.duration_since(as_of).unsigned_abs());
+        if age >= REFRESH {
+            return true;
+        }
         match self.differing {
             Some((since, windows)) => {
                 let lasted = last.duration_since(since).unsigned_abs();
-                let between = if self.writes <= 1 { LASTING } else { BETWEEN_WRITES };
+                let between = if self.writes <= 1 || is_degraded { LASTING } else { BETWEEN_WRITES };
                 windows >= LASTING_WINDOWS && lasted >= LASTING && age >= between
             }
             // A process that just started knows nothing of what it wrote before: once, if that is old.
@@ -193,5 +213,7 @@ impl Memory {
         self.nodes = None;
         self.nodes_candidate = None;
         self.differing = None;
+        self.faults.interrupted();
+        self.sufficiency.interrupted();
     }
 }

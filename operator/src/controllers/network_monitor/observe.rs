@@ -7,7 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
+use tidewatch_health::{
+    Class, ComponentFault, ComponentId, Config, HealthIndicator, Lately, Verdict, project,
+};
 
 use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
@@ -83,13 +85,14 @@ pub(super) struct WindowView {
     pub connections_reported: u64,
 }
 
-/// When a window that doesn't come is missed: after three of them, and the time that the collector waits for stragglers.
+/// When a window that doesn't come is missed: after three of them, and a window of the agents' and the time that the
+/// collector waits for slow nodes.
 pub(super) fn late_after(window_seconds: u32, agent_window_seconds: u32) -> Duration {
-    const GRACE: u64 = 5;
-    Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + GRACE)
+    const WAIT: u64 = 15;
+    Duration::from_secs(3 * u64::from(window_seconds) + u64::from(agent_window_seconds) + WAIT)
 }
 
-/// Puts together what was seen. `waiting_since` is when this process began to wait for the monitor's windows.
+/// Puts together what was seen. `lately` is the monitor's traffic of the windows before.
 pub(super) fn observe(
     monitor: &NetworkMonitor,
     spec: Result<ValidSpec, Vec<SpecError>>,
@@ -97,6 +100,7 @@ pub(super) fn observe(
     index: &Index,
     fleet: Fleet,
     clock: Clock,
+    lately: &mut Lately,
 ) -> Observed {
     Observed {
         now: clock.now,
@@ -104,7 +108,7 @@ pub(super) fn observe(
         fleet,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
-            let mut view = view(&spec, &selection, evaluation, index, clock);
+            let mut view = view(&spec, &selection, evaluation, index, clock, lately);
             if let View::Window(window) = &mut view {
                 window.hints = hints_of(&window.verdict, &spec, monitor.status.as_ref(), index);
             }
@@ -119,6 +123,8 @@ pub(super) struct Clock {
     pub now: Timestamp,
     /// When this process began to wait for windows of this length.
     pub waiting_since: Timestamp,
+    /// Start of the last window that any agent vouched for, if there was one.
+    pub last_window: Option<Timestamp>,
     pub agent_window_seconds: u32,
 }
 
@@ -128,6 +134,7 @@ fn view(
     evaluation: Option<&Evaluation>,
     index: &Index,
     clock: Clock,
+    lately: &mut Lately,
 ) -> View {
     let late = late_after(spec.window_seconds, clock.agent_window_seconds);
     let is_late =
@@ -136,37 +143,48 @@ fn view(
         return if is_late(clock.waiting_since) { View::NoData { last: None } } else { View::Waiting };
     };
     let window = &evaluation.window;
-    let end =
-        window.start.checked_add(Duration::from_secs(u64::from(window.seconds))).unwrap_or(window.start);
+    let end = end_of(window.start, window.seconds);
     if is_late(end) {
         return View::NoData { last: Some(end) };
     }
     if window.accounting.is_empty() {
-        // No agent vouches for this window, so it says nothing; agents may just be on their way.
-        return if is_late(clock.waiting_since) {
-            View::NoData { last: Some(window.start) }
+        // No agent vouches for this window, so it says nothing; agents may just be on their way, or all of them late.
+        let last = clock.last_window.map(|start| end_of(start, window.seconds));
+        return if is_late(last.map_or(clock.waiting_since, |last| last.max(clock.waiting_since))) {
+            View::NoData { last: last.or(Some(window.start)) }
         } else {
             View::Waiting
         };
     }
     let selected: Vec<_> = window.flows.iter().filter(|flow| selection.selects(flow)).collect();
+    let far: Vec<_> = window
+        .flows
+        .iter()
+        .filter(|flow| selection.selects_far_end(flow) && !selection.selects(flow))
+        .collect();
+    let both = || selected.iter().chain(&far).copied();
     let (connections_seen, connections_reported) = window.connections();
+    let config = Config { sensitivity: spec.sensitivity };
+    let mut verdict = project(&evaluation.verdict, config, lately, both());
+    let reporting = Reporting::of(&selection.nodes(index), window);
+    if verdict.nhi == HealthIndicator::Healthy && reporting.is_too_little() {
+        verdict.nhi = HealthIndicator::InsufficientData;
+    }
     View::Window(Box::new(WindowView {
         start: window.start,
-        verdict: project(
-            &evaluation.verdict,
-            Config { sensitivity: spec.sensitivity },
-            &mut Lately::default(),
-            selected.iter().copied(),
-        ),
+        verdict,
         hints: BTreeMap::new(),
-        traffic: TrafficTotals::of(selected.iter().copied()),
-        reporting: Reporting::of(&selection.nodes(index), window),
+        traffic: TrafficTotals::of(selected.iter().copied(), far.iter().copied()),
+        reporting,
         nodes_reporting: window.accounting.len() as u64,
         nodes_ready: window.expected.len() as u64,
         connections_seen,
         connections_reported,
     }))
+}
+
+fn end_of(start: Timestamp, seconds: u32) -> Timestamp {
+    start.checked_add(Duration::from_secs(u64::from(seconds))).unwrap_or(start)
 }
 
 /// Looked for only where the status may take them: it costs a look at every pod.

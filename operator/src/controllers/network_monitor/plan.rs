@@ -4,6 +4,10 @@ use tidewatch_crds::NetworkMonitorStatus;
 use tidewatch_crds::network_monitor::{AttributedTo, Degradation, NetworkHealthIndicator};
 
 use super::conditions::{ConditionType, find};
+use super::degradation::whole_second;
+
+/// Reason of condition Ready, and of the Event, of a monitor whose window isn't a multiple of the agents'.
+pub(super) const WINDOW_ROUNDED: &str = "WindowRounded";
 
 /// One thing to do. Each may be repeated without harm.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,7 @@ pub(super) enum Reason {
     AttributionChanged,
     InsufficientData,
     InvalidSpec,
+    WindowRounded,
 }
 
 impl Reason {
@@ -46,6 +51,7 @@ impl Reason {
             Self::AttributionChanged => "AttributionChanged",
             Self::InsufficientData => "InsufficientData",
             Self::InvalidSpec => "InvalidSpec",
+            Self::WindowRounded => WINDOW_ROUNDED,
         }
     }
 
@@ -76,6 +82,14 @@ fn transitions(previous: &NetworkMonitorStatus, next: &NetworkMonitorStatus) -> 
     {
         tell(Reason::InvalidSpec, ready.message);
         return told;
+    }
+    let rounded = |status: &NetworkMonitorStatus| {
+        find(&status.conditions, ConditionType::Ready).filter(|ready| ready.reason == WINDOW_ROUNDED).cloned()
+    };
+    if let Some(ready) = rounded(next)
+        && rounded(previous).is_none_or(|before| before.message != ready.message)
+    {
+        tell(Reason::WindowRounded, ready.message);
     }
     match (&previous.degradation, &next.degradation) {
         (None, Some(now)) => tell(began(now.attribution), now.summary.clone()),
@@ -119,7 +133,7 @@ fn ended(attribution: AttributedTo) -> Reason {
 
 fn was(degradation: &Degradation) -> String {
     let names: Vec<&str> = degradation.components.iter().map(|c| c.name.as_str()).collect();
-    let since = jiff::Timestamp::from_second(degradation.since.as_second()).unwrap_or(degradation.since);
+    let since = whole_second(degradation.since);
     if names.is_empty() {
         format!("the fault that began at {since}")
     } else {

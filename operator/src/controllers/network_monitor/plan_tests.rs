@@ -7,7 +7,7 @@ use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down}
 use super::super::traffic::TrafficTotals;
 use super::*;
 use crate::controllers::agents::Fleet;
-use tidewatch_health::{Sensitivity, Verdict};
+use tidewatch_health::{HealthIndicator, Sensitivity, Verdict};
 
 fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
     let view = verdict.map_or(View::NoData { last: None }, |verdict| {
@@ -15,7 +15,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
             start: at(start),
             verdict,
             hints: std::collections::BTreeMap::new(),
-            traffic: TrafficTotals::of([flow().build()].iter()),
+            traffic: TrafficTotals::of([flow().build()].iter(), std::iter::empty()),
             reporting: Reporting { reported: 1, expected: 1 },
             nodes_reporting: 1,
             nodes_ready: 1,
@@ -28,6 +28,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
         local: vec![],
         remote: None,
         window_seconds: 60,
+        other_window: None,
         sensitivity: Sensitivity::Standard,
         cloud_watch: None,
     };
@@ -89,6 +90,34 @@ fn each_transition_is_told_once() {
     ] {
         assert_eq!(told(history), events);
     }
+}
+
+#[test]
+fn a_verdict_that_wobbles_is_told_three_times() {
+    let (well, down) = (healthy(at(0)), zone_pair_down(at(0)));
+    let mut insufficient = healthy(at(0));
+    insufficient.nhi = HealthIndicator::InsufficientData;
+    let wobble = |a: &Verdict, b: &Verdict| {
+        (0..60).map(|n| Some(if n % 2 == 0 { a.clone() } else { b.clone() })).collect::<Vec<_>>()
+    };
+    assert_eq!(told(wobble(&well, &down)), ["NetworkDegraded", "NetworkRecovered", "NetworkDegraded"]);
+    assert_eq!(told(wobble(&well, &insufficient)), Vec::<&str>::new());
+}
+
+#[test]
+fn a_window_that_is_rounded_is_told_once() {
+    let mut rounded = observed(0, Some(healthy(at(0))));
+    if let Ok(monitored) = &mut rounded.monitor {
+        monitored.spec.other_window = Some("in windows of 30s".to_owned());
+    }
+    let mut memory = Memory::default();
+    let first = fold(&NetworkMonitorStatus::default(), &rounded, &mut memory);
+    let actions = plan(&NetworkMonitorStatus::default(), first.clone());
+    assert!(
+        matches!(actions.as_slice(), [_, Action::Tell(t)] if t.reason == Reason::WindowRounded),
+        "{actions:?}"
+    );
+    assert_eq!(plan(&first, fold(&first, &rounded, &mut memory)), []);
 }
 
 #[test]

@@ -95,7 +95,10 @@ mod tests {
         WindowView {
             start: at(0),
             verdict,
-            traffic: TrafficTotals::of([flow().rtt(700).retransmissions(3).build()].iter()),
+            traffic: TrafficTotals::of(
+                [flow().rtt(700).retransmissions(3).build()].iter(),
+                std::iter::empty(),
+            ),
             hints: std::collections::BTreeMap::new(),
             reporting: Reporting { reported: 1, expected: 1 },
             nodes_reporting: 1,

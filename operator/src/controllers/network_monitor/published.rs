@@ -50,3 +50,24 @@ pub(crate) fn category_name(category: Category) -> &'static str {
         Category::Unclassified => "Unclassified",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_spell_a_category_as_the_status_does() {
+        for category in [
+            Category::IntraNode,
+            Category::IntraAz,
+            Category::InterAz,
+            Category::InterVpc,
+            Category::InterRegion,
+            Category::AwsService,
+            Category::Internet,
+            Category::Unclassified,
+        ] {
+            assert_eq!(serde_json::to_value(category).unwrap(), category_name(category));
+        }
+    }
+}

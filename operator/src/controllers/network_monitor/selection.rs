@@ -92,9 +92,18 @@ impl Selection {
 
     /// Whether the monitor means `flow`.
     pub(super) fn selects(&self, flow: &FlowWindow) -> bool {
-        self.within_boundary(&flow.local)
-            && self.local.iter().any(|matcher| matcher.matches(&flow.local))
-            && self.remote.as_ref().is_none_or(|remote| remote.iter().any(|m| m.matches(&flow.remote)))
+        self.means(&flow.local, &flow.remote)
+    }
+
+    /// Whether `flow` is one that the monitor means, as its far end reports it.
+    pub(super) fn selects_far_end(&self, flow: &FlowWindow) -> bool {
+        self.means(&flow.remote, &flow.local)
+    }
+
+    fn means(&self, near: &Endpoint, far: &Endpoint) -> bool {
+        self.within_boundary(near)
+            && self.local.iter().any(|matcher| matcher.matches(near))
+            && self.remote.as_ref().is_none_or(|remote| remote.iter().any(|m| m.matches(far)))
     }
 
     /// The nodes that run what the monitor's local endpoints name, as they are now.

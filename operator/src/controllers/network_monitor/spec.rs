@@ -30,6 +30,8 @@ pub(super) struct ValidSpec {
     /// None: everything.
     pub remote: Option<Vec<Item>>,
     pub window_seconds: u32,
+    /// Why the window isn't the one that the spec asks for, where it isn't.
+    pub other_window: Option<String>,
     pub sensitivity: Sensitivity,
     /// Where in CloudWatch to publish, if that is asked for.
     pub cloud_watch: Option<Destination>,
@@ -74,7 +76,6 @@ pub(super) enum PodNamespaces {
 pub(super) enum SpecReason {
     InvalidSpec,
     NamespaceNotAllowed,
-    WindowNotMultiple,
 }
 
 impl SpecReason {
@@ -82,7 +83,6 @@ impl SpecReason {
         match self {
             Self::InvalidSpec => "InvalidSpec",
             Self::NamespaceNotAllowed => "NamespaceNotAllowed",
-            Self::WindowNotMultiple => "WindowNotMultiple",
         }
     }
 }
@@ -115,13 +115,11 @@ impl ValidSpec {
                 errors.push(error);
             }
         }
-        let window_seconds = match window(spec, policy.agent_window_seconds) {
-            Ok(seconds) => seconds,
-            Err(error) => {
+        let (window_seconds, other_window) =
+            window(spec, policy.agent_window_seconds).unwrap_or_else(|error| {
                 errors.push(error);
-                0
-            }
-        };
+                (0, None)
+            });
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -130,6 +128,7 @@ impl ValidSpec {
             local,
             remote,
             window_seconds,
+            other_window,
             sensitivity: match spec.evaluation.sensitivity {
                 api::Sensitivity::Low => Sensitivity::Low,
                 api::Sensitivity::Standard => Sensitivity::Standard,
@@ -246,27 +245,37 @@ fn beyond_boundary(item: &Item, boundary: Option<&str>) -> Option<SpecError> {
     })
 }
 
-fn window(spec: &NetworkMonitorSpec, agent_window_seconds: u32) -> Result<u32, SpecError> {
+/// Lengths of windows, seconds.
+const WINDOWS: std::ops::RangeInclusive<u32> = 10..=600;
+
+/// The length of the windows that are watched, and why it isn't the spec's own where that doesn't fit the agents'. Agents'
+/// windows may change under a monitor by an upgrade of the chart: that must not end its watching.
+fn window(spec: &NetworkMonitorSpec, agent_window_seconds: u32) -> Result<(u32, Option<String>), SpecError> {
     let path = "spec.evaluation.window";
     let duration =
         parse_duration(&spec.evaluation.window).map_err(|error| invalid(path, &error.to_string()))?;
     let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
-    if !(10..=600).contains(&seconds) {
-        return Err(invalid(path, "the window must be from 10s to 10m, such as 60s"));
+    if !WINDOWS.contains(&seconds) {
+        return Err(invalid(path, "the window must be from 10s to 10m, such as 15s"));
     }
     let agent = agent_window_seconds.max(1);
-    if seconds % agent != 0 {
-        let (below, above) = (seconds / agent * agent, seconds.div_ceil(agent) * agent);
-        let choice = if below >= 10 { format!("{below}s or {above}s") } else { format!("{above}s") };
-        return Err(SpecError {
-            path: path.to_owned(),
-            reason: SpecReason::WindowNotMultiple,
-            message: format!(
-                "{seconds}s isn't a multiple of the agents' window of {agent}s (chart value agent.window): write {choice}"
-            ),
-        });
+    let (below, above) = (seconds / agent * agent, seconds.div_ceil(agent) * agent);
+    if below == seconds {
+        return Ok((seconds, None));
     }
-    Ok(seconds)
+    let possible = [below, above].into_iter().filter(|seconds| WINDOWS.contains(seconds));
+    // Of two that are as near, the longer: it has more traffic to judge by.
+    let nearest = possible.min_by_key(|other| (other.abs_diff(seconds), std::cmp::Reverse(*other)));
+    let Some(nearest) = nearest else {
+        return Err(invalid(
+            path,
+            &format!("no window from 10s to 10m is a multiple of the agents' {agent}s"),
+        ));
+    };
+    let why = format!(
+        "in windows of {nearest}s, since {seconds}s isn't a multiple of the agents' window of {agent}s (chart value agent.window): write evaluation.window: {nearest}s"
+    );
+    Ok((nearest, Some(why)))
 }
 
 fn invalid(path: &str, message: &str) -> SpecError {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn policy() -> Policy {
-    Policy { cluster_wide_namespaces: ["platform".to_owned()].into(), agent_window_seconds: 30 }
+    Policy { cluster_wide_namespaces: ["platform".to_owned()].into(), agent_window_seconds: 15 }
 }
 
 fn valid(namespace: &str, spec: Value) -> Result<ValidSpec, Vec<SpecError>> {
@@ -32,7 +32,7 @@ fn good_specs_become_valid_ones() {
     )
     .unwrap();
     assert_eq!(spec.boundary.as_deref(), Some("shop"));
-    assert_eq!(spec.window_seconds, 60);
+    assert_eq!(spec.window_seconds, 15);
     assert_eq!(spec.sensitivity, Sensitivity::Standard);
     assert_eq!(spec.local[1].select, Select::Service("shop/cart".into()));
     let remote = spec.remote.unwrap();
@@ -42,7 +42,7 @@ fn good_specs_become_valid_ones() {
 
 #[test]
 fn each_mistake_has_its_reason_and_says_what_to_write() {
-    use SpecReason::{InvalidSpec, NamespaceNotAllowed, WindowNotMultiple};
+    use SpecReason::{InvalidSpec, NamespaceNotAllowed};
     for (local, evaluation, reason, path, says) in [
         (
             json!([{"pods": {"selector": {}}}]),
@@ -93,20 +93,6 @@ fn each_mistake_has_its_reason_and_says_what_to_write() {
         ),
         (
             json!([{"zone": "a"}]),
-            json!({"window": "45s"}),
-            WindowNotMultiple,
-            "spec.evaluation.window",
-            "write 30s or 60s",
-        ),
-        (
-            json!([{"zone": "a"}]),
-            json!({"window": "10s"}),
-            WindowNotMultiple,
-            "spec.evaluation.window",
-            "write 30s",
-        ),
-        (
-            json!([{"zone": "a"}]),
             json!({"window": "1h"}),
             InvalidSpec,
             "spec.evaluation.window",
@@ -131,7 +117,7 @@ fn each_mistake_has_its_reason_and_says_what_to_write() {
 fn all_mistakes_are_named_at_once() {
     let errors = valid(
         "shop",
-        json!({"local": [{"cidr": "x"}, {"namespace": "bank"}], "evaluation": {"window": "45s"}}),
+        json!({"local": [{"cidr": "x"}, {"namespace": "bank"}], "evaluation": {"window": "1h"}}),
     )
     .unwrap_err();
     assert_eq!(errors.len(), 3, "{errors:?}");
@@ -145,4 +131,33 @@ fn a_monitor_in_a_cluster_wide_namespace_may_look_everywhere() {
     )
     .unwrap();
     assert_eq!(spec.boundary, None);
+}
+
+#[test]
+fn a_window_that_does_not_fit_the_agents_becomes_the_nearest() {
+    for (window, agent, expected) in [
+        ("15s", 15, None),
+        ("10m", 15, None),
+        ("10s", 15, Some(15)),
+        ("20s", 15, Some(15)),
+        ("40s", 15, Some(45)),
+        ("45s", 30, Some(60)),
+        ("15s", 30, Some(30)),
+        ("10s", 9, Some(18)),
+        ("10m", 420, Some(420)),
+        ("1m", 600, Some(600)),
+    ] {
+        let spec = serde_json::from_value(
+            json!({"local": [{"namespace": "shop"}], "evaluation": {"window": window}}),
+        )
+        .unwrap();
+        let policy = Policy { agent_window_seconds: agent, ..Policy::default() };
+        let spec = ValidSpec::new(&spec, "shop", &policy).unwrap();
+        assert_eq!(spec.other_window.is_some(), expected.is_some(), "{window} {agent}");
+        if let Some(seconds) = expected {
+            assert_eq!(spec.window_seconds, seconds, "{window} {agent}");
+            let why = spec.other_window.unwrap();
+            assert!(why.contains(&format!("write evaluation.window: {seconds}s")), "{why}");
+        }
+    }
 }

@@ -1,16 +1,24 @@
 //! The status, folded from the previous one and what was observed. Pure; folding the same observation twice changes
 //! nothing the second time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tidewatch_crds::NetworkMonitorStatus;
-use tidewatch_crds::network_monitor::{Agents, Coverage, NetworkHealthIndicator, Overview};
-use tidewatch_health::{Class, HealthIndicator, Verdict};
+use tidewatch_crds::network_monitor::{
+    Agents, Coverage, Degradation, FaultClass, NetworkHealthIndicator, NodeShortage, Overview,
+};
+use tidewatch_health::HealthIndicator;
 
+use super::components::described;
 use super::conditions::{ConditionType, Says, Truth, conditions};
-use super::degradation::degradation;
+use super::degradation::{is_infrastructure, whole_second};
 use super::numbers::{Memory, NodeCount, Numbers};
 use super::observe::{Monitored, Observed, Publishing, View, WindowView};
+use super::plan::WINDOW_ROUNDED;
+use super::shortages;
 use super::spec::SpecError;
+use super::sufficiency;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
 
@@ -32,7 +40,7 @@ pub(super) fn fold(
         }
         Ok(monitored) => match &monitored.view {
             View::Waiting if previous.observed_generation == observed.generation => {
-                waiting(base, previous, observed, monitored)
+                waiting(base, previous, observed, monitored, memory)
             }
             View::Waiting => unwatched(base, previous, observed, no_window_says(observed, monitored, None)),
             View::NoData { last } => {
@@ -61,14 +69,17 @@ fn unwatched(
     }
 }
 
-/// The process just started: what stands stays until the first window, or until that is late.
+/// The process just started, or every agent was late for a window: what stands stays until the next one, or until that is
+/// late.
 fn waiting(
     base: NetworkMonitorStatus,
     previous: &NetworkMonitorStatus,
     observed: &Observed,
     monitored: &Monitored,
+    memory: &Memory,
 ) -> NetworkMonitorStatus {
-    if previous.traffic.is_empty() && previous.degradation.is_none() {
+    let is_first = memory.last_window().is_none();
+    if is_first && previous.traffic.is_empty() && previous.degradation.is_none() {
         return unwatched(base, previous, observed, no_window_says(observed, monitored, None));
     }
     // Counts of agents and endpoints aren't known well either in the first seconds.
@@ -87,22 +98,29 @@ fn window(
     let expected = view.nodes_ready.max(u64::try_from(observed.fleet.desired).unwrap_or(0));
     let nodes = NodeCount { reporting: view.nodes_reporting, expected };
     memory.take(view.start, &numbers, nodes, view.connections_seen, view.connections_reported);
+    let degradation = memory.faults.degradation(previous, view);
+    let doubt = doubt(previous, view, degradation.as_ref(), memory);
+    let shown = Shown {
+        indicator: indicator(degradation.as_ref(), doubt.as_ref()),
+        shortages: memory.shortages.show(&view.verdict.shortages, &previous.node_shortages, view.start),
+        degradation,
+        doubt,
+    };
+    let says = window_says(observed, monitored, &shown);
     let candidate = NetworkMonitorStatus {
-        network_health_indicator: Some(indicator(view.verdict.nhi)),
-        degradation: degradation(previous, view, &mut memory.onsets),
+        network_health_indicator: Some(shown.indicator),
+        degradation: shown.degradation,
+        node_shortages: shown.shortages,
         traffic: view.traffic.rounded(),
         coverage: Some(coverage(memory)),
         numbers_as_of: Some(view.start),
-        conditions: conditions(
-            &previous.conditions,
-            window_says(observed, monitored, &view.verdict),
-            observed.generation,
-            observed.now,
-        ),
+        conditions: conditions(&previous.conditions, says, observed.generation, observed.now),
         ..base
     };
     let candidate = NetworkMonitorStatus { overview: Some(overview(&candidate, view)), ..candidate };
-    if without_numbers(previous) != without_numbers(&candidate) || memory.numbers_due(previous.numbers_as_of)
+    let is_degraded = candidate.degradation.is_some();
+    if without_numbers(previous) != without_numbers(&candidate)
+        || memory.numbers_due(previous.numbers_as_of, is_degraded)
     {
         if previous.numbers_as_of != candidate.numbers_as_of {
             memory.wrote(&numbers);
@@ -113,11 +131,47 @@ fn window(
     previous.clone()
 }
 
-fn indicator(nhi: HealthIndicator) -> NetworkHealthIndicator {
-    match nhi {
-        HealthIndicator::Healthy => NetworkHealthIndicator::Healthy,
-        HealthIndicator::Degraded => NetworkHealthIndicator::Degraded,
-        HealthIndicator::InsufficientData => NetworkHealthIndicator::InsufficientData,
+/// What is said of a window.
+struct Shown {
+    indicator: NetworkHealthIndicator,
+    degradation: Option<Degradation>,
+    shortages: Vec<NodeShortage>,
+    doubt: Option<String>,
+}
+
+/// For how long what is known must be too little before that is said. The traffic of two minutes is judged together, so that
+/// a pause alone isn't too little.
+const TOO_LITTLE_FOR: Duration = Duration::from_secs(30);
+
+/// Why it can't be told whether the network is healthy, if so.
+fn doubt(
+    previous: &NetworkMonitorStatus,
+    view: &WindowView,
+    degradation: Option<&Degradation>,
+    memory: &mut Memory,
+) -> Option<String> {
+    let verdict = &view.verdict;
+    let why = if view.reporting.is_too_little() {
+        Some(view.reporting.sentence())
+    } else {
+        (verdict.nhi == HealthIndicator::InsufficientData)
+            .then(|| sufficiency::sentence(&verdict.traffic, verdict.window_seconds))
+    };
+    let knew = previous.network_health_indicator.unwrap_or(NetworkHealthIndicator::InsufficientData);
+    let did_know = knew != NetworkHealthIndicator::InsufficientData;
+    let knows = memory.sufficiency.show(why.is_none(), did_know, TOO_LITTLE_FOR, view.start);
+    // That a fault is over is said only where it can be told.
+    let recovers = knew == NetworkHealthIndicator::Degraded && !is_infrastructure(degradation);
+    why.filter(|_| !knows || recovers)
+}
+
+fn indicator(degradation: Option<&Degradation>, doubt: Option<&String>) -> NetworkHealthIndicator {
+    if is_infrastructure(degradation) {
+        NetworkHealthIndicator::Degraded
+    } else if doubt.is_some() {
+        NetworkHealthIndicator::InsufficientData
+    } else {
+        NetworkHealthIndicator::Healthy
     }
 }
 
@@ -195,12 +249,20 @@ fn without_numbers(status: &NetworkMonitorStatus) -> impl PartialEq + use<> {
         components.sort_by(|a, b| a.0.cmp(&b.0));
         (d.since, d.attribution, components)
     });
+    let mut shortages: Vec<_> =
+        status.node_shortages.iter().map(|short| (short.node.clone(), short.resource)).collect();
+    shortages.sort();
     let coverage = status.coverage.as_ref().map(|c| (c.nodes_reporting, c.nodes_expected, completeness(c)));
+    let mut conditions = status.conditions.clone();
+    // How much traffic there was moves with each window.
+    conditions.iter_mut().filter(|c| c.reason == INSUFFICIENT_DATA).for_each(|c| c.message.clear());
     (
         (status.observed_generation, status.network_health_indicator, components, coverage),
-        (status.agents, status.traffic.is_empty(), status.conditions.clone()),
+        (status.agents, status.traffic.is_empty(), shortages, conditions),
     )
 }
+
+const INSUFFICIENT_DATA: &str = "InsufficientData";
 
 fn spec_says(errors: &[SpecError]) -> Vec<Says> {
     let reason = errors.first().map_or("InvalidSpec", |error| error.reason.as_str());
@@ -232,7 +294,7 @@ fn no_window_says(
                 .to_owned(),
         ),
         (None, Some(Some(last))) => {
-            let last = Timestamp::from_second(last.as_second()).unwrap_or(last);
+            let last = whole_second(last);
             ("NoData", format!("no window of flow records has closed since {last}: see the agents' logs"))
         }
     };
@@ -265,52 +327,63 @@ fn agents_missing(fleet: &Fleet) -> Option<(&'static str, String)> {
         .then(|| ("AgentsNotReady", format!("none of the {} agents is ready yet", fleet.desired)))
 }
 
-fn window_says(observed: &Observed, monitored: &Monitored, verdict: &Verdict) -> Vec<Says> {
-    let deployed = observed.fleet.problem.clone().map(|problem| ("AgentsNotDeployed", problem));
-    let ready = match nothing_selected(monitored).or(deployed) {
-        None => {
-            Says::new(ConditionType::Ready, Truth::True, "Watching", "the selected traffic is being watched")
-        }
-        Some((reason, message)) => Says::new(ConditionType::Ready, Truth::Unknown, reason, message),
-    };
-    let named = |class: Class| {
-        let mut names: Vec<String> = verdict
-            .components
-            .iter()
-            .filter(|fault| fault.class == class)
-            .map(|fault| format!("{} at {}", super::components::cause_text(fault.cause), fault.component))
-            .collect();
-        names.sort();
-        names.join("; ")
-    };
-    let insufficient = verdict.nhi == HealthIndicator::InsufficientData;
-    let too_little = "there was too little traffic to tell";
-    let degraded = match verdict.nhi {
-        HealthIndicator::Degraded => {
-            let components = named(Class::Infrastructure);
-            Says::new(ConditionType::Degraded, Truth::True, "InfrastructureFault", components)
-        }
-        HealthIndicator::Healthy => Says::new(
-            ConditionType::Degraded,
-            Truth::False,
-            "Healthy",
-            "no infrastructure component is at fault",
-        ),
-        HealthIndicator::InsufficientData => {
-            Says::new(ConditionType::Degraded, Truth::Unknown, "InsufficientData", too_little)
-        }
-    };
-    let at_fault = named(Class::Workload);
-    let workload = if !at_fault.is_empty() {
-        Says::new(ConditionType::WorkloadFault, Truth::True, "WorkloadFault", at_fault)
-    } else if insufficient {
-        Says::new(ConditionType::WorkloadFault, Truth::Unknown, "InsufficientData", too_little)
-    } else {
-        Says::new(ConditionType::WorkloadFault, Truth::False, "Healthy", "no service or pod is at fault")
-    };
-    let mut says = vec![ready, degraded, workload];
+fn window_says(observed: &Observed, monitored: &Monitored, shown: &Shown) -> Vec<Says> {
+    let mut says = vec![ready_says(observed, monitored), degraded_says(shown), workload_says(shown)];
     says.extend(endpoint_says(monitored));
     says
+}
+
+fn ready_says(observed: &Observed, monitored: &Monitored) -> Says {
+    let deployed = observed.fleet.problem.clone().map(|problem| ("AgentsNotDeployed", problem));
+    if let Some((reason, message)) = nothing_selected(monitored).or(deployed) {
+        return Says::new(ConditionType::Ready, Truth::Unknown, reason, message);
+    }
+    let watched = "the selected traffic is being watched";
+    match &monitored.spec.other_window {
+        None => Says::new(ConditionType::Ready, Truth::True, "Watching", watched),
+        Some(why) => Says::new(ConditionType::Ready, Truth::True, WINDOW_ROUNDED, format!("{watched} {why}")),
+    }
+}
+
+fn degraded_says(shown: &Shown) -> Says {
+    let says = |truth, reason, message: String| {
+        // Said here as well, since it is what a person asks next.
+        let message = match shortages::sentence(&shown.shortages) {
+            Some(short) => format!("{message}; {short}"),
+            None => message,
+        };
+        Says::new(ConditionType::Degraded, truth, reason, message)
+    };
+    match (shown.indicator, &shown.doubt) {
+        (NetworkHealthIndicator::Degraded, _) => {
+            says(Truth::True, "InfrastructureFault", at_fault(shown, FaultClass::Infrastructure))
+        }
+        (NetworkHealthIndicator::InsufficientData, why) => {
+            says(Truth::Unknown, INSUFFICIENT_DATA, why.clone().unwrap_or_default())
+        }
+        (NetworkHealthIndicator::Healthy, _) => {
+            says(Truth::False, "Healthy", "no infrastructure component is at fault".to_owned())
+        }
+    }
+}
+
+fn workload_says(shown: &Shown) -> Says {
+    let says = |truth, reason, message| Says::new(ConditionType::WorkloadFault, truth, reason, message);
+    let at_fault = at_fault(shown, FaultClass::Workload);
+    match &shown.doubt {
+        _ if !at_fault.is_empty() => says(Truth::True, "WorkloadFault", at_fault),
+        Some(why) => says(Truth::Unknown, INSUFFICIENT_DATA, why.clone()),
+        None => says(Truth::False, "Healthy", "no service or pod is at fault".to_owned()),
+    }
+}
+
+/// What is at fault of `class`, in a stable order.
+fn at_fault(shown: &Shown, class: FaultClass) -> String {
+    let components = shown.degradation.iter().flat_map(|degradation| &degradation.components);
+    let mut names: Vec<String> =
+        components.filter(|component| component.class == class).map(described).collect();
+    names.sort();
+    names.join("; ")
 }
 
 fn endpoint_says(monitored: &Monitored) -> Vec<Says> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tidewatch_crds::network_monitor::{AttributedTo, Category};
-use tidewatch_health::Sensitivity;
+use tidewatch_health::{Sensitivity, Verdict};
 use tidewatch_records::FlowWindow;
 
 use super::super::reporting::Reporting;
@@ -18,6 +18,7 @@ fn spec() -> ValidSpec {
         local: vec![],
         remote: None,
         window_seconds: 60,
+        other_window: None,
         sensitivity: Sensitivity::Standard,
         cloud_watch: None,
     }
@@ -45,7 +46,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
         start: at(start),
         verdict,
         hints: BTreeMap::new(),
-        traffic: TrafficTotals::of(flows.iter()),
+        traffic: TrafficTotals::of(flows.iter(), std::iter::empty()),
         reporting: Reporting { reported: 1, expected: 1 },
         nodes_reporting: 6,
         nodes_ready: 6,
@@ -89,7 +90,7 @@ fn a_new_monitor_knows_nothing_until_a_window_closes() {
 }
 
 #[test]
-fn an_hour_of_steady_traffic_is_written_once() {
+fn steady_traffic_is_written_each_half_hour() {
     let mut memory = Memory::default();
     let mut status = NetworkMonitorStatus::default();
     let mut writes = 0;
@@ -100,7 +101,7 @@ fn an_hour_of_steady_traffic_is_written_once() {
         writes += u32::from(next != status);
         status = next;
     }
-    assert_eq!(writes, 1);
+    assert_eq!(writes, 2);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn numbers_that_changed_for_good_are_written_after_a_while_and_once() {
         }
         status = next;
     }
-    assert_eq!(writes.len(), 2, "{writes:?}");
+    assert_eq!(writes.len(), 3, "{writes:?}");
     assert!((22..=24).contains(&writes[1]), "{writes:?}");
     assert!(status.overview.unwrap().rtt_p99.unwrap().starts_with('5'));
 }
@@ -132,7 +133,7 @@ fn a_degradation_is_written_at_once_with_the_latest_numbers_and_its_evidence() {
     assert_eq!(degradation.since, at(60));
     let component = &degradation.components[0];
     assert_eq!(component.name, "zone-1~zone-2");
-    assert!((component.retransmission_ratio - 0.021).abs() < 1e-9);
+    assert!((component.retransmission_ratio.unwrap() - 0.021).abs() < 1e-9);
     assert_eq!(status.overview.as_ref().unwrap().component.as_deref(), Some("zone-1~zone-2"));
     assert_eq!(status.overview.as_ref().unwrap().retransmissions.as_deref(), Some("2%"));
     assert_eq!(status.numbers_as_of, Some(at(60)));
@@ -320,6 +321,144 @@ fn a_condition_keeps_its_time_until_its_status_changes() {
     assert_eq!(time(&first), time(&workload));
     let degraded = fold(&workload, &window_at(120, zone_pair_down(at(120)), &flows(500, 2)), &mut memory);
     assert_eq!(time(&degraded), at(183));
+}
+
+/// The NHI column after each window of 15 s.
+fn indicators(verdicts: &[Verdict]) -> Vec<NetworkHealthIndicator> {
+    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
+    let mut shown = Vec::new();
+    for (n, verdict) in (0_i64..).zip(verdicts) {
+        status = fold(&status, &window_at(n * 15, verdict.clone(), &flows(500, 0)), &mut memory);
+        shown.push(status.network_health_indicator.unwrap());
+    }
+    shown
+}
+
+fn insufficient() -> Verdict {
+    Verdict { nhi: HealthIndicator::InsufficientData, ..healthy(at(0)) }
+}
+
+#[test]
+fn a_pause_of_the_traffic_does_not_unsettle_the_indicator() {
+    use NetworkHealthIndicator::{Healthy, InsufficientData};
+    let flips: Vec<Verdict> =
+        (0..40).map(|n| if n % 3 == 0 { healthy(at(0)) } else { insufficient() }).collect();
+    assert!(indicators(&flips).iter().all(|shown| *shown == Healthy));
+    let mut ends = vec![healthy(at(0))];
+    ends.extend(vec![insufficient(); 12]);
+    let shown = indicators(&ends);
+    assert_eq!(shown.iter().position(|shown| *shown == InsufficientData), Some(3), "{shown:?}");
+    assert_eq!(indicators(&[insufficient()]), [InsufficientData], "at first nothing is known");
+}
+
+#[test]
+fn recovery_is_told_only_where_there_is_enough_to_tell() {
+    use NetworkHealthIndicator::{Degraded, Healthy, InsufficientData};
+    let down = || zone_pair_down(at(0));
+    assert_eq!(indicators(&[healthy(at(0)), down(), insufficient()]), [Healthy, Degraded, InsufficientData]);
+    assert_eq!(indicators(&[healthy(at(0)), down(), healthy(at(0))]), [Healthy, Degraded, Healthy]);
+}
+
+#[test]
+fn with_fewer_than_half_of_the_nodes_it_is_not_healthy() {
+    let mut memory = Memory::default();
+    let mut observed = usual(0);
+    if let Ok(Monitored { view: View::Window(view), .. }) = &mut observed.monitor {
+        view.reporting = Reporting { reported: 2, expected: 6 };
+    }
+    let status = fold(&NetworkMonitorStatus::default(), &observed, &mut memory);
+    let why = "only 2 of the 6 nodes that run its endpoints reported";
+    assert_eq!(condition(&status, "Degraded"), ("Unknown", "InsufficientData", why));
+}
+
+#[test]
+fn a_fault_that_comes_and_goes_is_one_fault() {
+    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
+    let mut changes = 0;
+    for n in 0..120_i64 {
+        let verdict = if n % 4 < 2 { zone_pair_down(at(0)) } else { healthy(at(0)) };
+        let next = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
+        changes += u32::from(next.network_health_indicator != status.network_health_indicator);
+        status = next;
+    }
+    assert_eq!(changes, 3, "down, up, and down for good");
+    let degradation = status.degradation.unwrap();
+    assert!(degradation.summary.ends_with("; it comes and goes"), "{}", degradation.summary);
+    assert_eq!(status.overview.unwrap().component.as_deref(), Some("zone-1~zone-2"));
+}
+
+#[test]
+fn a_workload_that_comes_and_goes_beside_the_network_is_one_mixture() {
+    let both = || {
+        let mut both = zone_pair_down(at(0));
+        both.components.extend(payments_blocked(at(0)).components);
+        both
+    };
+    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
+    let mut attributions = Vec::new();
+    for n in 0..60_i64 {
+        let verdict = if n % 2 == 0 { zone_pair_down(at(0)) } else { both() };
+        status = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
+        attributions.push(status.degradation.as_ref().unwrap().attribution);
+    }
+    attributions.dedup();
+    use AttributedTo::{Infrastructure, Mixed};
+    assert_eq!(attributions, [Infrastructure, Mixed, Infrastructure, Mixed]);
+    let degradation = status.degradation.unwrap();
+    let names: Vec<&str> = degradation.components.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["zone-1~zone-2", "shop/payments"], "the infrastructure first");
+}
+
+#[test]
+fn the_infrastructure_is_first_whatever_the_order_of_the_verdict() {
+    let mut both = payments_blocked(at(0));
+    both.components.extend(zone_pair_down(at(0)).components);
+    both.nhi = HealthIndicator::Degraded;
+    let status =
+        fold(&NetworkMonitorStatus::default(), &window_at(0, both, &flows(500, 2)), &mut Memory::default());
+    assert_eq!(status.overview.unwrap().component.as_deref(), Some("zone-1~zone-2 +1"));
+}
+
+#[test]
+fn nodes_that_are_short_of_cpu_are_named_beside_a_healthy_network() {
+    let mut short = healthy(at(0));
+    short.shortages = vec![tidewatch_health::NodeShortage {
+        node: "zone-1-a".to_owned(),
+        resource: tidewatch_health::Resource::Cpu,
+        pressure_ratio: 0.63,
+        steal_ratio: Some(0.12),
+    }];
+    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
+    let mut writes = 0;
+    for n in 0..20 {
+        short.shortages[0].pressure_ratio = 0.4 + 0.02 * n as f64;
+        let next = fold(&status, &window_at(n * 15, short.clone(), &flows(500, 0)), &mut memory);
+        writes += u32::from(next != status);
+        status = next;
+    }
+    assert_eq!(writes, 2, "the first window, and the shortage once it lasts");
+    let shown = &status.node_shortages[0];
+    assert_eq!((shown.node.as_str(), shown.steal.as_deref()), ("zone-1-a", Some("10%")));
+    assert_eq!(
+        condition(&status, "Degraded"),
+        (
+            "False",
+            "Healthy",
+            "no infrastructure component is at fault; short of CPU: zone-1-a: round trips there are the nodes' own"
+        )
+    );
+}
+
+#[test]
+fn a_monitor_with_another_window_than_it_asks_for_says_so() {
+    let mut observed = usual(0);
+    if let Ok(monitored) = &mut observed.monitor {
+        monitored.spec.other_window = Some("in windows of 30s, since 20s isn't a multiple".to_owned());
+    }
+    let status = fold(&NetworkMonitorStatus::default(), &observed, &mut Memory::default());
+    let (truth, reason, message) = condition(&status, "Ready");
+    assert_eq!((truth, reason), ("True", "WindowRounded"));
+    assert!(message.starts_with("the selected traffic is being watched in windows of 30s"), "{message}");
 }
 
 #[derive(Debug, Clone)]

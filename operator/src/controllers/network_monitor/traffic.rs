@@ -31,14 +31,23 @@ impl Totals {
         if let Some(rtt) = &flow.rtt_us {
             self.rtt_us.merge_latency(rtt);
         }
+        self.bytes = self.bytes.saturating_add(flow.bytes_out).saturating_add(flow.bytes_in);
+        self.add_sent(flow);
+    }
+
+    /// What the reporting end sent.
+    fn add_sent(&mut self, flow: &FlowWindow) {
         self.segments = self.segments.saturating_add(flow.data_segments_out);
         self.retransmissions = self.retransmissions.saturating_add(flow.retransmissions);
-        // The kernel counts both in one; a flow can't have sent more data again than it sent.
-        let of_data =
-            flow.retransmissions.saturating_sub(flow.connections.timed_out).min(flow.data_segments_out);
+        // The kernel counts SYNs and data in one; a flow can't have sent more data again than it sent. What the other end
+        // had received already wasn't lost: a busy end acknowledges late.
+        let of_data = flow
+            .retransmissions
+            .saturating_sub(flow.spurious_retransmissions)
+            .saturating_sub(flow.connections.timed_out.saturating_add(flow.connections.waiting))
+            .min(flow.data_segments_out);
         self.data_retransmissions = self.data_retransmissions.saturating_add(of_data);
         self.timeouts = self.timeouts.saturating_add(flow.timeouts);
-        self.bytes = self.bytes.saturating_add(flow.bytes_out).saturating_add(flow.bytes_in);
     }
 }
 
@@ -52,7 +61,12 @@ pub(super) struct TrafficTotals {
 type FlowKey = (IpAddr, Option<u16>, IpAddr, Option<u16>, Role);
 
 impl TrafficTotals {
-    pub(super) fn of<'a>(flows: impl Iterator<Item = &'a FlowWindow>) -> Self {
+    /// Of the monitor's flows as the local ends report them, and as the `far` ends do: what those sent again is lost on the
+    /// same way, and for a download it is nearly all there is to lose.
+    pub(super) fn of<'a>(
+        flows: impl Iterator<Item = &'a FlowWindow>,
+        far: impl Iterator<Item = &'a FlowWindow>,
+    ) -> Self {
         let mut totals = Self::default();
         // An evaluation window holds several agent windows, and so the same flow several times.
         let mut counted: HashSet<FlowKey> = HashSet::new();
@@ -65,6 +79,12 @@ impl TrafficTotals {
                 entry.flows += 1;
                 totals.all.flows += 1;
             }
+        }
+        for flow in far {
+            if let Some(entry) = totals.by_category.get_mut(&category(flow.category)) {
+                entry.add_sent(flow);
+            }
+            totals.all.add_sent(flow);
         }
         totals
     }

@@ -39,7 +39,7 @@ proptest! {
 
 #[test]
 fn a_flow_that_two_agent_windows_report_counts_once_and_its_bytes_twice() {
-    let totals = TrafficTotals::of([flow().build(), flow().build()].iter());
+    let totals = TrafficTotals::of([flow().build(), flow().build()].iter(), std::iter::empty());
     assert_eq!(totals.all.flows, 1);
     assert_eq!(totals.all.bytes, 2 * (1000 + 500));
 }
@@ -51,7 +51,7 @@ fn categories_are_kept_apart_and_their_round_trips_merged() {
         flow().category(Category::InterAz).rtt(3000).remote_ip("198.18.9.9").build(),
         flow().category(Category::IntraAz).rtt(100).build(),
     ];
-    let totals = TrafficTotals::of(flows.iter());
+    let totals = TrafficTotals::of(flows.iter(), std::iter::empty());
     let shown = totals.rounded();
     assert_eq!(
         shown.iter().map(|t| t.category).collect::<Vec<_>>(),
@@ -60,4 +60,16 @@ fn categories_are_kept_apart_and_their_round_trips_merged() {
     assert_eq!(shown[1].flows, 2);
     let p99: f64 = shown[1].rtt_p99.as_deref().unwrap().trim_end_matches("ms").parse().unwrap();
     assert!((2.7..=3.3).contains(&p99), "{shown:?}");
+}
+
+#[test]
+fn what_the_far_end_sent_again_counts_and_its_bytes_do_not() {
+    let near = flow().build();
+    let mut far = flow().retransmissions(30).build();
+    std::mem::swap(&mut far.local, &mut far.remote);
+    far.data_segments_out = 900;
+    let totals = TrafficTotals::of([near].iter(), [far].iter());
+    assert_eq!(totals.all.retransmission_ratio(), Some(0.03));
+    assert_eq!((totals.all.flows, totals.all.bytes), (1, 1000 + 500));
+    assert_eq!(totals.rounded()[0].retransmissions, 30);
 }
