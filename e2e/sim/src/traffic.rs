@@ -69,6 +69,8 @@ pub(crate) struct Sent {
     pub segments: u64,
     pub retransmissions: u64,
     pub timeouts: u64,
+    /// Of the retransmissions, those that the other end had no need of.
+    pub spurious: u64,
 }
 
 /// Who reports one side of a flow, and whom it names as the two ends.
@@ -199,7 +201,7 @@ impl FlowDraw<'_> {
         let lost = dice.beta_binomial(fresh, loss, self.shape.fault_shape);
         let retransmissions = spurious + lost;
         let timeouts = dice.binomial(retransmissions, BY_TIMEOUT);
-        Sent { segments: fresh + retransmissions, retransmissions, timeouts }
+        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious: 0 }
     }
 
     fn rtt_us(&self, dice: &mut Dice) -> f64 {

@@ -17,6 +17,9 @@ const KEEPS_ALIVE: f64 = 1.0;
 /// Retransmissions of a connection that is cut without a word: in its first seconds, and then each minute.
 const CUT_AT_ONCE: f64 = 4.0;
 const CUT_A_MINUTE: f64 = 2.0;
+/// Share of segments sent again too early that are answered by a DSACK (2,729 of 2,730 on real software), and of lost ones.
+const FIRED_FOR_NOTHING: f64 = 0.99;
+const LOST_FOR_NOTHING: f64 = 0.03;
 /// Segments that a connection sends again for a machine that stands still for a second or two.
 const STALL: f64 = 1.2;
 /// Of those who dial a pod that is gone, the share that is refused; the others meet silence.
@@ -55,6 +58,7 @@ impl Sent {
         self.segments += other.segments;
         self.retransmissions += other.retransmissions;
         self.timeouts += other.timeouts;
+        self.spurious += other.spurious;
     }
 
     /// Segments sent again on top, since a timer fired.
@@ -62,6 +66,12 @@ impl Sent {
         self.segments += count;
         self.retransmissions += count;
         self.timeouts += count;
+    }
+
+    /// The same, of segments that the other end had already.
+    fn again_for_nothing(&mut self, count: u64) {
+        self.again(count);
+        self.spurious += count;
     }
 }
 
@@ -220,8 +230,11 @@ impl RealFlow<'_> {
         let lost = lost + dice.poisson(lost as f64 * loss.0 / (1.0 - loss.0).max(0.2));
         let fired = dice.beta_binomial(fresh, spurious, 0.7);
         let retransmissions = usual + lost + fired;
-        let timeouts = dice.binomial(usual + lost, 0.15 + 0.5 * loss.0) + dice.binomial(fired, 0.9);
-        Sent { segments: fresh + retransmissions, retransmissions, timeouts }
+        // What fires for nothing are tail-loss probes mostly, which aren't time-outs.
+        let timeouts = dice.binomial(usual + lost, 0.15 + 0.5 * loss.0) + dice.binomial(fired, 0.1);
+        // Nearly all of those are answered by a DSACK; of what was lost hardly any, where its acknowledgement was.
+        let spurious = dice.binomial(fired, FIRED_FOR_NOTHING) + dice.binomial(lost, LOST_FOR_NOTHING);
+        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious }
     }
 
     /// What was under way when a machine stood still is sent again until it moves.
@@ -233,8 +246,8 @@ impl RealFlow<'_> {
         let share = (part.until - part.from) / self.seconds();
         let busy = (self.draw.flow.segments.0 / 60.0).min(1.0) * self.draw.flow.open as f64;
         let again = STALL * stalled.min(2.0) * busy * share;
-        counted.out.again(dice.poisson(again));
-        counted.back.again(dice.poisson(0.6 * again));
+        counted.out.again_for_nothing(dice.poisson(again));
+        counted.back.again_for_nothing(dice.poisson(0.6 * again));
     }
 
     fn round_trips(&self, effect: &Effect) -> RoundTrips {
@@ -332,7 +345,7 @@ impl RealFlow<'_> {
             connections,
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
-            spurious_retransmissions: 0,
+            spurious_retransmissions: sent.spurious.min(sent.retransmissions),
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: received.segments * 900,
