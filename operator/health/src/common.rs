@@ -49,31 +49,54 @@ pub(crate) fn excess(cells: &[&Cell], expected: &[Expected]) -> f64 {
 
 /// Segments that a node's pods must have sent each other to be asked, and what they must have lost of them beyond what is
 /// usual for anything to be concluded.
-const ENOUGH_WITHIN: u64 = 100;
+const ENOUGH_WITHIN: f64 = 100.0;
 const LEAST_WITHIN: f64 = 3.0;
+/// Flows within a node that are asked, at least, and the part of them, the quietest: one sick pod is not its node.
+const FLOWS_WITHIN: usize = 4;
+const QUIETER: f64 = 0.6;
 
-/// Retransmission ratio above what is expected of flows that stay within their node. They cross no network: what they
-/// suffer is the node's own, an end that had no CPU in time, and its flows to other nodes suffer it as well.
+/// Retransmission ratio above what is expected of flows that stay within their node. They cross no network: what most of
+/// them suffer is the node's own, an end that had no CPU in time, and its flows to other nodes suffer it as well.
 pub(crate) fn excess_within(cells: &[&Cell], expected: &[Expected]) -> HashMap<Id, f64> {
-    let mut nodes: HashMap<Id, Sent> = HashMap::new();
+    let mut nodes: HashMap<Id, Vec<(f64, f64)>> = HashMap::new();
     for (cell, expected) in cells.iter().zip(expected).filter(|(cell, _)| !cell.flow.leaves_node()) {
-        let Some(node) = cell.flow.local_node else { continue };
-        let sent = nodes.entry(node).or_default();
-        sent.segments = sent.segments.saturating_add(cell.data.segments);
-        sent.retransmissions = sent.retransmissions.saturating_add(cell.data.retransmissions);
-        sent.usual += cell.data.segments as f64 * expected.ratio;
+        let segments = cell.data.segments as f64;
+        if let Some(node) = cell.flow.local_node.filter(|_| segments > 0.0) {
+            let more = cell.data.retransmissions as f64 - segments * expected.ratio;
+            nodes.entry(node).or_default().push((segments, more));
+        }
     }
-    nodes
-        .into_iter()
-        .filter(|(_, sent)| sent.segments >= ENOUGH_WITHIN)
-        .map(|(node, sent)| (node, sent.retransmissions as f64 - sent.usual, sent.segments as f64))
-        .filter(|(_, more, _)| *more >= LEAST_WITHIN)
-        .map(|(node, more, segments)| (node, (UNEVEN * more / segments).min(MOST_WITHIN)))
-        .collect()
+    nodes.into_iter().filter_map(|(node, flows)| Some((node, quieter(flows)?))).collect()
+}
+
+/// The ratio of the quieter flows, each with its segments and what it lost beyond what is usual.
+fn quieter(mut flows: Vec<(f64, f64)>) -> Option<f64> {
+    if flows.len() < FLOWS_WITHIN {
+        return None;
+    }
+    flows.sort_by(|(sent, more), (other_sent, other)| (more / sent).total_cmp(&(other / other_sent)));
+    flows.truncate((flows.len() as f64 * QUIETER).ceil() as usize);
+    let (segments, more) = flows.iter().fold((0.0, 0.0), |sum, flow| (sum.0 + flow.0, sum.1 + flow.1));
+    (segments >= ENOUGH_WITHIN && more >= LEAST_WITHIN).then(|| (UNEVEN * more / segments).min(MOST_WITHIN))
 }
 
 /// The value that the quietest third stays below.
 pub(crate) fn quietest(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get((values.len() as f64 * QUIETEST) as usize).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_most_flows_within_a_node_suffer_is_the_nodes() {
+        let lost = |share: f64| (1_000.0, 1_000.0 * share);
+        let stalled = quieter(vec![lost(0.02), lost(0.03), lost(0.01), lost(0.05), lost(0.02)]);
+        assert!(stalled.is_some_and(|ratio| ratio > 0.02 && ratio < 0.04), "{stalled:?}");
+        let one_sick_pod = quieter(vec![lost(0.0), lost(0.0), lost(0.0), lost(0.2), lost(0.2)]);
+        assert_eq!(one_sick_pod, None);
+        assert_eq!(quieter(vec![lost(0.02); 3]), None, "too few to tell");
+    }
 }
