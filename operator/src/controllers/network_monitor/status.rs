@@ -18,7 +18,7 @@ use super::observe::{Monitored, Observed, Publishing, View, WindowView};
 use super::plan::WINDOW_ROUNDED;
 use super::shortages;
 use super::spec::SpecError;
-use super::sufficiency::advice;
+use super::sufficiency;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
 
@@ -155,7 +155,7 @@ fn doubt(
         Some(view.reporting.sentence())
     } else {
         (verdict.nhi == HealthIndicator::InsufficientData)
-            .then(|| format!("{}: {}", verdict.reason, advice(&verdict.traffic, verdict.window_seconds)))
+            .then(|| sufficiency::sentence(&verdict.traffic, verdict.window_seconds))
     };
     let knew = previous.network_health_indicator.unwrap_or(NetworkHealthIndicator::InsufficientData);
     let did_know = knew != NetworkHealthIndicator::InsufficientData;

@@ -1,6 +1,8 @@
-//! What to write where there is too little traffic to tell. Pure.
+//! What is said, and what to write, where there is too little traffic to tell. Pure.
 
 use tidewatch_health::Traffic;
+
+use super::traffic::two_digits;
 
 /// Windows that are worth writing, seconds and as they are written: shorter ones are judged by the traffic of two minutes
 /// anyway.
@@ -8,8 +10,25 @@ const WINDOWS: [(u64, &str); 3] = [(180, "3m"), (300, "5m"), (600, "10m")];
 /// So many seconds are judged together, whatever the window.
 const POOLED: u64 = 120;
 
-/// What would help: a longer window, if any is long enough.
-pub(super) fn advice(traffic: &Traffic, window_seconds: u32) -> String {
+/// How much traffic there was, how much it takes, and what would help.
+pub(super) fn sentence(traffic: &Traffic, window_seconds: u32) -> String {
+    let Traffic { segments, attempts, needed, seconds } = *traffic;
+    let seen = match (segments, attempts) {
+        (0, 0) => "no traffic".to_owned(),
+        (_, 0) => format!("{} data segments", two_digits(segments)),
+        _ => {
+            format!("{} data segments and {} connection attempts", two_digits(segments), two_digits(attempts))
+        }
+    };
+    format!(
+        "too little traffic to tell: {seen} in {seconds} s, and it takes about {} segments to see a loss of 1%: {}",
+        two_digits(needed),
+        advice(traffic, window_seconds)
+    )
+}
+
+/// A longer window, if any is long enough.
+fn advice(traffic: &Traffic, window_seconds: u32) -> String {
     let segments = traffic.segments.saturating_add(traffic.attempts.saturating_mul(2));
     let seconds = u64::from(traffic.seconds.max(1));
     let has_enough = |window: u64| {
@@ -28,6 +47,17 @@ pub(super) fn advice(traffic: &Traffic, window_seconds: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sentence_says_how_much_there_was_and_how_much_it_takes() {
+        let traffic = Traffic { segments: 612, attempts: 31, needed: 1_234, seconds: 120 };
+        assert_eq!(
+            sentence(&traffic, 15),
+            "too little traffic to tell: 610 data segments and 31 connection attempts in 120 s, and it takes about 1200 segments to see a loss of 1%: write evaluation.window: 5m"
+        );
+        let silent = sentence(&Traffic { segments: 0, attempts: 0, ..traffic }, 15);
+        assert!(silent.starts_with("too little traffic to tell: no traffic in 120 s"), "{silent}");
+    }
 
     #[test]
     fn the_shortest_window_that_would_do_is_named() {
