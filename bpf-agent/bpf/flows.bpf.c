@@ -181,7 +181,7 @@ static __always_inline u16 timeouts_of(struct tcp_sock *tp, struct snapshot *las
 
 static __always_inline int is_of_window(u32 jiffies)
 {
-	return (int)(jiffies - control.window_jiffies) >= 0;
+	return (int)(jiffies - control.window_jiffies) > 0;
 }
 
 /*
@@ -204,7 +204,7 @@ static __always_inline u32 quickest_rtt(struct tcp_sock *tp, int began)
 		quickest = tp->rtt_min.s[2].v;
 	if (!bpf_core_field_exists(tp->rack))
 		return quickest;
-	if (tp->rack.mstamp + tp->rack.rtt_us >= control.window_us && (!quickest || tp->rack.rtt_us < quickest))
+	if (tp->rack.mstamp + tp->rack.rtt_us > control.window_us && (!quickest || tp->rack.rtt_us < quickest))
 		quickest = tp->rack.rtt_us;
 	return quickest;
 }

@@ -49,7 +49,10 @@ enum {
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { EPIPE = 32, ENOPROTOOPT = 92, ECONNRESET = 104, ETIMEDOUT = 110, ECONNREFUSED = 111 };
 
+/* tests/host/sockets.c compiles this for the host, where there is nothing to be moved. */
+#ifdef __bpf__
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#endif
 
 struct in6_addr {
 	union {
@@ -191,6 +194,8 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+#ifdef __bpf__
 #pragma clang attribute pop
+#endif
 
 #endif

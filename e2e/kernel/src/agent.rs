@@ -16,7 +16,8 @@ use tidewatch_records::{Accounting, FlowWindow, NodeWindow, Record, Role};
 use crate::cgroup::Cgroup;
 use crate::network::Network;
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// Generous: an emulated machine (vm) may take half a minute to load the programs.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running agent that prints its records into a file.
 #[derive(Debug)]

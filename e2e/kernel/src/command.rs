@@ -21,10 +21,10 @@ pub fn require_root() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command line (split at spaces) for at most 20 s; gives its standard output.
+/// Runs a command line (split at spaces) for at most a minute, since a machine may be emulated; gives its standard output.
 pub fn run(line: &str) -> Result<String> {
     let output = Command::new("timeout")
-        .arg("20")
+        .arg("60")
         .args(line.split_ascii_whitespace())
         .output()
         .with_context(|| format!("could not start `{line}`"))?;

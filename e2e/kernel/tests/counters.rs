@@ -123,3 +123,27 @@ fn windows_add_up_to_the_whole() {
     let starts: Vec<_> = said.accounting.iter().map(|a| a.window_start).collect();
     assert!(starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
 }
+
+#[test]
+fn single_time_outs_in_a_row_are_all_counted() {
+    const REQUESTS: u64 = 15;
+    let (network, cgroup) = (Network::new("rto").unwrap(), Cgroup::new("rto").unwrap());
+    let mut server = Traffic::start(&network, "server", &cgroup.make("s").unwrap()).unwrap();
+    let mut client = Traffic::start(&network, "client", &cgroup.make("c").unwrap()).unwrap();
+    // Without tail-loss probes, a request whose only segment is lost is sent again by a time-out alone.
+    network.run_in("client", "sysctl -qw net.ipv4.tcp_early_retrans=0").unwrap();
+    server.tell("listen 198.18.2.2:8080").unwrap();
+    let agent = Agent::start(&network, &cgroup, &[]).unwrap();
+    client.tell("connect x 198.18.2.2:8080").unwrap();
+    let every_second = "tcp dport 8080 tcp flags & psh == psh numgen inc mod 2 < 1 drop";
+    network.rule("lossy", "filter hook forward priority 0", every_second).unwrap();
+    for _ in 0..REQUESTS {
+        client.tell("request x 100 100").unwrap();
+    }
+    let truth = counter(&network, "client", "TcpExt", "TCPTimeouts").unwrap();
+    network.settle().unwrap();
+    let said = agent.finish().unwrap();
+    assert!(truth >= REQUESTS, "{truth} time-outs: the loss did nothing");
+    assert_eq!(said.sum(Role::Client, |flow| flow.timeouts), truth);
+    assert_eq!(said.sum(Role::Server, |flow| flow.timeouts), 0);
+}

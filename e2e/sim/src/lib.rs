@@ -16,6 +16,7 @@ pub mod onset;
 pub mod plan;
 pub mod random;
 pub mod reality;
+pub mod recorded;
 pub mod report;
 pub mod run;
 pub mod scale;

@@ -7,7 +7,9 @@ use crate::fault::FaultKind;
 use crate::innocent::Innocence;
 use crate::methods::MethodName;
 use crate::mode::Mode;
+use crate::recorded::{Replay, Telling};
 use crate::score::{Outcome, Score, Times, reliability, score};
+use tidewatch_health::Class;
 
 /// Median and 95th percentile.
 pub fn times(times: &Times) -> String {
@@ -303,4 +305,53 @@ pub fn reality_line(mode: Mode, clock: Clock, name: &str, outcomes: &[&Outcome])
         "detect_seconds_p95": s.detect.p95,
     });
     format!("BENCH {line}")
+}
+
+/// What was said of recorded windows.
+pub fn recorded(replays: &[Replay], seconds: u32) -> String {
+    let mut out = String::new();
+    let infrastructure =
+        |replay: &Replay| replay.wrong.iter().filter(|wrong| wrong.class == Class::Infrastructure).count();
+    for replay in replays {
+        let _ = writeln!(
+            out,
+            "{}: {} windows of {seconds} s, {} records, {} with too little data; named wrongly: {} times, infrastructure {}",
+            replay.name,
+            replay.windows,
+            replay.records,
+            replay.insufficient,
+            replay.wrong.len(),
+            infrastructure(replay)
+        );
+        for telling in &replay.tellings {
+            let span = &telling.span;
+            let _ = writeln!(
+                out,
+                "    {} {}: {}, attribution {}",
+                span.what,
+                span.components.join(", "),
+                telling
+                    .named_after
+                    .map_or("never named".to_owned(), |after| format!("named after {after} s")),
+                if telling.attribution_is_right { "right" } else { "wrong" },
+            );
+        }
+        for wrong in &replay.wrong {
+            let _ = writeln!(out, "    wrong at {}: {}: {}", wrong.at, wrong.component, wrong.sentence);
+        }
+    }
+    let tellings: Vec<&Telling> = replays.iter().flat_map(|replay| &replay.tellings).collect();
+    let line = serde_json::json!({
+        "bench": "nhi-recorded",
+        "window_seconds": seconds,
+        "recordings": replays.len(),
+        "windows": replays.iter().map(|replay| replay.windows).sum::<usize>(),
+        "faults": tellings.len(),
+        "faults_named": tellings.iter().filter(|telling| telling.named_after.is_some()).count(),
+        "attribution_right": tellings.iter().filter(|telling| telling.attribution_is_right).count(),
+        "false_infrastructure_verdicts": replays.iter().map(infrastructure).sum::<usize>(),
+        "false_verdicts": replays.iter().map(|replay| replay.wrong.len()).sum::<usize>(),
+    });
+    let _ = writeln!(out, "BENCH {line}");
+    out
 }

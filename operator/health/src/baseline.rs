@@ -114,6 +114,9 @@ pub(crate) struct Series {
     /// Σ ((x − m)² − m) and Σ m² over flows: their quotient is the unevenness.
     pub(crate) excess: f64,
     pub(crate) expected_squared: f64,
+    /// Connections accepted, and segments that arrived.
+    #[serde(default)]
+    pub(crate) answered: f64,
     /// Windows learned from, up to [`KNOWN_WINDOWS`].
     pub(crate) windows: u8,
     /// Unix seconds.
@@ -145,6 +148,7 @@ impl Series {
             &mut self.refused,
             &mut self.excess,
             &mut self.expected_squared,
+            &mut self.answered,
         ] {
             *value *= keep;
         }
@@ -161,7 +165,7 @@ impl Series {
             unanswered: (self.unanswered + PRIOR_UNANSWERED * PRIOR_ATTEMPTS) / attempts,
             refused: (self.refused + PRIOR_REFUSED * PRIOR_ATTEMPTS) / attempts,
             known: self.windows >= KNOWN_WINDOWS,
-            answers: self.segments + self.attempts - self.refused - self.unanswered >= ANSWERED,
+            answers: self.answered >= ANSWERED,
         }
     }
 
@@ -174,6 +178,7 @@ impl Series {
         self.retransmissions += retransmissions;
         self.excess += (retransmissions - mean).powi(2) - retransmissions;
         self.expected_squared += mean * mean;
+        self.answered += cell.handshakes.established as f64 + segments - cell.data.retransmissions as f64;
         let attempts = cell.handshakes.decided() as f64;
         self.attempts += attempts;
         self.unanswered += (cell.handshakes.unanswered as f64).min(0.2 * attempts);

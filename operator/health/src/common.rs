@@ -1,7 +1,7 @@
 //! What the whole cluster suffers at once is no path's fault: a stalled machine, a busy hypervisor. The rise that even
 //! the quietest third of paths shows is taken off all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::baseline::Expected;
 use crate::names::Id;
@@ -16,6 +16,9 @@ const ENOUGH_PAIRS: usize = 8;
 const UNEVEN: f64 = 1.5;
 /// Loss above this isn't explained away: the network may fail everywhere at once.
 const MOST_EXCESS: f64 = 0.004;
+
+/// No node's own trouble is taken to explain more than this.
+const MOST_WITHIN: f64 = 0.1;
 
 type NodePair = (Option<Id>, Option<Id>);
 
@@ -42,6 +45,31 @@ pub(crate) fn excess(cells: &[&Cell], expected: &[Expected]) -> f64 {
         .map(|sent| (sent.retransmissions as f64 - sent.usual) / sent.segments as f64)
         .collect();
     if excesses.len() < ENOUGH_PAIRS { 0.0 } else { (quietest(excesses) * UNEVEN).clamp(0.0, MOST_EXCESS) }
+}
+
+/// Segments that a node's pods must have sent each other to be asked, and what they must have lost of them beyond what is
+/// usual for anything to be concluded.
+const ENOUGH_WITHIN: u64 = 100;
+const LEAST_WITHIN: f64 = 3.0;
+
+/// Retransmission ratio above what is expected of flows that stay within their node. They cross no network: what they
+/// suffer is the node's own, an end that had no CPU in time, and its flows to other nodes suffer it as well.
+pub(crate) fn excess_within(cells: &[&Cell], expected: &[Expected]) -> HashMap<Id, f64> {
+    let mut nodes: HashMap<Id, Sent> = HashMap::new();
+    for (cell, expected) in cells.iter().zip(expected).filter(|(cell, _)| !cell.flow.leaves_node()) {
+        let Some(node) = cell.flow.local_node else { continue };
+        let sent = nodes.entry(node).or_default();
+        sent.segments = sent.segments.saturating_add(cell.data.segments);
+        sent.retransmissions = sent.retransmissions.saturating_add(cell.data.retransmissions);
+        sent.usual += cell.data.segments as f64 * expected.ratio;
+    }
+    nodes
+        .into_iter()
+        .filter(|(_, sent)| sent.segments >= ENOUGH_WITHIN)
+        .map(|(node, sent)| (node, sent.retransmissions as f64 - sent.usual, sent.segments as f64))
+        .filter(|(_, more, _)| *more >= LEAST_WITHIN)
+        .map(|(node, more, segments)| (node, (UNEVEN * more / segments).min(MOST_WITHIN)))
+        .collect()
 }
 
 /// The value that the quietest third stays below.

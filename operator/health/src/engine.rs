@@ -58,6 +58,9 @@ pub struct Engine {
 /// Share of a path's flows that makes it one of nodes short of CPU.
 const MOSTLY: f64 = 0.5;
 
+/// Share of a workload's failed attempts that a path has to answer for, for the workload not to.
+const NEARLY_ALL: f64 = 0.8;
+
 /// After a gap this long, and of this many windows, what was suspected before it is no longer believed.
 const STALE: SignedDuration = SignedDuration::from_mins(5);
 const STALE_WINDOWS: i64 = 4;
@@ -159,7 +162,7 @@ impl Engine {
         let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, space, &mut refusals, &thresholds);
-        let mut losses = Losses::new(cells, expected, refusals.silent());
+        let mut losses = Losses::new(cells, expected, refusals.silent(), shortages);
         let lost = localise(cells, space, &mut losses, &thresholds);
         let everywhere = losses.everywhere();
         let mut silent = losses.silent();
@@ -194,11 +197,41 @@ impl Engine {
                 finding.harm = finding.harm.min(blip::COMMON);
             }
         }
+        findings.retain(|finding| !self.is_of_failing_path(finding, cells, space));
         let within: Vec<bool> =
             findings.iter().map(|finding| findings.iter().any(|other| finding.is_part_of(other))).collect();
         let mut within = within.into_iter();
         findings.retain(|_| !within.next().unwrap_or(false));
         findings
+    }
+
+    /// Whether a workload's connections fail where new connections over a path are known to fail: in a window in which few
+    /// are opened the path may not show it, and its pods may.
+    fn is_of_failing_path(&self, finding: &Finding, cells: &[&Cell], space: &Space) -> bool {
+        let fails = |cause: Cause| cause.is_about_attempts() || cause == Cause::Overload;
+        if finding.component.class() == Class::Infrastructure || !fails(finding.cause) {
+            return false;
+        }
+        let paths: HashSet<Component> = self
+            .tracks
+            .active()
+            .filter(|track| {
+                track.component.class() == Class::Infrastructure && track.cause.is_about_attempts()
+            })
+            .map(|track| track.component)
+            .collect();
+        let (mut failed, mut explained) = (0_u64, 0_u64);
+        for number in &finding.cells {
+            let (Some(cell), Some(crossings)) = (cells.get(*number), space.crossings.get(*number)) else {
+                continue;
+            };
+            let unanswered = cell.handshakes.unanswered;
+            failed = failed.saturating_add(unanswered);
+            let crosses =
+                crossings.iter().any(|half| space.component_of(half).is_some_and(|c| paths.contains(&c)));
+            explained = explained.saturating_add(if crosses { unanswered } else { 0 });
+        }
+        explained > 0 && explained as f64 >= NEARLY_ALL * failed as f64
     }
 
     /// Learns from what crosses nothing that is at fault or suspected, unless it has been so for so long that it is how

@@ -110,3 +110,34 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
+
+    use super::*;
+    use crate::config::Config;
+    use crate::engine::Engine;
+
+    /// What an engine kept that judged round trips by their medians, and nodes not at all.
+    const OLDER: &str = r#"{
+        "as_of": "2026-11-20T12:00:00Z",
+        "names": [["shop/cart", false], ["zone-1", false], ["zone-2", false]],
+        "series": [[{"subject": {"Service": 1}, "role": "client", "reach": "Cluster"},
+            {"segments": 9000.0, "retransmissions": 3.0, "attempts": 40.0, "unanswered": 0.0, "refused": 0.0,
+             "excess": 0.0, "expected_squared": 1.0, "windows": 3, "seen": 1795348800}]],
+        "paths": [[{"series": {"subject": {"Service": 1}, "role": "client", "reach": "Cluster"}, "from": 2, "to": 3,
+            "same_node": false}, {"weight": 30.0, "mean_ln_us": 6.7, "variance": 0.01, "seen": 1795348800}]],
+        "tracks": {"tracks": [], "cleared": []}
+    }"#;
+
+    #[test]
+    fn what_an_older_engine_kept_is_gone_on_with() {
+        let memory: Memory = serde_json::from_str(OLDER).unwrap();
+        assert_eq!(memory.len(), 2);
+        let kept = Engine::resume(Config::default(), &memory).memory();
+        assert_eq!(kept.len(), 2);
+        let again: Memory = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
+        assert_eq!(again.len(), 2);
+    }
+}

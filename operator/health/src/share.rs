@@ -53,7 +53,7 @@ impl<'a> Share<'a> {
     pub(crate) fn add(&mut self, flow: &'a FlowWindow) {
         self.flows.insert(key(flow));
         self.segments = self.segments.saturating_add(flow.data_segments_out);
-        self.retransmissions = self.retransmissions.saturating_add(flow.retransmissions);
+        self.retransmissions = self.retransmissions.saturating_add(lost(flow));
         self.attempts = self.attempts.saturating_add(decided(flow));
         self.refused = self.refused.saturating_add(refused(flow));
         self.unanswered = self.unanswered.saturating_add(unanswered(flow));
@@ -80,7 +80,7 @@ impl<'a> Share<'a> {
 
     fn is_affected(&self, flow: &FlowWindow) -> bool {
         let usual = flow.data_segments_out as f64 * self.fault.evidence.baseline_ratio;
-        let loses = flow.retransmissions as f64 > 2.0 * usual;
+        let loses = lost(flow) as f64 > 2.0 * usual;
         let (added_us, _) = self.added_us();
         let is_late = |flow: &FlowWindow| {
             let rtt = flow.rtt_us.as_ref().filter(|rtt| rtt.count > 0);
@@ -133,6 +133,11 @@ impl<'a> Share<'a> {
             limit: of_cluster.limit,
         }
     }
+}
+
+/// Retransmissions of what the other end hadn't received already.
+fn lost(flow: &FlowWindow) -> u64 {
+    flow.retransmissions.saturating_sub(flow.spurious_retransmissions)
 }
 
 fn refused(flow: &FlowWindow) -> u64 {

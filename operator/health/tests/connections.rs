@@ -6,6 +6,7 @@ mod lab;
 
 use lab::{Fault, Harm, Hop, Lab, Watch, named, nothing};
 use tidewatch_health::{Attribution, Cause, HealthIndicator};
+use tidewatch_records::NodeFigures;
 
 /// Healthy windows before anything happens.
 const HISTORY: usize = 8;
@@ -174,5 +175,30 @@ fn a_policy_on_one_namespace_is_no_nodes_fault() {
             watch.window(&|hop| when(hop.to_service && is_in("office", Some(&hop.service)), fails(1.0)));
         assert!(named(&verdict).iter().all(|name| name.starts_with("service/office/")), "{verdict:#?}");
         assert_ne!(verdict.nhi, HealthIndicator::Degraded, "{verdict:#?}");
+    }
+}
+
+#[test]
+fn a_node_whose_table_is_full_is_told_with_its_figures_and_without_hurt_traffic_is_not() {
+    let full = NodeFigures {
+        conntrack_entries: Some(65_536),
+        conntrack_limit: Some(65_536),
+        conntrack_insert_failed: Some(900),
+        ..NodeFigures::default()
+    };
+    let figures = |node: &str| if node == "zone-2-b" { full } else { NodeFigures::default() };
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    for _ in 0..WINDOWS {
+        let verdict = watch.window_of(&figures, &nothing);
+        assert_eq!(named(&verdict), Vec::<String>::new(), "{verdict:#?}");
+    }
+    let fault = |hop: &Hop| when(opens_at(hop, "zone-2-b"), fails(0.9));
+    watch.window_of(&figures, &fault);
+    for _ in 1..WINDOWS {
+        let verdict = watch.window_of(&figures, &fault);
+        assert_eq!(named(&verdict), ["node/zone-2-b"], "{verdict:#?}");
+        assert_eq!(verdict.components[0].cause, Cause::ConntrackFull);
+        let told = "the connection-tracking table of node zone-2-b is full (65536 of 65536 entries): 900 packets turned away, ";
+        assert!(verdict.reason.starts_with(told), "{}", verdict.reason);
     }
 }

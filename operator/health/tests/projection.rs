@@ -5,8 +5,10 @@
 mod lab;
 
 use lab::{Harm, Hop, Lab, Watch, named, nothing};
-use tidewatch_health::{Attribution, Config, HealthIndicator, Lately, Verdict, Window, project};
-use tidewatch_records::FlowWindow;
+use tidewatch_health::{
+    Attribution, Cause, Config, HealthIndicator, Lately, Showing, Verdict, Window, project,
+};
+use tidewatch_records::{FlowWindow, NodeFigures, NodeWindow, Role};
 
 /// The cluster's verdict after three windows of a fault, and the records of the last.
 fn cluster(lab: Lab, fault: impl Fn(&Hop) -> Harm) -> (Verdict, Vec<FlowWindow>) {
@@ -95,4 +97,98 @@ fn what_ails_the_internet_is_no_concern_of_who_calls_an_aws_service() {
     assert_eq!(named(&verdict), ["internet/0.0.0.0/0"], "{verdict:#?}");
     let caller = monitor(&verdict, &flows, |flow| flow.remote.service.as_deref() == Some("aws/dynamodb"));
     assert_eq!(caller.attribution, Attribution::None, "{caller:#?}");
+}
+
+#[test]
+fn a_monitor_s_latency_is_told_of_its_own_flows_in_milliseconds() {
+    let (verdict, flows) = cluster(Lab::default(), |hop| {
+        let delay_us = if hop.between("zone-1", "zone-2") { 10_000 } else { 0 };
+        Harm { delay_us, ..Harm::default() }
+    });
+    let crossing = |flow: &FlowWindow| matches!(zones(flow), ("zone-1", "zone-2") | ("zone-2", "zone-1"));
+    let mine = monitor(&verdict, &flows, |flow| {
+        crossing(flow) && flow.local.service.as_deref() == Some("shop/cart")
+    });
+    let fault = &mine.components[0];
+    assert_eq!((fault.cause, fault.showing), (Cause::Latency, Showing::Now), "{mine:#?}");
+    let evidence = &fault.evidence;
+    assert_eq!(evidence.flows_affected, evidence.flows, "all of them take longer");
+    let (now, usual) = (evidence.rtt_min_us.unwrap(), evidence.baseline_rtt_min_us.unwrap());
+    assert!((18_000..30_000).contains(&now) && usual < 2_000, "{evidence:?}");
+    assert!(evidence.rtt_p50_us > evidence.baseline_rtt_p50_us);
+}
+
+#[test]
+fn flows_that_do_not_show_the_fault_are_told_what_others_show() {
+    let (verdict, mut flows) = cluster(Lab::default(), pair_loss);
+    for flow in &mut flows {
+        (flow.retransmissions, flow.connections.timed_out) = (0, 0);
+    }
+    let mine = monitor(&verdict, &flows, |flow| zones(flow) == ("zone-1", "zone-2"));
+    assert!(mine.coverage.flows > 0);
+    assert_eq!(mine.nhi, HealthIndicator::Degraded, "{mine:#?}");
+    let fault = &mine.components[0];
+    assert_eq!(fault.showing, Showing::Elsewhere);
+    assert_eq!(fault.evidence, verdict.components[0].evidence);
+    assert!(fault.evidence.retransmission_ratio > fault.evidence.baseline_ratio);
+    assert!(
+        mine.reason.ends_with("(in the whole cluster; the flows watched here don't show it now)"),
+        "{}",
+        mine.reason
+    );
+}
+
+#[test]
+fn a_fault_that_is_being_cleared_keeps_its_worst_figures_and_says_so() {
+    let mut watch = Watch::learned(Lab::default(), 4);
+    watch.windows(4, &pair_loss);
+    let (start, seconds) = (watch.lab.start(), watch.lab.seconds);
+    let flows = watch.lab.records(&nothing);
+    let verdict = watch.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] });
+    for verdict in [&verdict, &monitor(&verdict, &flows, |flow| zones(flow) == ("zone-1", "zone-2"))] {
+        let fault = &verdict.components[0];
+        assert_eq!(fault.showing, Showing::Passing, "{verdict:#?}");
+        assert!(fault.evidence.retransmission_ratio > 0.01, "{verdict:#?}");
+        assert!(verdict.reason.ends_with("(passing: it no longer shows)"), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn what_the_other_end_sends_to_a_monitor_s_pods_is_its_traffic() {
+    let (verdict, mut flows) = cluster(Lab { segments: 200, ..Lab::default() }, nothing);
+    let is_mine = |end: &tidewatch_records::Endpoint| end.service.as_deref() == Some("shop/web");
+    for flow in flows.iter_mut().filter(|flow| is_mine(&flow.local)) {
+        // It downloads: nearly all segments come towards it.
+        flow.data_segments_out = 1;
+        flow.retransmissions = 0;
+        flow.connections.established = 0;
+        flow.connections.timed_out = 0;
+    }
+    let alone = monitor(&verdict, &flows, |flow| is_mine(&flow.local));
+    assert_eq!(alone.nhi, HealthIndicator::InsufficientData);
+    let both = monitor(&verdict, &flows, |flow| is_mine(&flow.local) || is_mine(&flow.remote));
+    assert_eq!(both.nhi, HealthIndicator::Healthy, "{both:#?}");
+    assert_eq!(both.coverage.flows, alone.coverage.flows, "each flow counts once");
+    assert!(both.traffic.segments > both.traffic.needed, "{:?}", both.traffic);
+    assert!(flows.iter().any(|flow| flow.role == Role::Server && is_mine(&flow.remote)));
+}
+
+#[test]
+fn a_monitor_hears_of_shortages_at_the_nodes_that_its_flows_touch() {
+    let mut watch = Watch::learned(Lab::default(), 4);
+    let (start, seconds) = (watch.lab.start(), watch.lab.seconds);
+    let busy = NodeFigures { cpu_pressure_ratio: Some(0.9), ..NodeFigures::default() };
+    let nodes: Vec<NodeWindow> = watch
+        .lab
+        .node_names()
+        .map(|reporter| NodeWindow { window_start: start, window_seconds: seconds, reporter, node: busy })
+        .collect();
+    let flows = watch.lab.records(&nothing);
+    let verdict = watch.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &nodes });
+    assert_eq!(verdict.shortages.len(), 6);
+    let within = |flow: &FlowWindow| zones(flow) == ("zone-1", "zone-1");
+    let mine = monitor(&verdict, &flows, within);
+    let short: Vec<&str> = mine.shortages.iter().map(|shortage| shortage.node.as_str()).collect();
+    assert_eq!(short, ["zone-1-a", "zone-1-b"]);
+    assert!(mine.reason.contains("all 2 nodes are short of CPU"), "{}", mine.reason);
 }

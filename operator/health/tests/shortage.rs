@@ -221,3 +221,25 @@ fn an_allowance_that_costs_packets_is_told_as_the_nodes() {
     let expected = ("node/zone-2-b".to_owned(), Cause::AllowanceExceeded, Some(Limit::PacketRateAllowance));
     assert_eq!(told, [expected], "{verdict:#?}");
 }
+
+#[test]
+fn what_the_other_end_had_already_was_not_lost() {
+    let needless = |hop: &Hop| when(touches(hop, "zone-2-b"), Harm { needless: 0.03, ..Harm::default() });
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    for _ in 0..LONG {
+        let verdict = watch.window(&needless);
+        assert_eq!(named(&verdict), Vec::<String>::new(), "{verdict:#?}");
+    }
+}
+
+#[test]
+fn a_loss_beside_needless_retransmissions_is_named_alone() {
+    let everywhere = Harm { needless: 0.03, ..Harm::default() };
+    let lossy = |hop: &Hop| match hop.touches_node("zone-2-b") {
+        true => Harm { loss: 0.03, ..everywhere },
+        false => everywhere,
+    };
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let verdict = (0..6).map(|_| watch.window_of(&|_| busy(), &lossy)).last();
+    assert_eq!(verdict.iter().flat_map(named).collect::<Vec<_>>(), ["node/zone-2-b"], "{verdict:#?}");
+}

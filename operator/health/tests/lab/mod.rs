@@ -35,6 +35,8 @@ impl Dice {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Harm {
     pub loss: f64,
+    /// Sent again without need: nothing was lost, an acknowledgement was late.
+    pub needless: f64,
     /// Added to every round trip.
     pub delay_us: u64,
     /// Added to the quickest round trip and, as much again three times, to the median: a busy end's.
@@ -260,12 +262,21 @@ impl Lab {
         // As the kernel counts: a request is sent again after one second, and after three.
         client.retransmissions += 2 * timed_out;
         client.timeouts += 2 * timed_out;
+        self.send_needlessly(&mut client, out.needless);
         records.push(client);
         if far.pod.is_some() {
             let mut server = self.record(far, near, Role::Server, segments, base + home.loss, rtt);
+            self.send_needlessly(&mut server, home.needless);
             server.connections = Connections { established, ..Connections::default() };
             records.push(server);
         }
+    }
+
+    fn send_needlessly(&mut self, record: &mut FlowWindow, share: f64) {
+        let again = self.dice.binomial(record.data_segments_out, share);
+        record.data_segments_out += again;
+        record.retransmissions += again;
+        record.spurious_retransmissions = again;
     }
 
     fn record(

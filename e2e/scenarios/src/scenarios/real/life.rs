@@ -10,6 +10,7 @@ use super::allowed::Allowed;
 use super::form::Form;
 use super::listener::Listener;
 use super::load::{Load, machine};
+use super::recording::Recording;
 use crate::bed::{Bed, Windows};
 use crate::cluster::name_of;
 use crate::interrupt::interrupted;
@@ -82,8 +83,9 @@ pub(super) fn at_saturation_with_defaults(bed: &Bed) -> anyhow::Result<()> {
 fn live(bed: &Bed, load: Load, windows: Windows, events: &[Event]) -> anyhow::Result<()> {
     let form = Form::chosen()?;
     bed.install_windows(windows)?;
+    let recording = Recording::begin(bed)?;
     let begun = Instant::now();
-    let ((), account) = Listener::while_running(bed, &Allowed::ordinary_life(), || {
+    let lived = Listener::while_running(bed, &Allowed::ordinary_life(), || {
         load.set(bed)?;
         all_judged(bed)?;
         let length = form.life()?;
@@ -100,11 +102,20 @@ fn live(bed: &Bed, load: Load, windows: Windows, events: &[Event]) -> anyhow::Re
         }
         bed.report.note(&machine()?);
         pass(form.afterwards())
-    })?;
+    });
+    recording.end(bed, &format!("life-{}", name_of_files(load, windows)))?;
+    let ((), account) = lived?;
     account.is_true()?;
     let statements = account.statements;
     bed.report.right(&format!("ordinary life {load}: {statements} statements, none untrue"), begun.elapsed());
     Ok(())
+}
+
+/// As part of a file's name.
+pub(super) fn name_of_files(load: Load, windows: Windows) -> String {
+    let load = if load == Load::Ease { "ease" } else { "saturation" };
+    let windows = if windows == Windows::Short { "short" } else { "default" };
+    format!("{load}-{windows}")
 }
 
 /// Waits until each monitor has judged a window and says what it sees.

@@ -40,6 +40,8 @@ struct Heard {
     /// Sentences that weren't true, each once.
     wrong: BTreeSet<String>,
     statements: usize,
+    /// The nodes that each monitor showed as short of something.
+    short: BTreeMap<String, String>,
     /// Services without a ready endpoint: since when.
     down: BTreeMap<String, Instant>,
     /// Services that were really down: until when at least.
@@ -116,6 +118,7 @@ impl<'a> Listener<'a> {
     }
 
     fn hear(&self, heard: &mut Heard, monitor: &str, status: &NetworkMonitorStatus, allowed: &Allowed) {
+        self.hear_shortages(heard, monitor, status);
         let verdict = verdict_of(status);
         if heard.last.get(monitor) == Some(&verdict) {
             return;
@@ -140,6 +143,22 @@ impl<'a> Listener<'a> {
         } else {
             self.bed.report.wrong(&text);
             heard.wrong.extend(untrue.into_iter().map(|why| format!("{why} ({text})")));
+        }
+    }
+}
+
+impl Listener<'_> {
+    /// Which nodes are short of CPU or memory is told beside the verdict, and is nobody's fault.
+    fn hear_shortages(&self, heard: &mut Heard, monitor: &str, status: &NetworkMonitorStatus) {
+        let mut short: Vec<_> =
+            status.node_shortages.iter().map(|it| format!("{} ({:?})", it.node, it.resource)).collect();
+        short.sort();
+        let short = short.join(", ");
+        let before = heard.short.get(monitor).map_or("", String::as_str);
+        if before != short {
+            let told = if short.is_empty() { "no node is short of anything" } else { &short };
+            self.bed.report.note(&format!("{monitor}: shortages: {told}"));
+            heard.short.insert(monitor.to_owned(), short);
         }
     }
 }

@@ -7,6 +7,7 @@ mod life;
 mod listener;
 mod load;
 mod odd;
+mod recording;
 mod trials;
 
 use form::Form;

@@ -4,14 +4,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tidewatch_crds::network_monitor::{ComponentKind, FaultCause};
 use tidewatch_lab::Fault;
 use tidewatch_lab::fault::Direction;
 
 use super::allowed::Allowed;
 use super::form::Form;
+use super::life::name_of_files;
 use super::listener::Listener;
 use super::load::{Load, machine};
+use super::recording::Recording;
 use crate::bed::{Bed, Windows};
 use crate::expect::{Expected, FalseVerdict, verdict_of};
 use crate::interrupt::interrupted;
@@ -48,6 +51,14 @@ impl Trial {
     fn and(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
+    }
+
+    /// As `bench-nhi recorded` reads it.
+    fn note(&self, recording: &Recording, span: (Timestamp, Timestamp)) {
+        let Some(fault) = &self.expected.fault else { return };
+        let components: Vec<_> = fault.components.iter().map(|it| kind_and_name(it.kind, &it.name)).collect();
+        let attribution = format!("{:?}", fault.attribution).to_lowercase();
+        recording.note(self.name, &components, &attribution, span);
     }
 
     fn mild(self) -> Self {
@@ -132,6 +143,19 @@ fn trials() -> Vec<Trial> {
     ]
 }
 
+/// A component as `tidewatch analyze` writes it.
+fn kind_and_name(kind: ComponentKind, name: &str) -> String {
+    match kind {
+        ComponentKind::Node => format!("node/{name}"),
+        ComponentKind::Zone => format!("zone/{name}"),
+        ComponentKind::ZonePair => format!("zone-pair/{name}"),
+        ComponentKind::Service => format!("service/{name}"),
+        ComponentKind::Pod => format!("pod/{name}"),
+        ComponentKind::AwsService => format!("service/aws/{name}"),
+        ComponentKind::Internet => format!("internet/{name}"),
+    }
+}
+
 pub(super) fn at_ease(bed: &Bed) -> anyhow::Result<()> {
     all(bed, Load::Ease, Windows::Short)
 }
@@ -152,6 +176,7 @@ pub(super) fn at_saturation_with_defaults(bed: &Bed) -> anyhow::Result<()> {
 fn all(bed: &Bed, load: Load, windows: Windows) -> anyhow::Result<()> {
     let form = Form::chosen()?;
     bed.install_windows(windows)?;
+    let recording = Recording::begin(bed)?;
     load.set(bed)?;
     let mut failures = Vec::new();
     for trial in trials() {
@@ -161,12 +186,13 @@ fn all(bed: &Bed, load: Load, windows: Windows) -> anyhow::Result<()> {
             continue;
         }
         bed.report.step(&format!("{}, {load}", trial.name));
-        if let Err(error) = run(bed, &trial, load, windows) {
+        if let Err(error) = run(bed, &trial, load, windows, &recording) {
             bed.report.wrong(&format!("{error:#}"));
             failures.push(format!("{}: {error:#}", trial.name));
             bed.heal(HEAL_LIMIT).context("healing after a trial that failed")?;
         }
     }
+    recording.end(bed, &format!("faults-{}", name_of_files(load, windows)))?;
     if failures.is_empty() {
         return Ok(());
     }
@@ -174,10 +200,10 @@ fn all(bed: &Bed, load: Load, windows: Windows) -> anyhow::Result<()> {
     Err(FalseVerdict(failures.join("\n  ")).into())
 }
 
-fn run(bed: &Bed, trial: &Trial, load: Load, windows: Windows) -> anyhow::Result<()> {
+fn run(bed: &Bed, trial: &Trial, load: Load, windows: Windows, recording: &Recording) -> anyhow::Result<()> {
     bed.report.note(&machine()?);
     let (times, account) = Listener::while_running(bed, &Allowed::only(&trial.expected), || {
-        let onset = Instant::now();
+        let (from, onset) = (Timestamp::now(), Instant::now());
         let found = begin(bed, trial)
             .and_then(|()| says(bed, &trial.expected, trial.limit).context("after the onset"));
         let named = onset.elapsed();
@@ -187,6 +213,7 @@ fn run(bed: &Bed, trial: &Trial, load: Load, windows: Windows) -> anyhow::Result
         });
         bed.lab_ref()?.heal_all()?;
         let healing = Instant::now();
+        trial.note(recording, (from, Timestamp::now()));
         stays?;
         says(bed, &Expected::healthy(), HEAL_LIMIT).context("after the healing")?;
         bed.report.right("healed: Healthy", healing.elapsed());

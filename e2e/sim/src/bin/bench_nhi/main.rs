@@ -1,8 +1,11 @@
 //! `bench-nhi`: how well does each method tell what is at fault? See docs/nhi-bench.md.
 
+mod args;
+
+use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use tidewatch_sim::clock::Clock;
 use tidewatch_sim::endurance::Endurance;
 use tidewatch_sim::fault::FaultKind;
@@ -10,181 +13,21 @@ use tidewatch_sim::innocent::Weather;
 use tidewatch_sim::methods::MethodName;
 use tidewatch_sim::mode::{DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, Mode};
 use tidewatch_sim::score::{self, Outcome};
-use tidewatch_sim::{Trial, calibrate, endurance, innocent, onset, reality, report, run, scale};
+use tidewatch_sim::{Trial, calibrate, endurance, innocent, onset, reality, recorded, report, run, scale};
 
-#[derive(Debug, Parser)]
-#[command(about = "Judge localisation methods on simulated clusters with known faults")]
-struct Args {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    table: Table,
-}
+use self::args::{Args, Calibrate, Command, Innocent, Onset, Reality, Scale, Table, Week};
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// The table of methods (also what runs without a subcommand, after `scale`, `onset`, `week` and `innocent`).
-    Table(Table),
-    /// What real software and real machines do: connections that fail at a node, heavy loss, nodes short of CPU, restarts.
-    Reality(Reality),
-    /// Healthy but messy traffic: false verdicts.
-    Week(Week),
-    /// Faults of workloads and remotes alone: is the infrastructure blamed in any of them?
-    Innocent(Innocent),
-    /// The table that turns the engine's log-odds into its confidence, from development seeds.
-    Calibrate(Calibrate),
-    /// How soon a fault is detected, and its end, by how much it loses.
-    Onset(Onset),
-    /// Time and memory of the engine for windows of 1,000 to 100,000 records.
-    Scale(Scale),
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Table {
-    /// Use the development seeds (for tuning) instead of the held-out ones (for judging).
-    #[arg(long)]
-    dev: bool,
-    /// Trials in each mode.
-    #[arg(long, default_value_t = 210)]
-    trials: u64,
-    /// Skip this many seeds of the range, for another sample of it.
-    #[arg(long, default_value_t = 0)]
-    skip: u64,
-    /// Only these methods.
-    #[arg(long = "method", value_enum)]
-    methods: Vec<MethodName>,
-    /// Only this mode; `wild` is run only when asked for.
-    #[arg(long, value_enum)]
-    mode: Option<Mode>,
-    /// Only this kind of fault.
-    #[arg(long, value_enum)]
-    kind: Option<FaultKind>,
-    /// Print what was missed, trial by trial.
-    #[arg(long)]
-    verbose: bool,
-    /// Seconds of a window; a divisor of 60.
-    #[arg(long, default_value = "30", value_parser = clock)]
-    window: Clock,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-}
-
-fn clock(text: &str) -> Result<Clock, String> {
-    let seconds = text.parse().ok().and_then(Clock::new);
-    seconds.ok_or_else(|| "a number of seconds that 60 is a multiple of".to_owned())
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Reality {
-    /// Use the development seeds instead of the held-out ones.
-    #[arg(long)]
-    dev: bool,
-    /// Skip this many seeds of the range.
-    #[arg(long, default_value_t = 0)]
-    skip: u64,
-    /// Clusters in each mode, each with one trial of every kind.
-    #[arg(long, default_value_t = 60)]
-    clusters: u64,
-    /// Only these modes.
-    #[arg(long = "mode", value_enum)]
-    modes: Vec<Mode>,
-    /// Only these kinds.
-    #[arg(long = "kind", value_enum)]
-    kinds: Vec<FaultKind>,
-    /// Seconds of a window; a divisor of 60.
-    #[arg(long, default_value = "15", value_parser = clock)]
-    window: Clock,
-    /// Print what was wrong, trial by trial, in the engine's words.
-    #[arg(long)]
-    verbose: bool,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Week {
-    /// Days of traffic.
-    #[arg(long, default_value_t = 7)]
-    days: usize,
-    /// First cluster; each further one is the next seed.
-    #[arg(long, default_value_t = HELD_OUT_SEEDS)]
-    seed: u64,
-    /// Clusters that are simulated, side by side; the days are shared out between them.
-    #[arg(long, default_value_t = 2)]
-    clusters: usize,
-    #[arg(long, value_enum, default_value = "hard")]
-    mode: Mode,
-    /// Nodes are short of CPU now and then, for half an hour to four hours: one, all, or one by turns.
-    #[arg(long)]
-    shortages: bool,
-    /// Seconds of a window; a divisor of 60.
-    #[arg(long, default_value = "30", value_parser = clock)]
-    window: Clock,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Innocent {
-    /// Use the development seeds instead of the held-out ones.
-    #[arg(long)]
-    dev: bool,
-    /// Skip this many seeds of the range.
-    #[arg(long, default_value_t = 0)]
-    skip: u64,
-    /// Clusters in each mode, each with five trials: one of every such kind of fault.
-    #[arg(long, default_value_t = 600)]
-    clusters: u64,
-    /// Only this mode.
-    #[arg(long, value_enum)]
-    mode: Option<Mode>,
-    /// So many times as many benign one-window blips of nodes: two in a row are rare otherwise.
-    #[arg(long, default_value_t = 1.0)]
-    times_blips: f64,
-    /// So many times as many benign bursts of services.
-    #[arg(long, default_value_t = 1.0)]
-    times_bursts: f64,
-    /// Seconds of a window; a divisor of 60.
-    #[arg(long, default_value = "30", value_parser = clock)]
-    window: Clock,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Calibrate {
-    #[arg(long, default_value_t = 0)]
-    skip: u64,
-    #[arg(long, default_value_t = 1_500)]
-    trials: u64,
-    /// By default that which the engine hasn't been tuned on.
-    #[arg(long, value_enum, default_value = "wild")]
-    mode: Mode,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Scale {
-    #[arg(long, default_value_t = HELD_OUT_SEEDS)]
-    seed: u64,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Onset {
-    #[arg(long, default_value_t = HELD_OUT_SEEDS)]
-    seed: u64,
-    /// Trials for each kind and size.
-    #[arg(long, default_value_t = 20)]
-    trials: u64,
-    /// Seconds of a window; a divisor of 60.
-    #[arg(long, default_value = "15", value_parser = clock)]
-    window: Clock,
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-}
-
-fn main() {
+fn main() -> ExitCode {
     let args = Args::parse();
     match args.command {
+        Some(Command::Recorded(recorded)) => match recorded::replay_all(&recorded.directory, recorded.window)
+        {
+            Ok(replays) => print!("{}", report::recorded(&replays, recorded.window)),
+            Err(error) => {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
+        },
         Some(Command::Table(table)) => print_lines(print_table(&table)),
         Some(Command::Reality(reality)) => print_lines(print_reality(&reality)),
         Some(Command::Week(week)) => print_lines(vec![print_week(&week)]),
@@ -238,6 +81,7 @@ fn main() {
             print_lines(lines);
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn print_lines(lines: Vec<String>) {

@@ -1,0 +1,271 @@
+//! Windows that were recorded on real software, replayed through the engine: was what it said true?
+//!
+//! A directory holds `NAME.jsonl` (or `.jsonl.zst`) with resolved flow windows and nodes' figures, in time order, and
+//! beside it `NAME.truth.jsonl` with a line for each span in which something was at fault.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tidewatch_health::{Attribution, Class, Config, Engine, Verdict, Window};
+use tidewatch_records::{FlowWindow, NodeWindow, Record, jsonl};
+
+/// After a fault's end what was named for it may stand so long before it is wrong to say so.
+const PASSING: SignedDuration = SignedDuration::from_secs(120);
+/// More malformed lines than this in a hundred, and the recording isn't one.
+const MOST_MALFORMED: u64 = 1;
+
+/// A span of time in which something was at fault.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// Components at fault, as verdicts name them; what is beside them in a verdict is wrong.
+    pub components: Vec<String>,
+    pub attribution: Attribution,
+    /// In words, for a person.
+    #[serde(default)]
+    pub what: String,
+}
+
+/// How one span was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telling {
+    pub span: Span,
+    /// Seconds from its beginning to the end of the first window that named one of its components.
+    pub named_after: Option<i64>,
+    /// The attribution in its last whole window is its own.
+    pub attribution_is_right: bool,
+}
+
+/// Something named though it wasn't at fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wrong {
+    pub at: Timestamp,
+    pub component: String,
+    pub class: Class,
+    pub sentence: String,
+}
+
+/// What the engine made of one recording.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Replay {
+    pub name: String,
+    pub windows: usize,
+    pub records: usize,
+    pub insufficient: usize,
+    pub tellings: Vec<Telling>,
+    /// One for each time that a component began to be named wrongly.
+    pub wrong: Vec<Wrong>,
+}
+
+/// Replays every recording of a directory, by name.
+pub fn replay_all(directory: &Path, seconds: u32) -> anyhow::Result<Vec<Replay>> {
+    let entries = fs::read_dir(directory).with_context(|| format!("can't read {}", directory.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
+    paths.retain(|path| stem(path).is_some());
+    paths.sort();
+    if paths.is_empty() {
+        bail!("{} holds no recording (NAME.jsonl or NAME.jsonl.zst)", directory.display());
+    }
+    paths.iter().map(|path| replay(path, seconds)).collect()
+}
+
+/// A recording's name; none for other files.
+fn stem(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
+    (!stem.ends_with(".truth")).then_some(stem)
+}
+
+/// Replays one recording in windows of so many seconds.
+pub fn replay(path: &Path, seconds: u32) -> anyhow::Result<Replay> {
+    let name = stem(path).with_context(|| format!("{} isn't named as a recording", path.display()))?;
+    let spans = spans(&path.with_file_name(format!("{name}.truth.jsonl")))?;
+    let mut follow = Follow::new(name, spans, seconds);
+    let mut reader = jsonl::open(path).with_context(|| format!("can't open {}", path.display()))?;
+    for record in reader.by_ref() {
+        match record {
+            Ok(Record::Flow(flow)) => follow.flow(flow),
+            Ok(Record::Node(node)) => follow.node(node),
+            Ok(Record::Accounting(_)) | Err(jsonl::ReadError::Malformed { .. }) => {}
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+        }
+    }
+    if reader.malformed() * 100 > reader.line() * MOST_MALFORMED {
+        bail!("{}: {} of {} lines are malformed", path.display(), reader.malformed(), reader.line());
+    }
+    follow.judge();
+    Ok(follow.replay)
+}
+
+fn spans(path: &Path) -> anyhow::Result<Vec<Span>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let file = fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
+    let lines = std::io::BufReader::new(file).lines();
+    lines.map(|line| serde_json::from_str(&line?).with_context(|| format!("in {}", path.display()))).collect()
+}
+
+/// Collects records into windows and judges one after the other.
+#[derive(Debug)]
+struct Follow {
+    engine: Engine,
+    seconds: i64,
+    start: Option<Timestamp>,
+    flows: Vec<FlowWindow>,
+    nodes: Vec<NodeWindow>,
+    wrong_before: BTreeSet<String>,
+    replay: Replay,
+}
+
+impl Follow {
+    fn new(name: &str, spans: Vec<Span>, seconds: u32) -> Self {
+        let telling = |span| Telling { span, named_after: None, attribution_is_right: false };
+        Self {
+            engine: Engine::new(Config::default()),
+            seconds: i64::from(seconds.max(1)),
+            start: None,
+            flows: Vec::new(),
+            nodes: Vec::new(),
+            wrong_before: BTreeSet::new(),
+            replay: Replay {
+                name: name.to_owned(),
+                tellings: spans.into_iter().map(telling).collect(),
+                ..Replay::default()
+            },
+        }
+    }
+
+    fn flow(&mut self, flow: FlowWindow) {
+        self.turn(flow.window_start);
+        self.flows.push(flow);
+    }
+
+    fn node(&mut self, node: NodeWindow) {
+        self.turn(node.window_start);
+        self.nodes.push(node);
+    }
+
+    /// A record of a later window is there: the one before is complete.
+    fn turn(&mut self, at: Timestamp) {
+        let second = at.as_second();
+        let Ok(start) = Timestamp::from_second(second - second.rem_euclid(self.seconds)) else { return };
+        if self.start.is_some_and(|current| start > current) {
+            self.judge();
+        }
+        self.start = Some(self.start.map_or(start, |current| current.max(start)));
+    }
+
+    fn judge(&mut self) {
+        let Some(start) = self.start else { return };
+        let seconds = u32::try_from(self.seconds).unwrap_or(u32::MAX);
+        let window = Window { start, seconds, flows: &self.flows, nodes: &self.nodes };
+        let verdict = self.engine.evaluate(&window);
+        self.replay.windows += 1;
+        self.replay.records += self.flows.len() + self.nodes.len();
+        self.replay.insufficient +=
+            usize::from(verdict.nhi == tidewatch_health::HealthIndicator::InsufficientData);
+        self.score(start, &verdict);
+        self.flows.clear();
+        self.nodes.clear();
+    }
+
+    fn score(&mut self, start: Timestamp, verdict: &Verdict) {
+        let end = start + SignedDuration::from_secs(self.seconds);
+        let mut expected: BTreeSet<&str> = BTreeSet::new();
+        for telling in &mut self.replay.tellings {
+            let span = &telling.span;
+            if end > span.from && start < span.until + PASSING {
+                expected.extend(span.components.iter().map(String::as_str));
+            }
+            let inside = start >= span.from && end <= span.until;
+            if inside {
+                telling.attribution_is_right = verdict.attribution == span.attribution;
+            }
+            let named = verdict.components.iter().any(|fault| {
+                let name = fault.component.to_string();
+                span.components.contains(&name)
+            });
+            if named && end > span.from && start < span.until && telling.named_after.is_none() {
+                telling.named_after = Some(end.duration_since(span.from).as_secs());
+            }
+        }
+        let wrongly =
+            verdict.components.iter().filter(|f| !expected.contains(f.component.to_string().as_str()));
+        let wrong: Vec<Wrong> = wrongly
+            .map(|fault| Wrong {
+                at: start,
+                component: fault.component.to_string(),
+                class: fault.class,
+                sentence: verdict.reason.clone(),
+            })
+            .collect();
+        let names: BTreeSet<String> = wrong.iter().map(|wrong| wrong.component.clone()).collect();
+        let news = wrong.into_iter().filter(|wrong| !self.wrong_before.contains(&wrong.component));
+        self.replay.wrong.extend(news);
+        self.wrong_before = names;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fault::FaultKind;
+    use crate::mode::Mode;
+    use crate::trial::Trial;
+
+    /// Writes a trial as a recording, and its truth as a span.
+    fn record(directory: &Path, kind: FaultKind) {
+        let mut trial = Trial::real(Mode::Small, 3, kind, Clock { seconds: 15 }, false);
+        let mut out = fs::File::create(directory.join("trial.jsonl")).unwrap();
+        let mut span: Option<Span> = None;
+        let mut records = Vec::new();
+        while let Some(truth) = trial.step(&mut records) {
+            for record in &records {
+                jsonl::write_flow(&mut out, record).unwrap();
+            }
+            for node in trial.nodes() {
+                jsonl::write_node(&mut out, node).unwrap();
+            }
+            if !truth.components.is_empty() {
+                let from = span.as_ref().map_or(truth.window_start, |span| span.from);
+                let components = truth.components.iter().map(|c| c.component.to_string()).collect();
+                let attribution = Attribution::Infrastructure;
+                let until = truth.window_start + SignedDuration::from_secs(15);
+                span = Some(Span { from, until, components, attribution, what: String::new() });
+            }
+        }
+        if let Some(span) = span {
+            let mut out = fs::File::create(directory.join("trial.truth.jsonl")).unwrap();
+            writeln!(out, "{}", serde_json::to_string(&span).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_recorded_fault_is_told_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        record(directory.path(), FaultKind::HeavyNode);
+        let replays = replay_all(directory.path(), 15).unwrap();
+        let [replay] = replays.as_slice() else { panic!("one recording: {replays:?}") };
+        let [telling] = replay.tellings.as_slice() else { panic!("one span: {replay:?}") };
+        assert!(telling.named_after.is_some_and(|after| after <= 60), "{telling:?}");
+        assert!(telling.attribution_is_right && replay.wrong.is_empty(), "{replay:?}");
+        assert!(replay.windows > 100 && replay.records > 10_000);
+    }
+
+    #[test]
+    fn a_directory_without_recordings_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("notes.txt"), "none").unwrap();
+        assert!(replay_all(directory.path(), 15).unwrap_err().to_string().contains("holds no recording"));
+    }
+}
