@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn who_claimed_it_before_has_it_again_when_the_later_one_gives_it_back() {
+    fn an_earlier_claim_holds_again_when_the_later_one_ends() {
         let mut history = History::default();
         history.begin(ip(), 'n', at(110), at(110));
         history.begin(ip(), 'o', at(0), at(0));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_waited_long_for_the_address_leaves_the_past_to_who_had_it() {
+    fn a_late_claim_leaves_the_past_to_who_had_it() {
         let mut history = History::default();
         history.begin(ip(), 'p', at(200), at(200));
         // Started at 60, and told at 400 to have the address, before the watch has told that p is gone.

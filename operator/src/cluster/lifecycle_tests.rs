@@ -29,7 +29,7 @@ fn deleted(requested: i64, due: i64) -> Option<Deletion> {
 type Stages<'a> = &'a [(i64, Option<Lifecycle>)];
 
 #[test]
-fn a_pod_s_stage_is_told_for_the_windows_in_which_its_trouble_is_expected() {
+fn a_pod_s_stage_is_told_while_its_trouble_is_expected() {
     use Lifecycle::{Gone, Restarting, Starting, Terminating};
     let created = PodFact { ready: false, ready_changed: None, created: Some(at(0)), ..steady() };
     let ready = PodFact { ready: true, ready_changed: Some(at(20)), ..created.clone() };
@@ -89,7 +89,7 @@ fn a_pod_whose_object_is_deleted_is_gone_from_then_on() {
 }
 
 #[test]
-fn a_service_without_endpoints_is_starting_only_while_a_pod_of_it_is() {
+fn a_service_without_endpoints_starts_while_a_pod_of_it_does() {
     let pod = |n: u8, fact: PodFact| {
         Fact::Pod(PodFact {
             uid: Uid::parse(&format!("{n:032x}")).unwrap(),

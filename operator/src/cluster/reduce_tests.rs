@@ -274,7 +274,7 @@ fn a_pod_s_deletion_was_asked_for_its_grace_before_it_is_due() {
 }
 
 #[test]
-fn the_end_of_a_container_that_ran_long_is_a_restart_and_a_crash_loop_is_none() {
+fn a_long_run_that_ends_is_a_restart_and_a_crash_loop_is_none() {
     let run = |from: &str, to: &str| json!({"startedAt": format!("2026-11-22T{from}:00Z"), "finishedAt": format!("2026-11-22T{to}:00Z")});
     let ended = |run: Value| json!({"state": {"terminated": run}});
     let again = |run: Value| json!({"state": {"running": {}}, "lastState": {"terminated": run}});
@@ -308,7 +308,7 @@ fn a_pod_s_readiness_has_the_time_of_its_last_change() {
 }
 
 #[test]
-fn a_service_s_ports_at_every_node_are_its_node_ports_and_the_health_check_s() {
+fn node_ports_and_the_health_check_s_are_ports_at_every_node() {
     let object: Service = serde_json::from_value(json!({
         "metadata": {"namespace": "shop", "name": "web"},
         "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "fd00::1"],

@@ -148,7 +148,7 @@ fn a_sidecar_that_accepts_for_its_pod_is_the_pod_s_service() {
 }
 
 #[test]
-fn of_two_pods_with_one_address_the_one_that_started_last_has_it() {
+fn of_two_pods_with_one_address_the_later_has_it() {
     let old = PodFact { started: Some(at(-500)), ..pod(20, "old", "node-b", &["198.18.2.30"]) };
     let new = PodFact { started: Some(at(10)), ..pod(21, "new", "node-a", &["198.18.2.30"]) };
     let named = |index: &Index, start: i64| {
@@ -173,7 +173,7 @@ fn of_two_pods_with_one_address_the_one_that_started_last_has_it() {
 }
 
 #[test]
-fn of_two_nodes_with_one_address_the_one_created_last_has_it() {
+fn of_two_nodes_with_one_address_the_later_has_it() {
     let make = |name: &str, created: i64| {
         let Fact::Node(fact) = node(name, "zone-1", "lab", "198.18.209.1", "198.18.9.0/24") else {
             unreachable!("it makes a node");

@@ -65,7 +65,7 @@ async fn a_pod_that_the_watch_tells_of_late_is_named_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_pod_that_the_watch_tells_late_is_going_is_marked_where_it_failed() {
+async fn what_failed_is_marked_when_the_watch_tells_late_of_an_end() {
     let running = start().await;
     let mut evaluations = running.evaluations().await;
     let mut refused = flow("node-a", 0, 8080);

@@ -554,7 +554,7 @@ fn a_fault_that_a_former_process_told_keeps_its_hints_and_nothing_is_written() {
 }
 
 #[test]
-fn a_fault_that_turns_out_to_be_another_has_its_hints_looked_for_anew() {
+fn a_fault_of_another_cause_has_its_hints_looked_for_anew() {
     let mut index = cluster();
     index.apply(policy("shop/deny", None, "Ingress", 1), at(ONSET - 12));
     index.apply(slice("shop/payments", 0), at(ONSET - 10));
