@@ -129,8 +129,9 @@ impl Engine {
         let rule = Rule::of(self.config.sensitivity);
         self.tracks.step(passing, rule, |component| seen.contains(&component));
         self.learn(window, &cells, &space, &findings);
-        let passed = self.lately.add(passed(window, &cells, &expected));
-        self.verdict(window, cells.len(), shortages, passed)
+        let (traffic, enough) = self.lately.add(passed(window, &cells, &expected));
+        // A cluster in which nobody sends anything is one that nobody reports of: the traffic before it says nothing of now.
+        self.verdict(window, cells.len(), shortages, (traffic, enough && !cells.is_empty()))
     }
 
     fn expected(&self, cells: &[&Cell]) -> Vec<Expected> {
