@@ -75,11 +75,11 @@ pub fn replay_all(directory: &Path, seconds: u32) -> anyhow::Result<Vec<Replay>>
     paths.iter().map(|path| replay(path, seconds)).collect()
 }
 
-/// A recording's name; none for other files.
+/// A recording's name; none for other files: truths, and the verdicts that an operator keeps beside its windows.
 fn stem(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
-    (!stem.ends_with(".truth")).then_some(stem)
+    (!stem.ends_with(".truth") && !stem.starts_with("verdicts-")).then_some(stem)
 }
 
 /// Replays one recording in windows of so many seconds.

@@ -1,6 +1,5 @@
 //! One trial: a cluster from a seed, half an hour of healthy history, a fault, and the time after it.
 
-use tidewatch_health::{Cause, Class};
 use tidewatch_records::{FlowWindow, NodeWindow};
 
 use crate::build::{Shape, build};
@@ -244,12 +243,7 @@ impl Trial {
     pub fn culprits(&self) -> Vec<Culprit> {
         let culprit = |injection: &crate::fault::Injection| {
             let component = injection.place.component(&self.cluster)?;
-            let class = component.class();
-            let cause = match injection.harm.cause() {
-                Cause::ConnectionFailures if class == Class::Workload => Cause::Unreachable,
-                cause => cause,
-            };
-            Some(Culprit { class, component, cause })
+            Some(Culprit { class: component.class(), component, cause: injection.harm.cause() })
         };
         self.fault.injections.iter().filter_map(culprit).collect()
     }
