@@ -29,7 +29,7 @@ nix::ioctl_readwrite_bad!(siocethtool, SIOCETHTOOL, ifreq);
 
 /// Asks interfaces of this network namespace.
 #[derive(Debug)]
-pub(super) struct Ethtool {
+pub struct Ethtool {
     socket: OwnedFd,
     /// Whether an interface is ENA's, so that the hundreds of a node's pods are asked once only.
     is_ena: HashMap<String, bool>,
@@ -37,13 +37,28 @@ pub(super) struct Ethtool {
 
 /// The driver of an interface and how many statistics it has.
 #[derive(Debug, PartialEq, Eq)]
-struct Driver {
-    name: String,
-    statistics: usize,
+pub struct Driver {
+    pub name: String,
+    pub statistics: usize,
+}
+
+/// Statistics of an interface, as the kernel lays them out.
+#[derive(Debug)]
+pub struct Statistics {
+    names: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl Statistics {
+    /// Names and values, in the driver's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        let values = self.values.chunks_exact(8).map(|value| value.try_into().map_or(0, u64::from_ne_bytes));
+        self.names.chunks_exact(NAME_BYTES).map(|name| text(name).unwrap_or_default()).zip(values)
+    }
 }
 
 impl Ethtool {
-    pub(super) fn open() -> io::Result<Self> {
+    pub fn open() -> io::Result<Self> {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         Ok(Self { socket, is_ena: HashMap::new() })
     }
@@ -68,18 +83,18 @@ impl Ethtool {
     }
 
     fn counters(&self, interface: &str) -> Option<AllowanceExceeded> {
-        let (names, values) = self.statistics(interface).ok()?;
-        counters_of(&names, &values)
+        counters_of(&self.statistics(interface).ok()?)
     }
 
-    fn driver(&self, interface: &str) -> io::Result<Driver> {
+    /// The driver of an interface.
+    pub fn driver(&self, interface: &str) -> io::Result<Driver> {
         let mut info = vec![0; DRIVER_INFO_BYTES];
         self.ask(interface, [ETHTOOL_GDRVINFO, 0], &mut info)?;
         driver_of(&info).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     }
 
-    /// Names and values of an interface's statistics, as the kernel lays them out.
-    fn statistics(&self, interface: &str) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    /// The statistics of an interface.
+    pub fn statistics(&self, interface: &str) -> io::Result<Statistics> {
         let count = self.driver(interface)?.statistics;
         if count > MAX_STATISTICS {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
@@ -91,7 +106,7 @@ impl Ethtool {
         self.ask(interface, [ETHTOOL_GSTATS, u32::try_from(count).unwrap_or(0)], &mut values)?;
         names.truncate(12 + count * NAME_BYTES);
         values.truncate(8 + count * 8);
-        Ok((names.split_off(12), values.split_off(8)))
+        Ok(Statistics { names: names.split_off(12), values: values.split_off(8) })
     }
 
     /// One question: `buffer` begins with `head`, and takes the answer.
@@ -132,12 +147,10 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 /// The allowances among an interface's statistics; none if the driver is too old to have any (before 2.2.0 of 2020).
-fn counters_of(names: &[u8], values: &[u8]) -> Option<AllowanceExceeded> {
+fn counters_of(statistics: &Statistics) -> Option<AllowanceExceeded> {
     let mut counters = None;
-    for (name, value) in names.chunks_exact(NAME_BYTES).zip(values.chunks_exact(8)) {
-        let Some(allowance) = text(name).and_then(|name| name.strip_suffix("_allowance_exceeded")) else {
-            continue;
-        };
+    for (name, value) in statistics.iter() {
+        let Some(allowance) = name.strip_suffix("_allowance_exceeded") else { continue };
         let counters: &mut AllowanceExceeded = counters.get_or_insert_default();
         let slot = match allowance {
             "bw_in" => &mut counters.bandwidth_in,
@@ -147,7 +160,7 @@ fn counters_of(names: &[u8], values: &[u8]) -> Option<AllowanceExceeded> {
             "linklocal" => &mut counters.link_local,
             _ => continue,
         };
-        *slot = u64::from_ne_bytes(value.try_into().ok()?);
+        *slot = value;
     }
     counters
 }
@@ -174,21 +187,20 @@ mod tests {
         ("ena_admin_q_aborted_cmd", 0),
     ];
 
-    fn laid_out(statistics: &[(&str, u64)]) -> (Vec<u8>, Vec<u8>) {
+    fn laid_out(statistics: &[(&str, u64)]) -> Statistics {
         let name = |name: &str| {
             let mut bytes = name.as_bytes().to_vec();
             bytes.resize(NAME_BYTES, 0);
             bytes
         };
-        (
-            statistics.iter().flat_map(|(text, _)| name(text)).collect(),
-            statistics.iter().flat_map(|(_, value)| value.to_ne_bytes()).collect(),
-        )
+        Statistics {
+            names: statistics.iter().flat_map(|(text, _)| name(text)).collect(),
+            values: statistics.iter().flat_map(|(_, value)| value.to_ne_bytes()).collect(),
+        }
     }
 
     #[test]
     fn allowances_are_found_among_a_drivers_statistics() {
-        let (names, values) = laid_out(&STATISTICS);
         let expected = AllowanceExceeded {
             bandwidth_in: 11,
             bandwidth_out: 12,
@@ -196,13 +208,12 @@ mod tests {
             conntrack: 14,
             link_local: 15,
         };
-        assert_eq!(counters_of(&names, &values), Some(expected));
+        assert_eq!(counters_of(&laid_out(&STATISTICS)), Some(expected));
     }
 
     #[test]
     fn a_driver_without_allowances_has_none() {
-        let (names, values) = laid_out(&[("rx_queue_0_xdp_packets", 4), ("peer_ifindex", 3)]);
-        assert_eq!(counters_of(&names, &values), None);
+        assert_eq!(counters_of(&laid_out(&[("rx_queue_0_xdp_packets", 4), ("peer_ifindex", 3)])), None);
     }
 
     #[test]
@@ -216,7 +227,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_survived(names in prop::collection::vec(any::<u8>(), 0..200), values in prop::collection::vec(any::<u8>(), 0..50)) {
-            let _ = (counters_of(&names, &values), driver_of(&names));
+            let _ = driver_of(&names);
+            let _ = counters_of(&Statistics { names, values });
         }
     }
 }

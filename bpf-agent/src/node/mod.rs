@@ -6,5 +6,6 @@ mod figures;
 mod parse;
 mod read;
 
+pub use ethtool::Ethtool;
 pub use figures::Reading;
 pub use read::NodeReader;

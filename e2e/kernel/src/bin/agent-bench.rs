@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use prost::Message;
 use tidewatch_kernel_tests::agent::Said;
 use tidewatch_kernel_tests::bpf_cost::{Cost, Statistics, cost_of, resident_mib};
 use tidewatch_kernel_tests::{Agent, Cgroup, Network, Traffic};
 use tidewatch_records::Role;
+use tidewatch_records::otlp;
 
 const SHORT: u64 = 10_000;
 const KEPT: u64 = 100;
@@ -51,8 +53,18 @@ fn main() -> Result<()> {
     after_a_window(&agent)?;
     let edge = cost_of(agent.pid())? - before;
     let rss = resident_mib(agent.pid())?;
+    let node_read_us = agent.metric(&network, "tidewatch_agent_node_read_duration_seconds")? * 1e6;
     let said = agent.finish()?;
-    report(short, requests, edge, rss, &said)
+    let node = said.nodes.last().context("no window has the node's figures")?;
+    let node = NodeCost { read_us: node_read_us, bytes: otlp::encode_node(node).encoded_len() };
+    report(short, requests, edge, rss, &node, &said)
+}
+
+/// What the node's own figures cost a window.
+struct NodeCost {
+    read_us: f64,
+    /// As OTLP, before compression.
+    bytes: usize,
 }
 
 /// Waits for the next window to end, so that what follows has no edge in it.
@@ -78,7 +90,7 @@ fn measure(agent: &Agent, work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     Ok(cost_of(agent.pid())? - before)
 }
 
-fn report(short: Cost, requests: Cost, edge: Cost, rss_mib: f64, said: &Said) -> Result<()> {
+fn report(short: Cost, requests: Cost, edge: Cost, rss_mib: f64, node: &NodeCost, said: &Said) -> Result<()> {
     let sockets = (SHORT * 2) as f64;
     let calls = short.runs as f64 / sockets;
     let bpf_ns = short.bpf_ns as f64 / sockets;
@@ -99,6 +111,9 @@ fn report(short: Cost, requests: Cost, edge: Cost, rss_mib: f64, said: &Said) ->
     println!("  BPF calls a window        {:>10}   one for each open file of the host", edge.runs);
     println!("  BPF ms a window           {:>10.2}", edge.bpf_ns as f64 / 1e6);
     println!("  agent's ms a window       {:>10.2}   the pass included", edge.process_ns as f64 / 1e6);
+    println!("the node's own figures, once a window");
+    println!("  us to read them           {:>10.0}", node.read_us);
+    println!("  bytes to send them        {:>10}", node.bytes);
     println!("share of sockets reported   {reported:>10.4}   target 1");
     println!(
         "BENCH {}",
@@ -109,6 +124,8 @@ fn report(short: Cost, requests: Cost, edge: Cost, rss_mib: f64, said: &Said) ->
             "bpf_calls_per_request": round(per_request, 4),
             "user_us_per_socket": round(user_us, 2),
             "rss_mib": round(rss_mib, 1),
+            "node_figures_us_per_window": round(node.read_us, 0),
+            "node_figures_bytes_per_window": node.bytes,
             "reported_ratio": round(reported, 4),
         })
     );
