@@ -129,9 +129,15 @@ impl Engine {
         let rule = Rule::of(self.config.sensitivity);
         self.tracks.step(passing, rule, |component| seen.contains(&component));
         self.learn(window, &cells, &space, &findings);
-        let (traffic, enough) = self.lately.add(passed(window, &cells, &expected));
-        // A cluster in which nobody sends anything is one that nobody reports of: the traffic before it says nothing of now.
-        self.verdict(window, cells.len(), shortages, (traffic, enough && !cells.is_empty()))
+        let now = passed(window, &cells, &expected);
+        let (lately, enough) = self.lately.add(now);
+        let passed = if now.is_nothing() {
+            // A cluster in which nobody sends anything is one that nobody reports of: what passed before says nothing of now.
+            (Traffic { needed: lately.needed, seconds: window.seconds, ..Traffic::default() }, false)
+        } else {
+            (lately, enough)
+        };
+        self.verdict(window, cells.len(), shortages, passed)
     }
 
     fn expected(&self, cells: &[&Cell]) -> Vec<Expected> {

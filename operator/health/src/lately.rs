@@ -32,6 +32,12 @@ pub(crate) struct Passed {
     pub(crate) benign: f64,
 }
 
+impl Passed {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.segments == 0 && self.attempts == 0
+    }
+}
+
 impl Lately {
     /// Adds a window, or replaces it if it was added before. Returns all that passed lately, and whether it is enough.
     pub(crate) fn add(&mut self, window: Passed) -> (Traffic, bool) {
