@@ -528,10 +528,10 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 	if (!sk)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	if (!tp && sk->sk_protocol != IPPROTO_MPTCP)
 		return 0;
 	state = sk->__sk_common.skc_state;
-	if (state == TCP_CLOSE || state == TCP_LISTEN || !read_ends(sk, tp, &event))
+	if (state == TCP_CLOSE || state == TCP_LISTEN || (tp && !read_ends(sk, tp, &event)))
 		return 0;
 	event.cgroup = cgroup_of(sk);
 	if (!event.cgroup)
@@ -540,6 +540,12 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 	/* Another process holds it too, and was asked before. */
 	if (!last || last->generation == control.generation)
 		return 0;
+	if (!tp) {
+		/* A multipath connection counts as seen only: its subflows, which have the counters, no process holds. */
+		if (control.baseline || !bpf_seq_write(ctx->meta->seq, &event, sizeof(event)))
+			last->generation = control.generation;
+		return 0;
+	}
 	if (last->ended)
 		forget(last);
 

@@ -47,6 +47,7 @@ enum {
 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
+enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
 enum { EPIPE = 32, ENOPROTOOPT = 92, ECONNRESET = 104, ETIMEDOUT = 110, ECONNREFUSED = 111 };
 
 /* tests/host/sockets.c compiles this for the host, where there is nothing to be moved. */
@@ -96,6 +97,7 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	u16 sk_protocol;
 	int sk_err;
 	int sk_err_soft;
 	struct sk_buff_head sk_error_queue;

@@ -166,3 +166,10 @@ fn the_quickest_round_trip_is_of_this_window() {
     assert_eq!(quickest(NEWER, &idle), [400, 0], "nothing was measured in the second window");
     assert_eq!(quickest(&["lacks rack"], &slower), [400, 0], "a kernel without that field");
 }
+
+#[test]
+fn a_multipath_connection_counts_as_seen_in_each_window() {
+    let window = ["pass-ms 2000", "window"];
+    let steps = [&["dial", "is-multipath", "establish 400"], &window[..], &window[..]].concat();
+    assert_eq!(reports(NEWER, &steps), ["unread timeouts=0 quickest=0"; 2]);
+}

@@ -76,7 +76,7 @@ static void *bpf_sk_storage_get(void *map, void *sk, void *value, unsigned long 
 
 static void *bpf_skc_to_tcp_sock(void *sk)
 {
-	return sk;
+	return ((struct sock *)sk)->sk_protocol == IPPROTO_TCP ? sk : 0;
 }
 
 static void *bpf_sock_from_file(struct file *file)
@@ -92,6 +92,8 @@ static void report(const struct event *event)
 	static const char *names[] = { "client",  "first",   "established", "timed_out", "refused",
 				       "reset",	  "aborted", "closed",	    "open",	 "waiting" };
 
+	if (!event->remote_port)
+		printf("unread ");
 	for (int i = 0; i < 10; i++)
 		if (event->flags & 1 << i)
 			printf("%s ", names[i]);
@@ -148,6 +150,7 @@ static void window(void)
 /* tcp_v4_connect() */
 static void dial(void)
 {
+	SK->sk_protocol = IPPROTO_TCP;
 	SK->__sk_common.skc_family = AF_INET;
 	SK->__sk_common.skc_state = TCP_SYN_SENT;
 	SK->__sk_common.skc_rcv_saddr = bpf_htonl(0xc6120001);
@@ -248,6 +251,8 @@ static void step(const char *name, u32 number)
 {
 	if (!strcmp(name, "dial"))
 		dial();
+	else if (!strcmp(name, "is-multipath"))
+		SK->sk_protocol = IPPROTO_MPTCP;
 	else if (!strcmp(name, "establish"))
 		establish(number);
 	else if (!strcmp(name, "sample"))
