@@ -21,6 +21,8 @@ const PORTS: std::ops::Range<u32> = 1024..64_000;
 const LIFETIME_SECONDS: u32 = 86_400;
 /// A table of a million entries takes some ten seconds.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Tries to delete entries, some of which expire meanwhile.
+const TRIES: usize = 50;
 const MAXIMUM: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
 /// Fills the table of a network namespace to its limit, after forgetting what has ended: else each entry that expires would let
@@ -56,12 +58,19 @@ fn is_full(output: &str) -> bool {
 }
 
 fn delete(netns: &Path, which: &[&str]) -> Result<()> {
-    // It prints each entry that it deletes.
-    let command = Cmd::new("sh").args(["-c", "exec conntrack -D \"$@\" >/dev/null", "conntrack"]).args(which);
-    match command.netns(netns).limit(LIMIT).run() {
-        // None of them there.
-        Err(Error::Command { output, .. }) if output.contains(": 0 flow entries") => Ok(()),
-        result => result.map(drop),
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        // It prints each entry that it deletes.
+        let command =
+            Cmd::new("sh").args(["-c", "exec conntrack -D \"$@\" >/dev/null", "conntrack"]).args(which);
+        match command.netns(netns).limit(LIMIT).run() {
+            // None of them there.
+            Err(Error::Command { output, .. }) if output.contains(": 0 flow entries") => return Ok(()),
+            // One expired between being listed and being deleted, which ends the command before its time.
+            Err(Error::Command { output, .. }) if output.contains("doesn't exist") && tries < TRIES => {}
+            result => return result.map(drop),
+        }
     }
 }
 
