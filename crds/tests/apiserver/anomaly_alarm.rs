@@ -53,5 +53,5 @@ fn defaults_are_filled_in(server: &ControlPlane) {
 fn names_and_columns_are_as_documented(server: &ControlPlane) {
     let table = server.kubectl(&["get", "anomalarm"], None).unwrap();
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
-    assert_eq!(header, ["NAME", "STATE", "SINCE", "VALUE", "BAND", "TRAINING", "READY", "AGE"]);
+    assert_eq!(header, ["NAME", "STATE", "SINCE", "VALUE", "BAND", "TRAINING", "READY", "AS-OF", "AGE"]);
 }

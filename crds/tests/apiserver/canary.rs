@@ -309,6 +309,17 @@ fn names_and_columns_are_as_documented(server: &ControlPlane) {
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(
         header,
-        ["NAME", "RESULT", "SINCE", "SUCCESS-24H", "FAILURE", "PROVIDER", "STATE", "READY", "AGE"]
+        [
+            "NAME",
+            "RESULT",
+            "SINCE",
+            "SUCCESS-24H",
+            "FAILURE",
+            "PROVIDER",
+            "STATE",
+            "READY",
+            "LAST-RUN",
+            "AGE"
+        ]
     );
 }

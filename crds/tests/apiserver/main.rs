@@ -62,9 +62,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("a window that is too short", "local: [{zone: a}]\n  evaluation: {window: 9s}", "from 10s to 10m"),
     ("a window that is too long", "local: [{zone: a}]\n  evaluation: {window: 11m}", "from 10s to 10m"),
-    ("a window in words", "local: [{zone: a}]\n  evaluation: {window: soon}", "such as 60s or 2m"),
-    ("a window in milliseconds", "local: [{zone: a}]\n  evaluation: {window: 60000ms}", "such as 60s or 2m"),
-    ("a window without a unit", "local: [{zone: a}]\n  evaluation: {window: \"60\"}", "such as 60s or 2m"),
+    ("a window in words", "local: [{zone: a}]\n  evaluation: {window: soon}", "such as 15s or 1m"),
+    ("a window in milliseconds", "local: [{zone: a}]\n  evaluation: {window: 60000ms}", "such as 15s or 1m"),
+    ("a window without a unit", "local: [{zone: a}]\n  evaluation: {window: \"60\"}", "such as 15s or 1m"),
     (
         "an unknown sensitivity",
         "local: [{zone: a}]\n  evaluation: {sensitivity: Medium}",
@@ -172,7 +172,7 @@ fn defaults_are_filled_in(server: &ControlPlane) {
     server.kubectl(&["create", "-f", "-"], Some(&manifest("local: [{namespace: shop}]"))).unwrap();
     let evaluation =
         server.kubectl(&["get", "netmon", "t", "-o", "jsonpath={.spec.evaluation}"], None).unwrap();
-    assert_eq!(evaluation, r#"{"sensitivity":"Standard","window":"60s"}"#);
+    assert_eq!(evaluation, r#"{"sensitivity":"Standard","window":"15s"}"#);
 }
 
 fn names_and_columns_are_as_documented(server: &ControlPlane) {
@@ -180,6 +180,17 @@ fn names_and_columns_are_as_documented(server: &ControlPlane) {
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(
         header,
-        ["NAMESPACE", "NAME", "NHI", "ATTRIBUTION", "COMPONENT", "RTT-P99", "RETRANS", "COVERAGE", "AGE"]
+        [
+            "NAMESPACE",
+            "NAME",
+            "NHI",
+            "ATTRIBUTION",
+            "COMPONENT",
+            "RTT-P99",
+            "RETRANS",
+            "COVERAGE",
+            "AS-OF",
+            "AGE"
+        ]
     );
 }
