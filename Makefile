@@ -36,7 +36,7 @@ test-unit: tools ## tests that need neither root nor a cluster
 
 .PHONY: test-kernel
 test-kernel: build ## the agent against this kernel's own counters
-	$(CARGO_TEST) --test counters --test identity --test outcomes --test privileges --test node -- --test-threads=1
+	$(CARGO_TEST) --test counters --test identity --test outcomes --test privileges --test node --test redirect -- --test-threads=1
 
 .PHONY: test-lab
 test-lab: tools ## the lab comes up, works, and leaves nothing behind
