@@ -20,14 +20,14 @@ ROOTED := --exclude tidewatch-lab --exclude tidewatch-kernel-tests --exclude tid
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
 demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor tell which is which (~5 minutes)
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-lab test-scenarios test-real-short ## everything: unit tests, the agent on this kernel, the lab, the scenarios
+test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios test-real-short ## everything: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios, real software
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
@@ -37,6 +37,15 @@ test-unit: tools ## tests that need neither root nor a cluster
 .PHONY: test-kernel
 test-kernel: build ## the agent against this kernel's own counters
 	$(CARGO_TEST) --test counters --test identity --test outcomes --test privileges --test node --test redirect -- --test-threads=1
+
+KERNELS := $(CARGO_TEST) --test kernels -- --test-threads=1 --nocapture
+.PHONY: test-kernel-6-1
+test-kernel-6-1: build ## the same on Debian's 6.1, emulated; its package is kept in the cache
+	$(KERNELS) --exact the_agent_tells_the_truth_on_linux_6_1
+
+.PHONY: test-kernels
+test-kernels: build ## the same on Debian's 6.1, 6.12, 6.16 and 7, and what is said on 5.10, under lockdown and without BTF
+	$(KERNELS)
 
 .PHONY: test-lab
 test-lab: tools ## the lab comes up, works, and leaves nothing behind

@@ -10,6 +10,7 @@ pub mod command;
 pub mod network;
 pub mod socket_truth;
 pub mod traffic;
+pub mod vm;
 
 pub use agent::Agent;
 pub use cgroup::Cgroup;

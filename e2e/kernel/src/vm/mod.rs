@@ -1,0 +1,77 @@
+//! Debian's kernels under qemu, without KVM: the same tests, on other kernels than this machine's.
+//!
+//! A guest has one CPU and an initramfs made here: the tools that the tests call, the tests themselves and the agent.
+//! `bin/kernel-guest.rs` is its first process.
+
+mod initramfs;
+mod modules;
+mod packages;
+mod qemu;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+pub use packages::Release;
+
+/// What a guest does; it finds this in its environment, where the kernel puts what it doesn't understand itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// These tests, by the names of their files.
+    Tests(&'static [&'static str]),
+    /// The agent, which must give up at start.
+    Agent,
+    /// The same where no type information of the kernel is to be found.
+    AgentWithoutBtf,
+}
+
+/// Name of the variable that tells a guest what to do.
+pub const RUN: &str = "TIDEWATCH_RUN";
+/// Name of the variable that tells it which of the tests: those whose names contain one of these words, between commas.
+/// All if it isn't set, here or there.
+pub const ONLY: &str = "TIDEWATCH_ONLY";
+/// What a guest says last.
+pub const DONE: &str = "GUEST DONE";
+
+impl Run {
+    fn value(self) -> String {
+        match self {
+            Self::Tests(files) => files.join(","),
+            Self::Agent => "agent".to_owned(),
+            Self::AgentWithoutBtf => "agent-without-btf".to_owned(),
+        }
+    }
+}
+
+/// Boots a kernel, and gives all that was said there.
+pub fn boot(release: Release, run: Run, more_arguments: &str) -> Result<String> {
+    let kernel = packages::kernel(release)?;
+    let files = match run {
+        Run::Tests(files) => files,
+        Run::Agent | Run::AgentWithoutBtf => &[],
+    };
+    let initramfs = initramfs::build(&kernel, files)?;
+    let only = std::env::var(ONLY).map(|words| format!("{ONLY}={words}")).unwrap_or_default();
+    let arguments = format!("{RUN}={} {only} {more_arguments}", run.value());
+    let said = qemu::run(&kernel.image, &initramfs, &arguments);
+    std::fs::remove_file(&initramfs).context("could not remove the initramfs")?;
+    said
+}
+
+/// Boots a kernel and runs tests there; all must pass.
+pub fn passes(release: Release, files: &'static [&'static str]) -> Result<()> {
+    let said = boot(release, Run::Tests(files), "")?;
+    let passed = said.lines().filter(|line| line.starts_with("test result: ok.")).count();
+    if passed != files.len() {
+        bail!("on Linux {}, {passed} of {} files of tests passed", release.name(), files.len());
+    }
+    Ok(())
+}
+
+/// Where kernels are kept between runs.
+fn cache() -> Result<PathBuf> {
+    let given = std::env::var_os("TIDEWATCH_CACHE").map(PathBuf::from);
+    let directory = given.unwrap_or_else(|| std::env::temp_dir().join("tidewatch")).join("kernels");
+    std::fs::create_dir_all(&directory).with_context(|| format!("could not make {}", directory.display()))?;
+    Ok(directory)
+}
