@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidewatch_records::histogram::value_of;
-use tidewatch_records::{Endpoint, EndpointKind, FlowWindow, Latency, Role};
+use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow, Latency, Role};
 
 use crate::names::{Id, Names};
 
@@ -112,6 +112,8 @@ pub(crate) struct Handshakes {
     pub(crate) established: u64,
     pub(crate) refused: u64,
     pub(crate) unanswered: u64,
+    /// Attempts that are under way: no evidence, but they may have been sent again.
+    pub(crate) pending: u64,
 }
 
 impl Handshakes {
@@ -124,6 +126,7 @@ impl Handshakes {
         self.established = self.established.saturating_add(other.established);
         self.refused = self.refused.saturating_add(other.refused);
         self.unanswered = self.unanswered.saturating_add(other.unanswered);
+        self.pending = self.pending.saturating_add(other.pending);
     }
 }
 
@@ -239,6 +242,7 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
             refused: record.connections.refused,
             // Who still waits is unanswered in every window in which it waits.
             unanswered: record.connections.timed_out.saturating_add(record.connections.waiting),
+            pending: pending(&record.connections),
         },
         Role::Server => Handshakes::default(),
     };
@@ -255,25 +259,35 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
     Some(Cell { flow, data, handshakes, round_trips })
 }
 
+/// Attempts of this window that have no outcome yet.
+fn pending(connections: &Connections) -> u64 {
+    let decided =
+        connections.established.saturating_add(connections.refused).saturating_add(connections.timed_out);
+    connections.attempted.saturating_sub(decided)
+}
+
 /// Whether a node's own process, the kubelet that probes, talks to a pod of its own node: it crosses no network, and
 /// dials pods that aren't up yet.
 fn is_of_nodes_own(client: &Endpoint, server: &Endpoint) -> bool {
     client.kind == Some(EndpointKind::Node) && client.pod.is_none() && client.node == server.node
 }
 
-/// Tries of a connection request that goes unanswered, beyond the first, within the three seconds until it counts.
-const TRIES_AGAIN: f64 = 2.0;
+/// Tries of a connection request that goes unanswered, beyond the first: kernels since 6.5 try once a second four times
+/// (net.ipv4.tcp_syn_linear_timeouts), older ones after 1, 3 and 7 s.
+const TRIES_AGAIN: f64 = 4.0;
 /// The kernel may have sent a little more than that.
 const LENIENCE: f64 = 1.3;
 
 /// Connection requests sent again, as far as unanswered ones tell. The kernel counts them among retransmissions and
 /// time-outs, but they are no data: that new connections fail doesn't make the open ones lossy.
 fn requests_again(cell: &Cell) -> u64 {
-    if cell.handshakes.unanswered == 0 {
+    let Handshakes { unanswered, pending, .. } = cell.handshakes;
+    if unanswered == 0 && pending == 0 {
         return 0;
     }
-    let attempts = cell.handshakes.decided() as f64;
-    let unanswered = cell.handshakes.unanswered as f64;
+    let attempts = cell.handshakes.decided().saturating_add(pending) as f64;
+    // What has no answer yet may have been sent again as well.
+    let unanswered = unanswered.saturating_add(pending) as f64;
     // Of those that were lost once, some got through at the second try.
     let lost_once = (unanswered / attempts).sqrt() * attempts;
     let again = (LENIENCE * (lost_once + (TRIES_AGAIN - 1.0) * unanswered)).ceil() as u64;
