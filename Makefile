@@ -27,7 +27,7 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios test-real-short ## everything: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios, real software
+test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
