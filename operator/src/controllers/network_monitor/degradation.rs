@@ -1,13 +1,16 @@
 //! What is wrong and whose fault it is, carried on from the status that stands.
 //!
-//! Each class of components has a hysteresis of its own, so that what comes and goes is shown as one fault.
+//! Each class of components has a hysteresis of its own, so that what comes and goes is shown as one fault. A fault of
+//! another component than the last one of its class is a fault of its own, however soon it comes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tidewatch_crds::NetworkMonitorStatus;
-use tidewatch_crds::network_monitor::{AttributedTo, Degradation, FaultClass, FaultyComponent};
+use tidewatch_crds::network_monitor::{
+    AttributedTo, ComponentKind, Degradation, FaultClass, FaultyComponent,
+};
 use tidewatch_health::{Attribution, Class};
 
 use super::components::{faulty_component, same_component};
@@ -24,6 +27,8 @@ pub(super) struct Faults {
     infrastructure: Presence,
     external: Presence,
     workload: Presence,
+    /// The components that were shown last, of each class that was shown.
+    last: Vec<(FaultClass, ComponentKind, String)>,
     onsets: Onsets,
 }
 
@@ -58,6 +63,9 @@ impl Faults {
                 list.iter().filter(|component| component.class == class).cloned().collect()
             };
             let (is, was) = (of_class(&found), of_class(standing));
+            if was.is_empty() && !is.is_empty() && !self.is_return(&is) {
+                *self.presence(class) = Presence::default();
+            }
             let shown =
                 self.presence(class).show(!is.is_empty(), !was.is_empty(), Duration::ZERO, view.start);
             if !is.is_empty() {
@@ -67,6 +75,7 @@ impl Faults {
                 components.extend(was);
             }
         }
+        self.remember(&components);
         let first = components.iter().map(|component| component.since).min()?;
         let attribution = attribution(view.verdict.attribution, before, &components);
         let summary = match before {
@@ -80,6 +89,21 @@ impl Faults {
             summary,
             components,
         })
+    }
+
+    /// Whether any of `components` was among the last ones shown of its class.
+    fn is_return(&self, components: &[FaultyComponent]) -> bool {
+        components.iter().any(|component| {
+            self.last.iter().any(|(_, kind, name)| *kind == component.kind && *name == component.name)
+        })
+    }
+
+    /// Remembers what is shown; of a class of which nothing is shown any more, what was shown last.
+    fn remember(&mut self, components: &[FaultyComponent]) {
+        self.last.retain(|(class, ..)| components.iter().all(|component| component.class != *class));
+        self.last.extend(
+            components.iter().map(|component| (component.class, component.kind, component.name.clone())),
+        );
     }
 
     /// The verdict's components, with what is known of them from before.

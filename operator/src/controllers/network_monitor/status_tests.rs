@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tidewatch_crds::network_monitor::{AttributedTo, Category};
-use tidewatch_health::{Sensitivity, Verdict};
+use tidewatch_health::{Cause, ComponentId, Sensitivity, Verdict};
 use tidewatch_records::FlowWindow;
 
 use super::super::reporting::Reporting;
 use super::super::selection::{Unresolved, UnresolvedReason};
 use super::super::spec::{Item, Select, SpecReason, ValidSpec};
-use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
+use super::super::testing::{at, fault, flow, healthy, payments_blocked, zone_pair_down};
 use super::super::traffic::TrafficTotals;
 use super::*;
 
@@ -385,6 +385,27 @@ fn a_fault_that_comes_and_goes_is_one_fault() {
     let degradation = status.degradation.unwrap();
     assert!(degradation.summary.ends_with("; it comes and goes"), "{}", degradation.summary);
     assert_eq!(status.overview.unwrap().component.as_deref(), Some("zone-1~zone-2"));
+}
+
+#[test]
+fn another_component_s_fault_soon_after_is_one_of_its_own() {
+    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
+    let other = || {
+        let components = vec![fault(ComponentId::zone_pair("zone-2", "zone-3"), Cause::PacketLoss, at(0))];
+        Verdict { components, ..zone_pair_down(at(0)) }
+    };
+    let mut shown = Vec::new();
+    for n in 0..40_i64 {
+        let verdict = match n % 20 {
+            2..6 if n < 20 => zone_pair_down(at(0)),
+            2..6 => other(),
+            _ => healthy(at(0)),
+        };
+        status = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
+        shown.push(status.degradation.is_some());
+    }
+    let count = shown.iter().filter(|shown| **shown).count();
+    assert_eq!(count, 8, "each is over as soon as it is gone: {shown:?}");
 }
 
 #[test]
