@@ -79,6 +79,7 @@ impl Network {
         for side in ["client", "server"] {
             while let Some(line) = self.run_in(side, "ss -tanHO")?.lines().find(|line| is_ending(line)) {
                 ensure!(begun.elapsed() < Duration::from_secs(60), "still there after 60 s: {line}");
+                std::thread::sleep(Duration::from_millis(20));
             }
         }
         Ok(())
