@@ -16,7 +16,8 @@ use crate::wait::{Look, wait_for};
 pub const ONSET_LIMIT: Duration = Duration::from_secs(90);
 /// For half a percent between zones: of what one flow sends in a window hardly a packet is lost.
 pub const MILD_ONSET_LIMIT: Duration = Duration::from_secs(180);
-pub const HEAL_LIMIT: Duration = Duration::from_secs(120);
+/// A fault that comes back at the same component within ten minutes must be gone for longer each time before that is told.
+pub const HEAL_LIMIT: Duration = Duration::from_secs(240);
 
 pub const SCENARIOS: [Scenario; 11] = [
     Scenario {

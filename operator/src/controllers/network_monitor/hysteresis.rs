@@ -8,8 +8,8 @@ use jiff::Timestamp;
 /// What comes back this soon after it was told to be over comes and goes.
 const SOON: Duration = Duration::from_secs(600);
 /// How long what came back once must be gone. Twice as long for each time more, up to [`LONGEST`].
-const FIRST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(600);
+const FIRST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// Something that is there or isn't, window by window, and is shown. It is shown as soon as it is there, since what begins
 /// must be told at once; that it is gone is shown once it has been gone for some time.
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn what_comes_back_again_and_again_must_be_gone_longer_each_time() {
-        // Two minutes in five for an hour: the first end at once, then after 60 s, 120 s, and no more.
-        assert_eq!(turns(|n| n % 20 < 8, 240, 0), [0, 8, 20, 32, 40, 56, 60]);
+        // Two minutes in five for an hour: the first end at once, then after 30 s, 60 s, 120 s, and no more.
+        assert_eq!(turns(|n| n % 20 < 8, 240, 0), [0, 8, 20, 30, 40, 52, 60, 76, 80]);
     }
 
     #[test]
