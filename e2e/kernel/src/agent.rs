@@ -128,9 +128,13 @@ impl Agent {
 
     /// One of its metrics without labels, as it is now.
     pub fn metric(&self, network: &Network, name: &str) -> Result<f64> {
-        let text = network.run_in("node", &format!("curl -sS --max-time 10 http://{}/metrics", self.listen))?;
+        let text =
+            network.run_in("node", &format!("curl -sS --max-time 10 http://{}/metrics", self.listen))?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.with_context(|| format!("no metric {name} in\n{text}"))?.parse().context("a metric is no number")
+        value
+            .with_context(|| format!("no metric {name} in\n{text}"))?
+            .parse()
+            .context("a metric is no number")
     }
 
     /// Waits until what it said satisfies `enough`.
