@@ -58,15 +58,39 @@ const QUIETER: f64 = 0.6;
 /// Retransmission ratio above what is expected of flows that stay within their node. They cross no network: what most of
 /// them suffer is the node's own, an end that had no CPU in time, and its flows to other nodes suffer it as well.
 pub(crate) fn excess_within(cells: &[&Cell], expected: &[Expected]) -> HashMap<Id, f64> {
-    let mut nodes: HashMap<Id, Vec<(f64, f64)>> = HashMap::new();
+    let mut nodes: HashMap<Id, Vec<Within>> = HashMap::new();
     for (cell, expected) in cells.iter().zip(expected).filter(|(cell, _)| !cell.flow.leaves_node()) {
         let segments = cell.data.segments as f64;
         if let Some(node) = cell.flow.local_node.filter(|_| segments > 0.0) {
             let more = cell.data.retransmissions as f64 - segments * expected.ratio;
-            nodes.entry(node).or_default().push((segments, more));
+            let ends = [cell.flow.local, cell.flow.remote];
+            nodes.entry(node).or_default().push(Within { ends, sent: (segments, more) });
         }
     }
-    nodes.into_iter().filter_map(|(node, flows)| Some((node, quieter(flows)?))).collect()
+    nodes.into_iter().filter_map(|(node, flows)| Some((node, quieter(without_worst_end(&flows))?))).collect()
+}
+
+/// A flow within a node.
+struct Within {
+    ends: [Id; 2],
+    /// Segments, and retransmissions beyond what is expected.
+    sent: (f64, f64),
+}
+
+/// What is sent on the flows that the worst endpoint has no part in: a node's own trouble is on those as well.
+fn without_worst_end(flows: &[Within]) -> Vec<(f64, f64)> {
+    let mut by_end: BTreeMap<Id, f64> = BTreeMap::new();
+    for flow in flows {
+        for end in flow.ends {
+            *by_end.entry(end).or_default() += flow.sent.1;
+        }
+    }
+    let worst = by_end.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(end, _)| end);
+    flows
+        .iter()
+        .filter(|flow| !flow.ends.iter().any(|end| Some(*end) == worst))
+        .map(|flow| flow.sent)
+        .collect()
 }
 
 /// The ratio of the quieter flows, each with its segments and what it lost beyond what is usual.

@@ -163,7 +163,8 @@ proptest! {
     }
 
     #[test]
-    fn more_evidence_of_the_same_fault_never_lowers_its_confidence(seed: u64, kind in 1_u8..5, loss in 0.01..0.1) {
+    fn more_evidence_of_the_same_fault_never_lowers_its_confidence(seed: u64, kind in 1_u8..5, loss in 0.03..0.1) {
+        // Below that, more evidence may tell that a pod loses less than what a pod is blamed for.
         let windows = recorded(seed, Chosen { kind, loss });
         let mut more = windows.clone();
         for (_, flows) in more.iter_mut().skip(4) {
