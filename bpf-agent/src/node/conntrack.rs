@@ -16,7 +16,7 @@ const CTA_STATS_INSERT_FAILED: u16 = 9;
 const CTA_STATS_DROP: u16 = 10;
 const CTA_STATS_EARLY_DROP: u16 = 11;
 
-/// How full the table is.
+/// The fill of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     pub entries: u64,

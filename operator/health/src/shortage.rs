@@ -42,7 +42,7 @@ impl Bounds {
     }
 }
 
-/// How each node was lately.
+/// Recent pressure of each node.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Nodes(BTreeMap<Name, State>);
