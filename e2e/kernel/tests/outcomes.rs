@@ -92,7 +92,7 @@ fn each_answer_is_told(name: &str, attempt: impl Fn(&str) -> String) {
 
 #[test]
 fn an_icmp_answer_is_told_by_its_kind_when_nobody_waits_for_it() {
-    each_answer_is_told("icmp-try", |address| format!("try {address} 300"));
+    each_answer_is_told("icmp-try", |address| format!("try {address} 2500"));
 }
 
 #[test]
