@@ -131,7 +131,8 @@ pub(super) fn collector_unreachable(bed: &Bed) -> anyhow::Result<()> {
 
 /// For as long as the outage lasts: soon no node reports, and nobody is blamed for what isn't seen.
 fn outage(bed: &Bed, begun: Instant) -> anyhow::Result<()> {
-    let ((), took) = wait_for(3 * WINDOW + GRACE, "the coverage shows that no node reports", || {
+    // The rest of the window in which it began, two windows without a report, and one window's margin.
+    let ((), took) = wait_for(4 * WINDOW + GRACE, "the coverage shows that no node reports", || {
         match bed.cluster.status(SHOP, SHOP) {
             Ok(status) if reporting(&status) == 0 => Look::Done(()),
             Ok(status) => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 use tidewatch_health::{
@@ -148,13 +148,15 @@ fn view(
         return View::NoData { last: Some(end) };
     }
     if window.accounting.is_empty() {
-        // No agent vouches for this window, so it says nothing; agents may just be on their way, or all of them late.
+        // No agent vouches for this window, so it says nothing about the traffic.
         let last = clock.last_window.map(|start| end_of(start, window.seconds));
-        return if is_late(last.map_or(clock.waiting_since, |last| last.max(clock.waiting_since))) {
-            View::NoData { last: last.or(Some(window.start)) }
-        } else {
-            View::Waiting
+        let is_silent = match last.filter(|last| *last > clock.waiting_since) {
+            // One window without a report may be an accident. Two in a row mean that reports don't arrive.
+            Some(last) => end.duration_since(last) >= window_length(window.seconds) * 2,
+            // This process has only just begun, and agents may be on their way to it.
+            None => is_late(clock.waiting_since),
         };
+        return if is_silent { View::NoData { last: last.or(Some(window.start)) } } else { View::Waiting };
     }
     let selected: Vec<_> = window.flows.iter().filter(|flow| selection.selects(flow)).collect();
     let far: Vec<_> = window
@@ -184,7 +186,11 @@ fn view(
 }
 
 fn end_of(start: Timestamp, seconds: u32) -> Timestamp {
-    start.checked_add(Duration::from_secs(u64::from(seconds))).unwrap_or(start)
+    start.checked_add(window_length(seconds)).unwrap_or(start)
+}
+
+fn window_length(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds))
 }
 
 /// Looked for only where the status may take them: it costs a look at every pod.
@@ -212,3 +218,7 @@ fn hints_of(
     }
     found
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;
