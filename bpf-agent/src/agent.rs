@@ -1,4 +1,4 @@
-//! The loop: drain the ring, close windows at their edges, hand them on.
+//! The agent's main loop: it drains the ring buffer, closes windows at their ends and hands them on.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,9 +21,9 @@ use crate::probe;
 use crate::resolve::Resolver;
 use crate::server::{self, Liveness, wall_clock};
 
-/// How often the ring is looked at between the kernel's wake-ups, which come when it is half full.
+/// Interval at which the ring buffer is drained. The kernel wakes the agent earlier only when the buffer is half full.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the last window may take to reach the collector when the agent is told to end.
+/// Time limit for delivering the last window to the collector when the agent is told to end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +170,7 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// What has died so far belongs to this window; then every open socket is asked.
+    /// Ends the window. Connections that have ended by now belong to it; then every open socket is read.
     fn close_window(&mut self) -> Result<(), AgentError> {
         self.drain()?;
         self.ask_open_sockets()?;
@@ -222,7 +222,8 @@ impl Agent<'_> {
         self.resolver.settle(&translations, &mut self.flows, &self.kernel);
     }
 
-    /// Without connection tracking, remotes keep the address that was dialled; that is said once.
+    /// Reads connection tracking. Where that fails, remotes keep the address that was dialled, and the first of several
+    /// failures in a row is logged.
     fn translations(&mut self) -> Translations {
         match conntrack::dump() {
             Ok(translations) => {

@@ -1,5 +1,5 @@
-//! Where NAT led a connection: a dump of the node's connection tracking, by netlink (nf_conntrack_netlink). Runs at
-//! most every few seconds; the kernel is asked for entries with destination NAT only.
+//! Backends behind dialled addresses, from a dump of the node's connection tracking by netlink (nf_conntrack_netlink).
+//! A dump is taken at most every few seconds, and the kernel is asked for entries with destination NAT only.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +19,7 @@ use netlink_sys::{Socket, SocketAddr};
 
 use crate::flows::Backend;
 
-/// Entries kept of one dump, at about 70 bytes; connections beyond keep the address that they dialled.
+/// Most entries kept of one dump, at about 70 bytes each. Further connections keep the address that was dialled.
 pub const MAX_ENTRIES: usize = 65_536;
 const RECEIVE_BYTES: usize = 64 * 1024;
 /// enum ctattr_type: the mask that goes with CTA_STATUS in a dump's filter (5.10; ignored before, so the status is
@@ -36,7 +36,7 @@ pub enum ConntrackError {
     Refused(i32),
 }
 
-/// The two ends as a connection's opener sees them.
+/// The two ends of a connection as the side that opened it sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dialled {
     pub source: Ipv6Addr,
@@ -49,17 +49,17 @@ pub struct Dialled {
 #[derive(Debug, Default)]
 pub struct Translations {
     backends: HashMap<Dialled, Backend>,
-    /// Entries that found no room.
+    /// Number of entries beyond [`MAX_ENTRIES`].
     pub left_out: u64,
 }
 
 impl Translations {
-    /// Where a connection to `tuple` really goes, if elsewhere.
+    /// Backend of a connection; `None` if its destination isn't translated.
     pub fn backend(&self, tuple: &Dialled) -> Option<Backend> {
         self.backends.get(tuple).copied()
     }
 
-    /// How many connections are translated.
+    /// Number of translated connections.
     pub fn len(&self) -> usize {
         self.backends.len()
     }
@@ -101,8 +101,8 @@ fn dump_family(family: NetfilterProtoFamily, into: &mut Translations) -> Result<
     })
 }
 
-/// Asks connection tracking of this network namespace, and hands on each message of its answer: many if `flags` has
-/// NLM_F_DUMP, else one.
+/// Sends a request to connection tracking of this network namespace, and passes each message of the answer to `take`:
+/// many if `flags` has NLM_F_DUMP, else one.
 pub(crate) fn ask(
     family: NetfilterProtoFamily,
     question: ConntrackMessage,
@@ -134,7 +134,7 @@ fn request(family: NetfilterProtoFamily, question: ConntrackMessage, flags: u16)
     bytes
 }
 
-/// Takes the messages of one datagram; true at the dump's end.
+/// Passes the messages of one datagram to `take`. Returns true at the end of a dump.
 fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> Result<bool, ConntrackError> {
     while !bytes.is_empty() {
         let message = NetlinkMessage::<NetfilterMessage>::deserialize(bytes)?;
@@ -156,7 +156,7 @@ fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> R
     Ok(false)
 }
 
-/// The tuple that was dialled and where it is answered from, of an entry with destination NAT.
+/// The dialled tuple and the backend of an entry with destination NAT; `None` for any other entry.
 fn translation(attributes: &[ConntrackAttribute]) -> Option<(Dialled, Backend)> {
     let (mut original, mut reply, mut translated) = (None, None, false);
     for attribute in attributes {
