@@ -59,17 +59,15 @@ struct snapshot {
 	u32 retransmissions;
 	u32 spurious;
 	u32 generation;
-	u32 segs_out; /* with local_port tells, where `ended`, whether this is the same connection still */
+	u32 last_una; /* snd_una and icsk_retransmits at the last retransmission seen */
+	u8 last_retransmits;
+	u8 icmp_error; /* errno of the last ICMP error in answer to a SYN while the socket was in use */
 	u16 timeouts;
 	u16 counted_timeouts; /* RTOs counted by us, on kernels without tcp_sock.total_rto */
-	u16 local_port;
 	u8 seen;
 	u8 established;
 	u8 timed_out;
 	u8 ended;
-	u8 last_retransmits; /* icsk_retransmits and snd_una at the last retransmission seen */
-	u8 icmp_error; /* what ICMP answered to a SYN while the socket was in use, as an errno */
-	u32 last_una;
 };
 
 struct {
@@ -253,19 +251,11 @@ static __always_inline void remember(struct tcp_sock *tp, struct snapshot *last,
 	last->retransmissions = tp->total_retrans;
 	last->spurious = tp->dsack_dups;
 	last->timeouts = timeouts_of(tp, last);
-	last->segs_out = tp->segs_out;
-	last->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 	last->seen = 1;
 	if (flags & EVENT_ESTABLISHED)
 		last->established = 1;
 	if (flags & EVENT_TIMED_OUT)
 		last->timed_out = 1;
-}
-
-static __always_inline int same_connection(struct tcp_sock *tp, struct snapshot *last)
-{
-	return last->segs_out == tp->segs_out &&
-	       last->local_port == bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 }
 
 static __always_inline void forget(struct snapshot *last)
@@ -351,11 +341,8 @@ static __always_inline int report_end(struct sock *sk, struct tcp_sock *tp, stru
 {
 	struct event *slot, event = {};
 
-	if (last && last->ended) {
-		if (same_connection(tp, last))
-			return 0;
-		forget(last);
-	}
+	if (last && last->ended)
+		return 0;
 	if (!read_ends(sk, tp, &event) || never_was(tp, event.flags))
 		return 0;
 	event.cgroup = cgroup_of(sk);
@@ -437,6 +424,16 @@ static __always_inline void note_icmp_error(struct sock *sk)
 }
 
 /*
+ * True if tcp_disconnect() has just run: it clears the port and all counters, and then reports an error even if there is
+ * none. connect() calls it after a failure, and shutdown() on a socket that is still connecting. The next connection of
+ * the socket is another one.
+ */
+static __always_inline int was_disconnected(struct sock *sk)
+{
+	return sk->__sk_common.skc_state == TCP_CLOSE && !sk->__sk_common.skc_dport;
+}
+
+/*
  * tcp_reset(), tcp_write_err(), tcp_v4_err()… set sk_err; it is 0 where something was put into the socket's error queue,
  * such as a transmit time stamp.
  */
@@ -444,8 +441,13 @@ SEC("tp_btf/inet_sk_error_report")
 int BPF_PROG(inet_sk_error_report, struct sock *sk)
 {
 	int error = sk->sk_err;
+	struct snapshot *last;
 
-	if (error && ends_with(sk, error))
+	if (was_disconnected(sk)) {
+		last = snapshot_of(sk);
+		if (last)
+			forget(last);
+	} else if (error && ends_with(sk, error))
 		end_early(sk, 0);
 	else if (!error && sk->__sk_common.skc_state == TCP_SYN_SENT)
 		note_icmp_error(sk);
@@ -546,8 +548,8 @@ int open_sockets(struct bpf_iter__task_file *ctx)
 			last->generation = control.generation;
 		return 0;
 	}
-	if (last->ended)
-		forget(last);
+	/* Its end was reported, but the connection goes on: that error didn't end it. */
+	last->ended = 0;
 
 	read_counters(tp, &event, last);
 	event.flags = lifecycle(tp, event.flags, last);
