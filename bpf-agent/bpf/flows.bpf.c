@@ -24,10 +24,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define LOOPBACK_MSS 65000
 /* retrans_stamp is in microseconds where the route asks for it (6.7); an age beyond this is such a one. */
 #define IMPLAUSIBLE_MS 1000000
-/* One end in so many looks how full the ring is. */
+/* One event in so many checks the fill of the ring. */
 #define WAKE_LOOKS 32
 
-/* Set before loading: the ring's fill at which user space is woken; below that it looks by itself. */
+/* Set before loading: the ring's fill, in bytes, at which user space is woken; below that it polls. */
 const volatile u64 wake_bytes = 1 << 20;
 /*
  * Set before loading: before 6.10, tcp_write_err(), tcp_v4_err() and tcp_abort() report the error first and close the
@@ -51,7 +51,7 @@ struct control {
 
 struct control control = {};
 
-/* What was last reported of a socket that lives, or has ended but is not destroyed. */
+/* State of a socket at its last event, from which the next one's counters are counted. */
 struct snapshot {
 	u64 bytes_out;
 	u64 bytes_in;
@@ -113,7 +113,7 @@ static __always_inline int is_loopback(const u8 *ip)
 	return !words[2] && words[3] == bpf_htonl(1);
 }
 
-/* Which interface the connection's segments come in by, 0 if none was noted. */
+/* Index of the interface that the connection's segments arrive at; 0 if none was noted. */
 static __always_inline int interface_of(struct sock *sk, struct inet_sock *inet)
 {
 	struct inet_sock___before_5_17 *old = (void *)inet;
@@ -124,11 +124,12 @@ static __always_inline int interface_of(struct sock *sk, struct inet_sock *inet)
 }
 
 /*
- * Whether the connection's segments come in by the loopback, whatever addresses its ends have: a mesh's rules lead what
- * a pod dials to the proxy beside it (REDIRECT in the pod's own namespace), and what a node dials at its own address
- * stays there too. inet_sk_rx_dst_set() notes the interface, LOOPBACK_IFINDEX in every namespace; not of a segment that
- * came while the caller held the socket (tcp_add_backlog() drops its route), which on the loopback are all that answer
- * a call at once. Until one comes alone, the segment size that the other end takes tells: no Ethernet has one as large.
+ * True if the connection's segments arrive at the loopback, whatever addresses its ends have: a mesh's rules redirect
+ * connections of a pod to the proxy beside it (REDIRECT in the pod's own namespace), and a node's connections to its own
+ * address stay there too. inet_sk_rx_dst_set() notes the interface, which is LOOPBACK_IFINDEX in every namespace. It
+ * doesn't note it for a segment that arrives while the caller holds the socket (tcp_add_backlog() drops its route), as
+ * all do on the loopback that answer a call at once. Until another segment arrives, the segment size that the other end
+ * accepts is used: no Ethernet has one as large.
  */
 static __always_inline int comes_by_loopback(struct sock *sk, struct tcp_sock *tp)
 {
@@ -267,8 +268,8 @@ static __always_inline void forget(struct snapshot *last)
 }
 
 /*
- * Whether user space is woken for this event. Its ports decide whether it looks at all: of two that differ, one is
- * chosen anew for each connection (bit 0 of it is not, see inet_hash_connect()).
+ * Flag that wakes user space if the ring is full enough. Only one event in WAKE_LOOKS checks that, chosen by its ports: one
+ * of the two is chosen anew for each connection (but its bit 0 isn't, see inet_hash_connect()).
  */
 static __always_inline u64 wake_flag(const struct event *event)
 {
@@ -300,7 +301,7 @@ static __always_inline int attempt_error(struct sock *sk, struct snapshot *last)
 	return last ? last->icmp_error : 0;
 }
 
-/* How a connection ended. */
+/* Flag for the outcome of a connection that has ended; 0 for an orderly end. */
 static __always_inline u16 outcome(struct sock *sk, struct tcp_sock *tp, u16 flags, struct snapshot *last)
 {
 	int error;
@@ -317,25 +318,25 @@ static __always_inline u16 outcome(struct sock *sk, struct tcp_sock *tp, u16 fla
 }
 
 /*
- * Two segments of a client that are handled at the same time, each on its own CPU, both make a socket of the same
- * request; inet_ehash_nolisten() destroys the second before it has taken in anything but the SYN, with which
- * tcp_create_openreq_child() lets segs_in begin.
+ * True for an accepted socket that never was a connection. Two segments of a client that are handled at the same time, each
+ * on its own CPU, both make a socket of the same request; inet_ehash_nolisten() destroys the second before it has received
+ * anything but the SYN, which tcp_create_openreq_child() counts in segs_in.
  */
 static __always_inline int never_was(struct tcp_sock *tp, u16 flags)
 {
 	return !(flags & EVENT_CLIENT) && tp->segs_in < 2;
 }
 
-/* What was last reported of the socket, if anything. Most end without a storage, of ours or another program. */
+/* The socket's snapshot, or null. Most sockets end without any storage, of ours or of another program. */
 static __always_inline struct snapshot *snapshot_of(struct sock *sk)
 {
 	return sk->sk_bpf_storage ? bpf_sk_storage_get(&snapshots, sk, 0, 0) : 0;
 }
 
 /*
- * Reports a connection that has ended. True if there was one that hadn't been reported as ended. What `sk` has is read
- * through it: it comes from the tracepoint, so that the verifier trusts it (6.2) and each read is one instruction, not
- * one that may fault.
+ * Reports a connection that has ended. True if there was one that hadn't been reported as ended. Fields of struct sock are
+ * read through `sk`: it comes from the tracepoint, so that the verifier trusts it (6.2) and each read is one instruction,
+ * not one that may fault.
  */
 static __always_inline int report_end(struct sock *sk, struct tcp_sock *tp, struct snapshot *last, u16 known)
 {
@@ -361,7 +362,7 @@ static __always_inline int report_end(struct sock *sk, struct tcp_sock *tp, stru
 	return 1;
 }
 
-/* For an end that comes before the socket's: notes it, so that the socket's isn't a second one. */
+/* Reports a connection that ends before its socket does, and notes that, so that the socket's end isn't a second one. */
 static __always_inline void end_early(struct sock *sk, u16 known)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -393,9 +394,9 @@ int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 }
 
 /*
- * Whether a connection ends with the error that is being reported. On newer kernels it has been closed by then. Where
- * that comes after, an attempt always ends with its error, and an established connection with the time-out or with the
- * ICMP error that explains it (tcp_write_err()); other errors are no end, such as those that IP_RECVERR asks for.
+ * True if a connection ends with the error that is being reported. On newer kernels it has been closed by then. On those
+ * that close it after the report, an attempt always ends with its error, and an established connection with a time-out or
+ * with the ICMP error that explains it (tcp_write_err()); other errors are no end, such as those that IP_RECVERR asks for.
  */
 static __always_inline int ends_with(struct sock *sk, int error)
 {
@@ -408,7 +409,9 @@ static __always_inline int ends_with(struct sock *sk, int error)
 	return state == TCP_SYN_SENT || error == ETIMEDOUT || error == sk->sk_err_soft;
 }
 
-/* tcp_v4_err() queues what ICMP answered to a SYN (5.18) before it looks whether the socket is in use. */
+/*
+ * Notes the ICMP error in answer to a SYN: tcp_v4_err() queues it (5.18) before it checks whether the socket is in use.
+ */
 static __always_inline void note_icmp_error(struct sock *sk)
 {
 	struct sk_buff *newest = sk->sk_error_queue.prev;

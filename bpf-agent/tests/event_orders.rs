@@ -37,7 +37,7 @@ fn program() -> &'static Path {
     })
 }
 
-/// What is reported of one socket on such a kernel, a line each.
+/// The reports about one socket on such a kernel, a line each.
 fn reports(kernel: &[&str], steps: &[&str]) -> Vec<String> {
     let mut run = Command::new(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let script = [kernel, steps].concat().join("\n") + "\n";

@@ -17,7 +17,7 @@
 
 #define HZ 250
 
-/* What has been asked for by `lacks FIELD`. */
+/* Fields that the kernel lacks, by `lacks FIELD`. */
 static char lacking[4][32];
 static u64 now_ms = 1000000;
 
@@ -136,7 +136,7 @@ static unsigned long long bpf_jiffies64(void)
 	return now_ms * HZ / 1000;
 }
 
-/* What src/kernel.rs does at a window's edge. */
+/* The end of a window, as src/kernel.rs makes it. */
 static void window(void)
 {
 	struct bpf_iter_meta meta = {};
