@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::libc::{SIOCETHTOOL, ifreq};
+use nix::libc::{SIOCETHTOOL, c_char, ifreq};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use tidewatch_records::AllowanceExceeded;
 
@@ -123,7 +123,8 @@ impl Ethtool {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         for (to, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-            *to = byte.cast_signed();
+            // Signed or not, as the architecture has it.
+            *to = c_char::from_ne_bytes([byte]);
         }
         request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
         // SAFETY: the socket is open, and the kernel reads and writes the buffer during the call only. It writes a
