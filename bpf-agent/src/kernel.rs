@@ -27,8 +27,9 @@ use skeleton::{FlowsSkel, FlowsSkelBuilder};
 
 /// Bytes in the ring buffer at which the kernel wakes the agent: half of its size.
 const WAKE_BYTES: u64 = 1 << 20;
-/// The kernel's own buffer of an iterator is 32 KiB.
-const READ_BYTES: usize = 32 * 1024;
+/// Bytes asked for in one read of the iterator, in whole records. The kernel's buffer has eight pages: where a page is
+/// 4 KiB it ends with a whole record, but a larger one fills what is asked for to the last byte.
+const READ_BYTES: usize = 32 * 1024 / Event::SIZE * Event::SIZE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -192,7 +193,6 @@ impl<'object> Kernel<'object> {
         loop {
             match iterator.read(&mut self.buffer) {
                 Ok(0) => return Ok(()),
-                // The kernel writes whole records only.
                 Ok(n) => {
                     for record in self.buffer.get(..n).unwrap_or_default().chunks(Event::SIZE) {
                         take(Event::parse(record));
