@@ -16,6 +16,7 @@ use netlink_packet_netfilter::{
 };
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
+use nix::libc;
 
 use crate::flows::Backend;
 
@@ -28,12 +29,23 @@ const CTA_STATUS_MASK: u16 = 26;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConntrackError {
-    #[error("could not {step} connection tracking: {source} (the capability NET_ADMIN is needed)")]
+    #[error("could not {step} connection tracking: {source}")]
     Io { step: &'static str, source: io::Error },
     #[error("could not read connection tracking's answer: {0}")]
     Decode(#[from] netlink_packet_core::DecodeError),
-    #[error("connection tracking refused the dump: error {0}")]
-    Refused(i32),
+    #[error("the kernel refused to read connection tracking: {}{}", .0, mend(.0))]
+    Refused(io::Error),
+}
+
+/// Instruction that follows a refusal which the user can mend.
+fn mend(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => " (give the agent's container, or its service, the capability NET_ADMIN)",
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => {
+            " (load the kernel module nf_conntrack_netlink on the node, if it uses connection tracking)"
+        }
+        _ => "",
+    }
 }
 
 /// The two ends of a connection as the side that opened it sees them.
@@ -141,7 +153,7 @@ fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> R
         match message.payload {
             NetlinkPayload::Done(_) => return Ok(true),
             NetlinkPayload::Error(error) => {
-                return Err(ConntrackError::Refused(error.code.map_or(0, |code| code.get())));
+                return Err(ConntrackError::Refused(error.to_io()));
             }
             NetlinkPayload::InnerMessage(NetfilterMessage {
                 inner: NetfilterMessageInner::Conntrack(message),
@@ -210,5 +222,40 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroI32;
+
+    use netlink_packet_core::ErrorMessage;
+
+    use super::*;
+
+    /// The error of an answer that refuses with `errno`.
+    fn refusal(errno: i32) -> String {
+        let mut error = ErrorMessage::default();
+        error.code = NonZeroI32::new(-errno);
+        error.header = vec![0; 16];
+        let mut message =
+            NetlinkMessage::<NetfilterMessage>::new(NetlinkHeader::default(), NetlinkPayload::Error(error));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        take_messages(&bytes, &mut |_| panic!("no message")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_says_what_mends_it() {
+        let said = refusal(libc::EPERM);
+        assert!(
+            said.contains("Operation not permitted") && said.contains("the capability NET_ADMIN"),
+            "{said}"
+        );
+        let said = refusal(libc::EINVAL);
+        assert!(said.contains("Invalid argument") && said.contains("module nf_conntrack_netlink"), "{said}");
+        let said = refusal(libc::ENOBUFS);
+        assert!(said.contains("No buffer space") && !said.contains("NET_ADMIN"), "{said}");
     }
 }
