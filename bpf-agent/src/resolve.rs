@@ -9,7 +9,7 @@ use crate::flows::Flows;
 use crate::kernel::Kernel;
 use crate::pods::Pods;
 
-/// Most events that wait, at 88 bytes each. When as many wait, connection tracking is read early.
+/// Number of waiting events, at 88 bytes each, at which connection tracking is read early.
 const MAX_WAITING: usize = 16_384;
 /// Longest time that an event waits. Connection tracking keeps the entry of a connection that was reset for 10 s
 /// (nf_conntrack_tcp_timeout_close).
@@ -44,7 +44,7 @@ impl Resolver {
         old || self.is_full()
     }
 
-    /// Returns true if as many events wait as may wait.
+    /// Returns true if [`MAX_WAITING`] events wait, or more.
     pub fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
     }
