@@ -117,7 +117,11 @@ fn an_attempt_unanswered_for_3_s_has_timed_out_once_though_it_is_given_up_later(
     let mut lab = lab("unanswered");
     lab.network.rule("block", "filter hook forward priority 0", "tcp dport 84 drop").unwrap();
     let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
-    lab.client.fails("try 198.18.2.2:84 5500").unwrap();
+    lab.client.tell("begin impatient 198.18.2.2:84").unwrap();
+    agent
+        .wait_until("it times out", |said| said.sum(Role::Client, |f| f.connections.timed_out) == 1)
+        .unwrap();
+    lab.client.tell("close impatient").unwrap();
     agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
     let said = agent.finish().unwrap();
     assert_eq!(said.sum(Role::Client, |f| f.connections.attempted), 1);

@@ -25,7 +25,7 @@ pub enum Release {
 struct Source {
     /// Debian's suite, as in a line of sources.list.
     suite: &'static str,
-    /// Names of its packages, up to the version. From 6.19 on the image's package only depends on two others.
+    /// Names of its packages, up to the version. From 6.19 on there are two: the image's own only depends on them.
     packages: &'static [&'static str],
     version: &'static str,
     /// Suffix of these names, after the version.
