@@ -11,8 +11,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // BPF_PROG's expansion has a ctx that a program with typed arguments doesn't use.
         .clang_args(["-Ibpf", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])
         .build_and_generate(&out)?;
-    for source in ["flows.bpf.c", "cgroups.h", "kernel.h", "event.h"] {
-        println!("cargo:rerun-if-changed=bpf/{source}");
-    }
+    println!("cargo:rerun-if-changed=bpf");
     Ok(())
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Which cgroup a socket is of, whether that is the node's, and the pod's cgroup on the way from it to the root. */
+/* The cgroup of a socket: its id if it is below the node's root, and the pod's cgroup on the way from it to that root. */
 #ifndef TIDEWATCH_CGROUPS_H
 #define TIDEWATCH_CGROUPS_H
 
@@ -16,9 +16,9 @@ struct {
 } cgroups SEC(".maps");
 
 /*
- * Saves most lookups in that map: the cgroups met since the last pass of the iterator, each as its id and, in the lowest
- * bit, `inside`, at the low bits of the id. User space empties it before each pass, so that the map, which evicts what
- * wasn't looked up for long, sees who is in use still.
+ * Cache that saves most lookups in that map: the cgroups met since the last pass of the iterator, each at the slot of its
+ * id's low bits, as its id shifted left by one with `inside` in the lowest bit. User space empties it before each pass, so
+ * that cgroups in use are looked up in the map again, which evicts those that haven't been for long.
  */
 #define RECENT_CGROUPS 512
 u64 recent_cgroups[RECENT_CGROUPS] = {};
@@ -38,7 +38,7 @@ struct {
 #define UID_LENGTH 36
 #define HASH_LENGTH 32 /* of a static pod, in place of a UID */
 
-/* Whether the name ends as "-pod", `uid` characters, ".slice" and a NUL. */
+/* True if the name ends in "-pod", `uid` characters, ".slice" and a NUL. */
 static __always_inline int is_pod_slice(const char *name, long length, long uid)
 {
 	long at = length - 1 - 6 - uid - 4;
@@ -49,9 +49,9 @@ static __always_inline int is_pod_slice(const char *name, long length, long uid)
 }
 
 /*
- * "pod<uid>" (cgroupfs driver) or "…-pod<uid>.slice" (systemd), which begins with the slice of kubelet's --cgroup-root if
- * there is one; user space parses it. The outermost match wins: what a container makes below its own cgroup can't pass
- * for a pod.
+ * True for "pod<uid>" (cgroupfs driver) and "…-pod<uid>.slice" (systemd), which begins with the slice of kubelet's
+ * --cgroup-root if there is one; user space parses it. The outermost match wins, so that a cgroup that a container makes
+ * below its own can't pass for a pod.
  */
 static __always_inline int is_pod_name(const char *name, long length)
 {
@@ -60,7 +60,7 @@ static __always_inline int is_pod_name(const char *name, long length)
 	return is_pod_slice(name, length, UID_LENGTH) || is_pod_slice(name, length, HASH_LENGTH);
 }
 
-/* Once for each cgroup: walks up to the root. */
+/* Walks from a cgroup up to the root and notes the result; once for each cgroup. */
 static __noinline int learn_cgroup(struct cgroup *of, u64 id)
 {
 	u32 zero = 0;
@@ -104,7 +104,7 @@ static __always_inline u64 cgroup_of(struct sock *sk)
 	if (!cgroup)
 		return 0;
 	id = cgroup->kn->id;
-	/* One word, read and written whole: whoever meets it sees one cgroup or another. */
+	/* One word, read and written whole, so that a concurrent reader sees the one cgroup or the other. */
 	recent = &recent_cgroups[id % RECENT_CGROUPS];
 	known = *recent;
 	if (known >> 1 == id)

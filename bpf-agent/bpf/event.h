@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What the kernel side tells user space about one socket; src/event.rs reads it. */
+/* The event that the programs report about one socket; src/event.rs parses it. */
 #ifndef TIDEWATCH_EVENT_H
 #define TIDEWATCH_EVENT_H
 

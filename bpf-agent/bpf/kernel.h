@@ -148,7 +148,6 @@ struct tcp_options_received {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 segs_in;
-	u32 segs_out;
 	u32 data_segs_out;
 	u64 bytes_sent;
 	u64 bytes_acked;

@@ -1,4 +1,4 @@
-//! The loop: drain the ring, close windows at their edges, hand them on.
+//! The agent's main loop: it drains the ring buffer, closes windows at their ends and hands them on.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewatch_records::{Name, NodeFigures, jsonl};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cgroup;
 use crate::clock::WindowClock;
@@ -21,9 +21,9 @@ use crate::probe;
 use crate::resolve::Resolver;
 use crate::server::{self, Liveness, wall_clock};
 
-/// How often the ring is looked at between the kernel's wake-ups, which come when it is half full.
+/// Interval at which the ring buffer is drained. The kernel wakes the agent earlier only when the buffer is half full.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the last window may take to reach the collector when the agent is told to end.
+/// Time limit for delivering the last window to the collector when the agent is told to end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,7 @@ pub enum AgentError {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), AgentError> {
+    let ending = EndSignals::listen()?;
     let root = cgroup::root(options.cgroup.as_deref())?;
     let features = probe::probe()?;
     let node = node_name(&options)?;
@@ -56,10 +57,6 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
     let outbox = start_exporter(&options, &node, &metrics)?;
     let mut memory = ObjectMemory::uninit();
     let kernel = Kernel::start(&mut memory, root.id, &features)?;
-    tracing::info!(
-        node, cgroup = %root.path.display(), cgroup_id = root.id, total_rto = features.total_rto,
-        window_seconds = options.window_seconds(), "watching"
-    );
     let serving = server::serve(options.listen, metrics.clone(), liveness.clone());
     tokio::spawn(async move {
         if let Err(error) = serving.await {
@@ -72,14 +69,40 @@ pub async fn run(options: Options) -> Result<(), AgentError> {
         flows: Flows::new(),
         resolver: Resolver::new(),
         node: NodeReader::start(),
-        reporter: Name::from(node),
+        reporter: Name::from(node.as_str()),
         stdout: options.stdout,
         outbox,
         metrics,
         liveness,
         conntrack_failing: false,
     };
-    agent.watch().await
+    tracing::info!(
+        node, cgroup = %root.path.display(), cgroup_id = root.id, total_rto = features.total_rto,
+        window_seconds = options.window_seconds(), "watching"
+    );
+    agent.watch(ending).await
+}
+
+/// SIGTERM and SIGINT, which ask the agent to end in order. They are listened for before anything else is done: until
+/// then either one ends the process at once, and the window that has begun is lost.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    fn listen() -> Result<Self, AgentError> {
+        let listen = |kind| signal(kind).map_err(AgentError::Signals);
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the first of them, also one that came earlier.
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn node_name(options: &Options) -> Result<String, AgentError> {
@@ -127,15 +150,12 @@ struct Agent<'object> {
 }
 
 impl Agent<'_> {
-    async fn watch(&mut self) -> Result<(), AgentError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;
+    async fn watch(&mut self, mut ending: EndSignals) -> Result<(), AgentError> {
         let wake = self.kernel.wake().map_err(AgentError::Ring)?;
         loop {
             let left = self.clock.remaining(wall_clock());
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = ending.received() => break,
                 woken = wake.readable() => {
                     woken.map_err(AgentError::Ring)?.clear_ready();
                     self.drain()?;
@@ -170,7 +190,7 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// What has died so far belongs to this window; then every open socket is asked.
+    /// Ends the window. Connections that have ended by now belong to it; then every open socket is read.
     fn close_window(&mut self) -> Result<(), AgentError> {
         self.drain()?;
         self.ask_open_sockets()?;
@@ -222,7 +242,8 @@ impl Agent<'_> {
         self.resolver.settle(&translations, &mut self.flows, &self.kernel);
     }
 
-    /// Without connection tracking, remotes keep the address that was dialled; that is said once.
+    /// Reads connection tracking. Where that fails, remotes keep the address that was dialled, and the first of several
+    /// failures in a row is logged.
     fn translations(&mut self) -> Translations {
         match conntrack::dump() {
             Ok(translations) => {
@@ -266,4 +287,21 @@ fn print(window: &ClosedWindow) -> io::Result<()> {
     }
     jsonl::write_accounting(&mut out, &window.accounting)?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{self, Signal};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_before_it_is_waited_for_counts() {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let mut ending = EndSignals::listen().unwrap();
+            signal::raise(signal).unwrap();
+            let received = tokio::time::timeout(Duration::from_secs(30), ending.received());
+            received.await.unwrap_or_else(|_| panic!("{signal} was lost"));
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! Cgroups: where the node's tree is rooted, and which pod a cgroup's name means.
+//! The root of the node's cgroups, and the pod's UID in the name of a pod's cgroup.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where the unified hierarchy is mounted: alone, or beside version 1 ("hybrid").
+/// Mount points of the unified hierarchy: alone, or beside version 1 ("hybrid").
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub struct Root {
     pub id: u64,
 }
 
-/// Opens the root that was given, or finds the hierarchy's.
+/// Returns the root that was given, or else the root of the mounted hierarchy.
 pub fn root(given: Option<&Path>) -> Result<Root, CgroupError> {
     let path = match given {
         Some(path) => path.to_owned(),
@@ -49,8 +49,9 @@ pub fn root(given: Option<&Path>) -> Result<Root, CgroupError> {
     Ok(Root { path, id: metadata.ino() })
 }
 
-/// The pod's UID in the name of a pod's cgroup: `pod<uid>` by the cgroupfs driver, `kubepods…-pod<uid>.slice` with
-/// underscores for dashes by the systemd driver, after the slice of kubelet's `--cgroup-root` if it has one. A static pod's UID is a hash without dashes.
+/// The pod's UID in the name of a pod's cgroup. The cgroupfs driver names it `pod<uid>`; the systemd driver names it
+/// `kubepods…-pod<uid>.slice`, with underscores for dashes, after the slice of kubelet's `--cgroup-root` if there is
+/// one. A static pod's UID is a hash without dashes.
 pub fn pod_uid(name: &str) -> Option<String> {
     let uid = match name.strip_suffix(".slice") {
         Some(slice) => slice.rsplit_once("-pod")?.1.replace('_', "-"),

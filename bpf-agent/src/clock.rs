@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Which window is being filled.
+/// The current window and its boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowClock {
     seconds: u32,
-    /// Second since the epoch.
+    /// Start of the current window, in seconds since the epoch.
     start: i64,
 }
 
 impl WindowClock {
-    /// An agent's first window is the next to begin, and takes in what happens until then: the one that runs now may
-    /// have been reported by the agent before this one, and a collector takes a window once.
+    /// Starts with the next window, which also takes in what happens before it begins. The current window may have been
+    /// reported by the agent that ran before this one, and a collector accepts each window of a node only once.
     pub fn starting_at(now: Timestamp, seconds: u32) -> Self {
         let clock = Self { seconds, start: 0 };
         Self { start: clock.floor(now) + i64::from(seconds), ..clock }
@@ -33,14 +33,15 @@ impl WindowClock {
         self.seconds
     }
 
-    /// How long until its end; zero if that is past.
+    /// Time left until the window ends; zero if its end is past.
     pub fn remaining(&self, now: Timestamp) -> Duration {
         let end = self.start.saturating_add(i64::from(self.seconds));
         let left = i128::from(end) * 1_000_000_000 - now.as_nanosecond();
         Duration::from_nanos(u64::try_from(left).unwrap_or(0))
     }
 
-    /// Goes on to the window that `now` is in. Never back, nor twice to the same, even if the wall clock is set back.
+    /// Moves on to the window that contains `now`. No window comes twice: if the wall clock was set back, the next
+    /// window in order follows.
     pub fn advance(&mut self, now: Timestamp) {
         self.start = self.floor(now).max(self.start + i64::from(self.seconds));
     }

@@ -1,5 +1,5 @@
-//! Where NAT led a connection: a dump of the node's connection tracking, by netlink (nf_conntrack_netlink). Runs at
-//! most every few seconds; the kernel is asked for entries with destination NAT only.
+//! Backends behind dialled addresses, from a dump of the node's connection tracking by netlink (nf_conntrack_netlink).
+//! A dump is taken at most every few seconds, and the kernel is asked for entries with destination NAT only.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,10 +16,11 @@ use netlink_packet_netfilter::{
 };
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
+use nix::libc;
 
 use crate::flows::Backend;
 
-/// Entries kept of one dump, at about 70 bytes; connections beyond keep the address that they dialled.
+/// Most entries kept of one dump, at about 70 bytes each. Further connections keep the address that was dialled.
 pub const MAX_ENTRIES: usize = 65_536;
 const RECEIVE_BYTES: usize = 64 * 1024;
 /// enum ctattr_type: the mask that goes with CTA_STATUS in a dump's filter (5.10; ignored before, so the status is
@@ -28,15 +29,26 @@ const CTA_STATUS_MASK: u16 = 26;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConntrackError {
-    #[error("could not {step} connection tracking: {source} (the capability NET_ADMIN is needed)")]
+    #[error("could not {step} connection tracking: {source}")]
     Io { step: &'static str, source: io::Error },
     #[error("could not read connection tracking's answer: {0}")]
     Decode(#[from] netlink_packet_core::DecodeError),
-    #[error("connection tracking refused the dump: error {0}")]
-    Refused(i32),
+    #[error("the kernel refused to read connection tracking: {}{}", .0, mend(.0))]
+    Refused(io::Error),
 }
 
-/// The two ends as a connection's opener sees them.
+/// Instruction that follows a refusal which the user can mend.
+fn mend(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => " (give the agent's container, or its service, the capability NET_ADMIN)",
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => {
+            " (load the kernel module nf_conntrack_netlink on the node, if it uses connection tracking)"
+        }
+        _ => "",
+    }
+}
+
+/// The two ends of a connection as the side that opened it sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dialled {
     pub source: Ipv6Addr,
@@ -49,17 +61,17 @@ pub struct Dialled {
 #[derive(Debug, Default)]
 pub struct Translations {
     backends: HashMap<Dialled, Backend>,
-    /// Entries that found no room.
+    /// Number of entries beyond [`MAX_ENTRIES`].
     pub left_out: u64,
 }
 
 impl Translations {
-    /// Where a connection to `tuple` really goes, if elsewhere.
+    /// Backend of a connection; `None` if its destination isn't translated.
     pub fn backend(&self, tuple: &Dialled) -> Option<Backend> {
         self.backends.get(tuple).copied()
     }
 
-    /// How many connections are translated.
+    /// Number of translated connections.
     pub fn len(&self) -> usize {
         self.backends.len()
     }
@@ -101,8 +113,8 @@ fn dump_family(family: NetfilterProtoFamily, into: &mut Translations) -> Result<
     })
 }
 
-/// Asks connection tracking of this network namespace, and hands on each message of its answer: many if `flags` has
-/// NLM_F_DUMP, else one.
+/// Sends a request to connection tracking of this network namespace, and passes each message of the answer to `take`:
+/// many if `flags` has NLM_F_DUMP, else one.
 pub(crate) fn ask(
     family: NetfilterProtoFamily,
     question: ConntrackMessage,
@@ -134,14 +146,14 @@ fn request(family: NetfilterProtoFamily, question: ConntrackMessage, flags: u16)
     bytes
 }
 
-/// Takes the messages of one datagram; true at the dump's end.
+/// Passes the messages of one datagram to `take`. Returns true at the end of a dump.
 fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> Result<bool, ConntrackError> {
     while !bytes.is_empty() {
         let message = NetlinkMessage::<NetfilterMessage>::deserialize(bytes)?;
         match message.payload {
             NetlinkPayload::Done(_) => return Ok(true),
             NetlinkPayload::Error(error) => {
-                return Err(ConntrackError::Refused(error.code.map_or(0, |code| code.get())));
+                return Err(ConntrackError::Refused(error.to_io()));
             }
             NetlinkPayload::InnerMessage(NetfilterMessage {
                 inner: NetfilterMessageInner::Conntrack(message),
@@ -156,7 +168,7 @@ fn take_messages(mut bytes: &[u8], take: &mut impl FnMut(ConntrackMessage)) -> R
     Ok(false)
 }
 
-/// The tuple that was dialled and where it is answered from, of an entry with destination NAT.
+/// The dialled tuple and the backend of an entry with destination NAT; `None` for any other entry.
 fn translation(attributes: &[ConntrackAttribute]) -> Option<(Dialled, Backend)> {
     let (mut original, mut reply, mut translated) = (None, None, false);
     for attribute in attributes {
@@ -210,5 +222,40 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroI32;
+
+    use netlink_packet_core::ErrorMessage;
+
+    use super::*;
+
+    /// The error of an answer that refuses with `errno`.
+    fn refusal(errno: i32) -> String {
+        let mut error = ErrorMessage::default();
+        error.code = NonZeroI32::new(-errno);
+        error.header = vec![0; 16];
+        let mut message =
+            NetlinkMessage::<NetfilterMessage>::new(NetlinkHeader::default(), NetlinkPayload::Error(error));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        take_messages(&bytes, &mut |_| panic!("no message")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_says_what_mends_it() {
+        let said = refusal(libc::EPERM);
+        assert!(
+            said.contains("Operation not permitted") && said.contains("the capability NET_ADMIN"),
+            "{said}"
+        );
+        let said = refusal(libc::EINVAL);
+        assert!(said.contains("Invalid argument") && said.contains("module nf_conntrack_netlink"), "{said}");
+        let said = refusal(libc::ENOBUFS);
+        assert!(said.contains("No buffer space") && !said.contains("NET_ADMIN"), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel side says about one socket (bpf/event.h).
+//! The event that the BPF programs report about one socket; bpf/event.h defines its layout.
 
 use std::net::Ipv6Addr;
 
@@ -9,12 +9,12 @@ pub struct Event {
     pub cgroup: u64,
     pub bytes_out: u64,
     pub bytes_in: u64,
-    /// IPv4 is mapped.
+    /// IPv4 addresses are written as IPv4-mapped IPv6.
     pub local: Ipv6Addr,
     pub remote: Ipv6Addr,
     pub data_segments_out: u32,
     pub retransmissions: u32,
-    /// Retransmissions that the other end had no need of.
+    /// Retransmissions of segments that the other end had received already, as it says by DSACK.
     pub spurious: u32,
     pub srtt_us: u32,
     /// The quickest round trip of this window; 0 or all ones where the kernel doesn't know it any more.
@@ -43,7 +43,7 @@ impl Event {
     /// `sizeof(struct event)`.
     pub const SIZE: usize = 88;
 
-    /// Reads one from the front of `bytes`; none if they are too few.
+    /// Parses the event at the start of `bytes`; `None` if there are too few bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut at = Cursor(bytes);
         Some(Self {
@@ -64,7 +64,7 @@ impl Event {
         })
     }
 
-    /// Whether a flag is set.
+    /// Returns true if the flag is set.
     pub fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
@@ -75,7 +75,7 @@ impl Event {
         (1..u32::MAX).contains(&self.quickest_rtt_us).then_some(u64::from(self.quickest_rtt_us))
     }
 
-    /// Whether both ends are known; the kernel leaves an address unspecified in a socket that never connected.
+    /// Returns true if both ends are known. The kernel leaves an address unspecified in a socket that never connected.
     pub fn is_valid(&self) -> bool {
         let known = |ip: Ipv6Addr| !ip.to_canonical().is_unspecified();
         known(self.local) && known(self.remote) && self.remote_port != 0
@@ -91,7 +91,7 @@ impl Cursor<'_> {
         Some(*head)
     }
 
-    /// Four bytes, with four behind them that hold nothing.
+    /// Takes four bytes and skips four bytes of padding behind them.
     fn take_padded(&mut self) -> Option<[u8; 4]> {
         let bytes = self.take()?;
         self.take::<4>()?;

@@ -23,7 +23,8 @@ const BATCH_ROWS: usize = 500;
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-/// The longest wait is half a window, within these: when the collector is back, the window after next is whole again.
+/// Lower and upper bound of the longest backoff, which is half a window: after the collector's return, the second
+/// window is complete again.
 const MAX_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,7 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    /// Whether the same request would be refused again.
+    /// Returns true if the collector would refuse the same request again.
     fn is_final(&self) -> bool {
         use Code::{DataLoss, FailedPrecondition, InvalidArgument, OutOfRange};
         match self {
@@ -51,7 +52,7 @@ impl ExportError {
     }
 }
 
-/// Where to send, and as whom.
+/// The collector's address, and the identity of the agent.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub url: String,
@@ -59,11 +60,11 @@ pub struct Target {
     pub token: Option<PathBuf>,
     pub gzip: bool,
     pub node: String,
-    /// How long the windows are that are sent.
+    /// Length of the windows that are sent.
     pub window: Duration,
 }
 
-/// The queue, shared by who closes windows and who sends them.
+/// The queue between the task that closes windows and the task that sends them.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
@@ -110,7 +111,7 @@ impl Outbox {
     }
 }
 
-/// Sends what comes into the outbox, for ever.
+/// Sends the windows of the outbox to the collector.
 #[derive(Debug)]
 pub struct Exporter {
     target: Target,
@@ -165,7 +166,7 @@ impl Exporter {
         self.outbox.change(|queue| queue.delivered(batch));
     }
 
-    /// Sends one batch; says how many of its records were rejected.
+    /// Sends one batch, and returns the number of its records that the collector rejected.
     async fn send(&mut self, batch: &Batch) -> Result<u64, ExportError> {
         let mut records: Vec<_> = batch.flows.iter().map(otlp::encode_flow).collect();
         records.extend(batch.node.as_ref().map(otlp::encode_node));
@@ -207,7 +208,7 @@ impl Exporter {
         Ok(Some(value))
     }
 
-    /// The channel, made anew when the authority's file has changed.
+    /// The channel to the collector. A new one is made when the file of the certificate authority has changed.
     fn channel(&mut self) -> Result<Channel, ExportError> {
         let ca = self.target.ca.as_ref().map(|path| {
             fs::read(path).map_err(|source| ExportError::File {
@@ -246,7 +247,7 @@ fn endpoint(target: &Target) -> Result<Endpoint, ExportError> {
         .keep_alive_while_idle(true))
 }
 
-/// Doubles up to a cap; half of it is random, so that a thousand agents don't come back at once.
+/// Exponential backoff with a cap. Half of each wait is random, so that a thousand agents don't come back at once.
 #[derive(Debug, Clone, Copy)]
 struct Backoff {
     failures: u32,
@@ -265,7 +266,7 @@ impl Backoff {
     }
 }
 
-/// From 0 to 1; the standard library's hash keys are random.
+/// A random number from 0 to 1, made from the random keys of the standard library's hasher.
 fn random_share() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64

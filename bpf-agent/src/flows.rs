@@ -1,4 +1,5 @@
-//! One window's flows: what sockets report is added up by (local endpoint, remote endpoint, role). Pure; bounded.
+//! The flows of one window: the events of sockets are summed by local endpoint, remote endpoint and role. Pure, and
+//! bounded in memory.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,24 +12,24 @@ use tidewatch_records::{
 
 use crate::event::{Event, flag};
 
-/// Flows kept in a window; sockets of further ones are counted as dropped. At about 250 bytes each.
+/// Most flows kept in a window, at about 250 bytes each. Sockets of further flows are counted as dropped.
 pub const MAX_FLOWS: usize = 32_768;
 
-/// Where NAT led a connection.
+/// The address and port that NAT translated a connection's destination to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backend {
     pub ip: Ipv6Addr,
     pub port: u16,
 }
 
-/// What tells flows apart.
+/// Identity of a flow within its window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     local: Ipv6Addr,
     remote: Ipv6Addr,
-    /// Unspecified where the address that was dialled is the remote's own.
+    /// Address that was dialled, where NAT translated it to `remote`; unspecified elsewhere.
     cluster: Ipv6Addr,
-    /// The service's port: the remote's for a client, the local one for a server.
+    /// The service's port: the remote one for a client, the local one for a server.
     port: u16,
     cluster_port: u16,
     client: bool,
@@ -47,11 +48,11 @@ struct Sums {
     rtt_us: Histogram,
     /// The quickest round trip of each connection that was opened in this window, that of its handshake included.
     handshake_us: Histogram,
-    /// Sockets added up here.
+    /// Number of sockets in these sums.
     sockets: u64,
 }
 
-/// The window that is being filled.
+/// The window that events are being added to.
 #[derive(Debug, Default)]
 pub struct Flows {
     flows: HashMap<Key, Sums>,
@@ -67,7 +68,7 @@ impl Flows {
         Self::default()
     }
 
-    /// Flows so far.
+    /// Number of flows so far.
     pub fn len(&self) -> usize {
         self.flows.len()
     }
@@ -190,12 +191,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// Sockets added up in it.
+    /// Number of sockets summed up in it.
     pub fn sockets(&self) -> u64 {
         self.sums.sockets
     }
 
-    /// What it takes in memory, about.
+    /// Approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let buckets = self.sums.rtt_us.bucket_count() + self.sums.handshake_us.bucket_count();
         size_of::<Self>() + buckets * size_of::<(u16, u32)>()
@@ -206,7 +207,7 @@ impl Row {
 #[derive(Debug)]
 pub struct ClosedWindow {
     pub accounting: Accounting,
-    /// How the node was, where its kernel tells.
+    /// Figures of the node in this window; `None` if its kernel provides none.
     pub node: Option<NodeFigures>,
     pub rows: Vec<Row>,
 }
@@ -257,7 +258,7 @@ impl ClosedWindow {
         })
     }
 
-    /// What it takes in memory, about.
+    /// Approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.rows.iter().map(Row::bytes).sum::<usize>()
     }

@@ -1,5 +1,5 @@
-//! The kernel side: loads bpf/flows.bpf.c, attaches it, and reads what it says. Pins nothing: when the agent ends, so
-//! does all of it.
+//! Loads and attaches the programs of bpf/flows.bpf.c and reads their events. Nothing is pinned, so the programs are
+//! gone when the agent ends.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,10 +25,11 @@ mod skeleton {
 }
 use skeleton::{FlowsSkel, FlowsSkelBuilder};
 
-/// Fill of the ring at which the kernel wakes the agent; half of it.
+/// Bytes in the ring buffer at which the kernel wakes the agent: half of its size.
 const WAKE_BYTES: u64 = 1 << 20;
-/// The kernel's own buffer of an iterator is 32 KiB.
-const READ_BYTES: usize = 32 * 1024;
+/// Bytes asked for in one read of the iterator, in whole records. The kernel's buffer has eight pages: where a page is
+/// 4 KiB it ends with a whole record, but a larger one fills what is asked for to the last byte.
+const READ_BYTES: usize = 32 * 1024 / Event::SIZE * Event::SIZE;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -40,7 +41,7 @@ pub enum KernelError {
     Iterator(io::Error),
 }
 
-/// What the probe at start can't have found.
+/// Hint at causes that the probe at start doesn't find.
 fn hint(error: &libbpf_rs::Error) -> &'static str {
     match error.kind() {
         libbpf_rs::ErrorKind::PermissionDenied => {
@@ -64,7 +65,7 @@ pub struct Kernel<'object> {
     arrived: Rc<RefCell<Arrived>>,
     iterator: Link,
     _hooks: Vec<Link>,
-    /// Whether the program that counts time-outs is loaded.
+    /// True if the program that counts time-outs is loaded.
     count_timeouts: bool,
     generation: u32,
     buffer_full: u64,
@@ -77,15 +78,15 @@ impl fmt::Debug for Kernel<'_> {
     }
 }
 
-/// What came out of the ring buffer.
+/// Events taken from the ring buffer.
 #[derive(Debug, Default)]
 pub struct Arrived {
     pub events: Vec<Event>,
-    /// Reports that can't be read: this binary and its object disagree.
+    /// Number of events that can't be parsed: this binary and its BPF object disagree about the layout.
     pub unreadable: u64,
 }
 
-/// What the kernel says one program has cost; all zero unless `kernel.bpf_stats_enabled` is set.
+/// Cost of one program by the kernel's statistics; all zero unless `kernel.bpf_stats_enabled` is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProgramCost {
     pub name: &'static str,
@@ -160,20 +161,20 @@ impl<'object> Kernel<'object> {
         Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
     }
 
-    /// Takes what is in the ring buffer.
+    /// Drains the ring buffer.
     pub fn drain(&self) -> Result<Arrived, KernelError> {
         self.ring.consume().map_err(failed("read the ring buffer"))?;
         Ok(self.arrived.take())
     }
 
-    /// Sockets whose last counters found no room in the ring since the last call.
+    /// Number of sockets, since the last call, whose last event found no room in the ring buffer.
     pub fn newly_buffer_full(&mut self) -> u64 {
         let total = self.skeleton.maps.bss_data.as_deref().map_or(0, |data| data.control.buffer_full);
         total - std::mem::replace(&mut self.buffer_full, total)
     }
 
-    /// Asks every open socket of the node, and hands over what was added to it since it was last asked. The next window
-    /// begins with this.
+    /// Reads every open socket of the node, and passes what was added to its counters since it was last read to `take`
+    /// (`None` for an event that can't be parsed). The next window begins here.
     pub fn open_sockets(&mut self, take: impl FnMut(Option<Event>)) -> Result<(), KernelError> {
         self.pass(take)?;
         let control = &mut self.variables()?.control;
@@ -192,7 +193,6 @@ impl<'object> Kernel<'object> {
         loop {
             match iterator.read(&mut self.buffer) {
                 Ok(0) => return Ok(()),
-                // The kernel writes whole records only.
                 Ok(n) => {
                     for record in self.buffer.get(..n).unwrap_or_default().chunks(Event::SIZE) {
                         take(Event::parse(record));
@@ -205,7 +205,7 @@ impl<'object> Kernel<'object> {
         }
     }
 
-    /// The pod's cgroup name that the kernel side found on the way from this cgroup to the root.
+    /// Name of the pod's cgroup that the BPF programs found on the way from this cgroup to the root.
     pub fn pod_cgroup_name(&self, cgroup: u64) -> Option<String> {
         let fact = self.skeleton.maps.cgroups.lookup(&cgroup.to_ne_bytes(), MapFlags::ANY).ok()??;
         // struct cgroup_fact: `inside`, then the name up to a NUL.
@@ -213,8 +213,8 @@ impl<'object> Kernel<'object> {
         (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
     }
 
-    /// What each program has cost so far, from the kernel's description of our own file descriptors; that needs no
-    /// privilege, unlike asking for programs by id.
+    /// Cost of each program so far, from /proc/self/fdinfo. That needs no privilege, unlike asking for programs by
+    /// their ids.
     pub fn costs(&self) -> Vec<ProgramCost> {
         let progs = &self.skeleton.progs;
         [

@@ -1,4 +1,4 @@
-//! What the agent says of itself. Labels are bounded: programs and outcomes, never an address.
+//! The agent's metrics about itself. Labels are bounded: programs and outcomes, never an address.
 
 use std::fs;
 use std::sync::atomic::AtomicU64;
@@ -26,7 +26,7 @@ pub struct Program {
 type Seconds = Gauge<f64, AtomicU64>;
 type Ratio = Gauge<f64, AtomicU64>;
 
-/// All metrics; a registry that renders them.
+/// All metrics, with the registry that renders them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -124,14 +124,15 @@ impl Metrics {
         }
     }
 
-    /// Notes how the node was in the last window; the Prometheus way to say that something isn't known is NaN.
+    /// Sets the gauges of the node's figures in the last window. NaN is Prometheus' way to say that a value isn't
+    /// known.
     pub fn set_node(&self, figures: &NodeFigures) {
         self.cpu_pressure_ratio.set(figures.cpu_pressure_ratio.unwrap_or(f64::NAN));
         self.memory_pressure_ratio.set(figures.memory_pressure_ratio.unwrap_or(f64::NAN));
         self.steal_ratio.set(figures.steal_ratio.unwrap_or(f64::NAN));
     }
 
-    /// Notes what the BPF programs have cost.
+    /// Sets the gauges of the BPF programs' costs.
     pub fn set_costs(&self, costs: &[ProgramCost]) {
         for cost in costs {
             let program = Program { program: cost.name };
@@ -140,7 +141,7 @@ impl Metrics {
         }
     }
 
-    /// The text that Prometheus reads.
+    /// Renders all metrics in the OpenMetrics text format.
     pub fn render(&self) -> String {
         if let Some(own) = own_cost() {
             self.cpu_seconds.set(own.cpu_seconds);

@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long, env = "TIDEWATCH_WINDOW", value_name = "DURATION", default_value = "30s", value_parser = parse_window)]
     pub window: Duration,
 
-    /// Where /metrics and /healthz are served
+    /// Address at which /metrics and /healthz are served
     #[arg(long, env = "TIDEWATCH_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:9464", value_parser = parse_listen)]
     pub listen: SocketAddr,
 }

@@ -1,4 +1,4 @@
-//! Which pod a cgroup belongs to, remembered.
+//! Cache of the pods that cgroups belong to.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,10 +7,11 @@ use tidewatch_records::Name;
 
 use crate::cgroup;
 
-/// Cgroups remembered; beyond, all are forgotten and learnt again.
+/// Most cgroups in the cache. When it is full, it is emptied.
 const MAX_CGROUPS: usize = 8192;
 
-/// Pods by cgroup id. Also of cgroups that are gone: the kernel side noted the name while they lived.
+/// Pods by cgroup id, also of cgroups that are gone: the BPF programs noted the name of the pod's cgroup while it
+/// existed.
 #[derive(Debug, Default)]
 pub struct Pods {
     by_cgroup: HashMap<u64, Option<Name>>,
@@ -21,7 +22,8 @@ impl Pods {
         Self::default()
     }
 
-    /// The UID of the pod of a cgroup; `name` gives the pod's cgroup name, for a cgroup not met before.
+    /// UID of the pod that a cgroup belongs to. `name` looks up the name of the pod's cgroup; it is called for a cgroup
+    /// that isn't in the cache.
     pub fn pod(&mut self, id: u64, name: impl FnOnce(u64) -> Option<String>) -> Option<&Name> {
         if self.by_cgroup.len() >= MAX_CGROUPS && !self.by_cgroup.contains_key(&id) {
             self.by_cgroup.clear();

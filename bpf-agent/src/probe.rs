@@ -1,22 +1,22 @@
-//! What this kernel can do and lets the agent do, found out before anything is loaded, so that an old kernel or a missing
-//! capability gets a sentence instead of a verifier's log.
+//! Checks the kernel's features and the agent's privileges before anything is loaded, so that an old kernel or a
+//! missing capability is reported in a sentence instead of a verifier's log.
 
 use std::fs;
 
 use libbpf_rs::btf::{Btf, types};
 use libbpf_rs::{PrintLevel, ProgramType};
 
-/// Oldest kernel that has all: `sk_cgrp_data.cgroup` as a bare pointer (5.15), `inet_sk_error_report` (5.14),
-/// socket storage and `bpf_sock_from_file` in tracing programs (5.11).
+/// Oldest kernel that has all that the agent needs: `sk_cgrp_data.cgroup` as a bare pointer (5.15),
+/// `inet_sk_error_report` (5.14), socket storage and `bpf_sock_from_file` in tracing programs (5.11).
 const OLDEST: &str = "5.15";
 /// Capabilities without which nothing can be loaded, by their number (include/uapi/linux/capability.h).
 const CAPABILITIES: [(&str, u32); 2] = [("PERFMON", 38), ("BPF", 39)];
-/// Stands for both.
+/// CAP_SYS_ADMIN, which includes both.
 const SYS_ADMIN: u32 = 21;
 /// `BPF_FUNC_probe_read_kernel`.
 const READ_KERNEL: u32 = 113;
 
-/// What differs among the kernels that the agent runs on.
+/// Features that differ among the kernels that the agent runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// `tcp_sock.total_rto` (6.7); else retransmission time-outs are counted by a program that runs on retransmissions.
@@ -46,10 +46,10 @@ pub enum ProbeError {
     LockedDown,
 }
 
-/// Looks at the running kernel.
+/// Probes the running kernel.
 pub fn probe() -> Result<Features, ProbeError> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    // What libbpf says while it tries is no news to whom the agent says why it failed.
+    // libbpf's own messages go to the debug log: the agent's errors say why it failed.
     libbpf_rs::set_print(Some((PrintLevel::Warn, |_, text| {
         tracing::debug!(target: "libbpf", "{}", text.trim_end());
     })));
@@ -64,7 +64,8 @@ pub fn probe() -> Result<Features, ProbeError> {
     if !missing.is_empty() {
         return Err(ProbeError::Capabilities { missing });
     }
-    // Only lockdown takes this away from who has the capabilities. Where trying fails in another way, loading will tell.
+    // With the capabilities at hand, only lockdown forbids this helper. If the trial fails in another way, loading the
+    // programs reports it.
     if ProgramType::Kprobe.is_helper_supported(READ_KERNEL).is_ok_and(|supported| !supported) {
         return Err(ProbeError::LockedDown);
     }
@@ -86,7 +87,7 @@ fn needs(btf: &Btf<'_>) -> [(&'static str, bool); 5] {
     ]
 }
 
-/// Those of a process with this /proc/PID/status; none where it doesn't tell.
+/// Capabilities that the process with this /proc/PID/status lacks; empty if the file doesn't list its capabilities.
 fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(effective) = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {

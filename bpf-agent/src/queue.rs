@@ -1,5 +1,5 @@
-//! Windows that wait for the collector: bounded, the oldest go first, and what is lost is said in the next
-//! accounting. Pure.
+//! Windows that wait for the collector. Their number and memory are bounded: the oldest are dropped first, and the next
+//! accounting has the counts of what was dropped. Pure.
 
 use std::collections::VecDeque;
 
@@ -8,19 +8,19 @@ use tidewatch_records::{Accounting, FlowWindow, NodeWindow};
 
 use crate::flows::{ClosedWindow, Row};
 
-/// Memory that waiting windows may take, about.
+/// Approximate limit on the memory of waiting windows, in bytes.
 pub const MAX_BYTES: usize = 6 << 20;
-/// Windows that may wait.
+/// Most windows that may wait.
 pub const MAX_WINDOWS: usize = 240;
 
-/// The queue; windows leave it only when they were delivered or are lost.
+/// The queue. A window stays in it until it is delivered, or dropped to make room.
 #[derive(Debug)]
 pub struct Queue {
     windows: VecDeque<Waiting>,
     max_bytes: usize,
-    /// Counts of lost windows, for the next accounting.
+    /// Counts of dropped windows, for the next accounting.
     lost: Lost,
-    /// Grows by one with each window lost.
+    /// Number of windows dropped so far.
     pub lost_windows: u64,
 }
 
@@ -28,7 +28,7 @@ pub struct Queue {
 struct Waiting {
     window: ClosedWindow,
     bytes: usize,
-    /// Rows already delivered.
+    /// Number of rows already delivered.
     sent: usize,
 }
 
@@ -42,10 +42,10 @@ struct Lost {
     invalid: u64,
 }
 
-/// The next rows to send, and what is said of the window as a whole if they are its last.
+/// The next rows to send. The last batch of a window also has the node's figures and the accounting.
 #[derive(Debug)]
 pub struct Batch {
-    /// Start of the window that they are of.
+    /// Start of the window that the rows belong to.
     pub at: Timestamp,
     pub flows: Vec<FlowWindow>,
     pub node: Option<NodeWindow>,
@@ -59,12 +59,12 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// A queue of another size.
+    /// A queue with another limit on memory.
     pub fn with_limit(max_bytes: usize) -> Self {
         Self { windows: VecDeque::new(), max_bytes, lost: Lost::default(), lost_windows: 0 }
     }
 
-    /// Windows that wait.
+    /// Number of waiting windows.
     pub fn len(&self) -> usize {
         self.windows.len()
     }
@@ -73,7 +73,8 @@ impl Queue {
         self.windows.is_empty()
     }
 
-    /// Takes a window in; makes room by losing the oldest, and adds all losses to this window's accounting.
+    /// Adds a window. The oldest windows are dropped to make room, and their counts are added to this window's
+    /// accounting.
     pub fn push(&mut self, mut window: ClosedWindow) {
         let bytes = window.bytes();
         while self.is_full(bytes) {
@@ -83,7 +84,7 @@ impl Queue {
         self.windows.push_back(Waiting { window, bytes, sent: 0 });
     }
 
-    /// At least the newest window is kept, however large.
+    /// Returns true if a window of `incoming` bytes has no room. The newest window is kept, however large it is.
     fn is_full(&self, incoming: usize) -> bool {
         let held: usize = self.windows.iter().map(|waiting| waiting.bytes).sum();
         !self.windows.is_empty() && (held + incoming > self.max_bytes || self.windows.len() >= MAX_WINDOWS)
@@ -112,7 +113,7 @@ impl Queue {
         accounting.invalid += lost.invalid;
     }
 
-    /// The next batch of at most `rows`; the same again until [`Queue::delivered`].
+    /// The next batch of at most `rows` rows. It is the same batch until [`Queue::delivered`] is called.
     pub fn front(&self, rows: usize) -> Option<Batch> {
         let Waiting { window, sent, .. } = self.windows.front()?;
         let flows: Vec<FlowWindow> =
@@ -123,7 +124,7 @@ impl Queue {
         Some(Batch { at, flows, node, accounting: last.then(|| window.accounting.clone()) })
     }
 
-    /// Notes that a batch was delivered. Its window may have been lost meanwhile.
+    /// Removes a batch that was delivered. Its window may have been dropped meanwhile.
     pub fn delivered(&mut self, batch: &Batch) {
         let Some(front) = self.windows.front_mut().filter(|front| front.is_of(batch)) else { return };
         front.sent += batch.flows.len();
@@ -132,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// Gives up the window of a batch that the collector refuses for good, if it wasn't lost meanwhile.
+    /// Drops the window of a batch that the collector refuses for good, if it wasn't dropped meanwhile.
     pub fn refused(&mut self, batch: &Batch) {
         if self.windows.front().is_some_and(|front| front.is_of(batch)) {
             self.lose_oldest();

@@ -1,5 +1,5 @@
-//! Between a socket's report and its flow: pod and backend. A client's report waits for the next look at connection
-//! tracking, which is taken for many at once.
+//! Looks up the pod and the backend of each event before it is added to its flow. Events of clients wait for the next
+//! dump of connection tracking, which serves many of them.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use crate::flows::Flows;
 use crate::kernel::Kernel;
 use crate::pods::Pods;
 
-/// Reports that wait at most; then connection tracking is looked at early. At 80 bytes each.
+/// Number of waiting events, at 88 bytes each, at which connection tracking is read early.
 const MAX_WAITING: usize = 16_384;
-/// An entry of a connection that was reset stays for 10 s (nf_conntrack_tcp_timeout_close).
+/// Longest time that an event waits. Connection tracking keeps the entry of a connection that was reset for 10 s
+/// (nf_conntrack_tcp_timeout_close).
 const MAX_AGE: Duration = Duration::from_secs(5);
 
-/// Reports on their way into the flows.
+/// Events that wait to be added to their flows.
 #[derive(Debug, Default)]
 pub struct Resolver {
     waiting: Vec<Event>,
@@ -27,7 +28,7 @@ impl Resolver {
         Self::default()
     }
 
-    /// Takes a report: a server's goes to its flow at once.
+    /// Takes an event. The event of a server is added to its flow at once.
     pub fn take(&mut self, event: Event, now: Instant, flows: &mut Flows, kernel: &Kernel<'_>) {
         if event.is(flag::CLIENT) {
             self.waiting.push(event);
@@ -37,23 +38,24 @@ impl Resolver {
         }
     }
 
-    /// Whether it is time to look at connection tracking.
+    /// Returns true if connection tracking should be read now.
     pub fn is_due(&self, now: Instant) -> bool {
         let old = self.since.is_some_and(|since| now.saturating_duration_since(since) >= MAX_AGE);
         old || self.is_full()
     }
 
-    /// Whether no more should be taken before.
+    /// Returns true if [`MAX_WAITING`] events wait, or more.
     pub fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
     }
 
-    /// Whether nothing waits.
+    /// Returns true if no event waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Passes on all that waits. Without an entry, the address that was dialled is the remote's.
+    /// Adds all waiting events to their flows. Without an entry in `translations`, the dialled address is the remote's
+    /// own.
     pub fn settle(&mut self, translations: &Translations, flows: &mut Flows, kernel: &Kernel<'_>) {
         for event in std::mem::take(&mut self.waiting) {
             self.add(&event, translations, flows, kernel);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 
-/// When the agent last closed a window; healthy while that is recent.
+/// The time at which the agent last closed a window. The agent is healthy while that is recent.
 #[derive(Debug)]
 pub struct Liveness {
     begun: Instant,
@@ -34,7 +34,7 @@ impl Liveness {
         self.last.store(elapsed, Ordering::Relaxed);
     }
 
-    /// Whether a window was closed within three of its lengths (the first takes up to two).
+    /// Returns true if a window was closed within the last three window lengths. The first window takes up to two.
     pub fn is_alive(&self) -> bool {
         let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         elapsed.saturating_sub(self.last.load(Ordering::Relaxed))

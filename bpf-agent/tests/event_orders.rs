@@ -37,7 +37,7 @@ fn program() -> &'static Path {
     })
 }
 
-/// What is reported of one socket on such a kernel, a line each.
+/// The reports about one socket on such a kernel, a line each.
 fn reports(kernel: &[&str], steps: &[&str]) -> Vec<String> {
     let mut run = Command::new(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let script = [kernel, steps].concat().join("\n") + "\n";
@@ -171,5 +171,44 @@ fn the_quickest_round_trip_is_of_this_window() {
 fn a_multipath_connection_counts_as_seen_in_each_window() {
     let window = ["pass-ms 2000", "window"];
     let steps = [&["dial", "is-multipath", "establish 400"], &window[..], &window[..]].concat();
-    assert_eq!(reports(NEWER, &steps), ["unread timeouts=0 quickest=0"; 2]);
+    assert_eq!(reports(NEWER, &steps), ["unread timeouts=0 quickest=0 retransmissions=0"; 2]);
+}
+
+#[test]
+fn a_socket_that_is_used_again_makes_another_connection() {
+    // A client that binds its port and dials again with the same socket after each refusal.
+    for kernel in [NEWER, ERROR_BEFORE_DONE] {
+        let refused = ["dial", "fail 111", "disconnect"];
+        let told = reports(kernel, &[&refused[..], &refused[..], &["destroy"]].concat());
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().all(|report| report.starts_with("client first refused closed ")), "{told:?}");
+    }
+}
+
+#[test]
+fn counters_of_a_socket_that_was_disconnected_begin_anew() {
+    // shutdown() ends the attempt, whose SYN was sent again and reported so; the next one is answered at once.
+    let steps =
+        ["dial", "expire", "expire", "window", "disconnect", "dial", "establish 500", "window", "destroy"];
+    for kernel in [NEWER, NO_TOTAL_RTO] {
+        let told = reports(kernel, &steps);
+        let counts: Vec<_> = told
+            .iter()
+            .map(|report| (number(report, "retransmissions"), number(report, "timeouts")))
+            .collect();
+        assert_eq!(counts, [(2, 2), (0, 0), (0, 0)], "{told:?}");
+        assert!(told[1].starts_with("client first established open "), "{told:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_goes_on_after_its_end_was_told_is_told_on() {
+    // An ICMP error that IP_RECVERR asks for, and which the connection has met before, looks like its end.
+    let steps = ["dial", "establish 500", "expire", "soft-error 113", "icmp-asked-for 113", "read-error"];
+    let told =
+        reports(ERROR_BEFORE_DONE, &[&steps[..], &["acknowledge", "expire", "window", "destroy"]].concat());
+    let retransmissions: Vec<_> = told.iter().map(|report| number(report, "retransmissions")).collect();
+    assert_eq!(retransmissions, [1, 1, 0], "{told:?}");
+    assert!(told[1].starts_with("client open "), "{told:?}");
+    assert!(told[2].starts_with("client closed "), "{told:?}");
 }

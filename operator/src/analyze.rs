@@ -12,7 +12,7 @@ use self::inputs::{Inputs, Malformed, Origin, window};
 
 mod inputs;
 
-/// Windows without a record that are told as such; a longer gap is one between recordings.
+/// Longest gap, in windows, whose windows are judged as silent; a longer gap lies between two recordings.
 const MOST_SILENT: i64 = 120;
 
 /// Judge recorded flow windows: one verdict a line for each evaluation window
@@ -30,7 +30,7 @@ pub struct Args {
     /// Records to learn from first, without printing verdicts on them
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
-    /// How readily to speak: low, standard or high
+    /// Sensitivity: low, standard or high
     #[arg(long, value_name = "LEVEL", default_value = "standard", value_parser = sensitivity)]
     pub sensitivity: Sensitivity,
     /// Records (.jsonl or .jsonl.zst); - is standard input
@@ -107,8 +107,8 @@ fn judge(
     }
 }
 
-/// The evaluation window that is being read. An agent's accounting opens it too: a window in which nothing was sent is
-/// judged as any other.
+/// The evaluation window that is being read. An agent's accounting opens one too, so that a window in which nothing was
+/// sent is judged as any other.
 struct Open {
     start: Timestamp,
     flows: Vec<FlowWindow>,
@@ -128,7 +128,8 @@ impl Open {
         }
     }
 
-    /// Writes the verdict. A window of which records are missing isn't judged: what is missing may be what matters.
+    /// Writes the verdict on the window. A window with missing records isn't judged, since the missing ones may be
+    /// those that matter.
     fn conclude(
         self,
         inputs: &Inputs,
@@ -157,8 +158,8 @@ fn evaluation_window(record: &Record, origin: &Origin, seconds: u32) -> anyhow::
     window_of(start, seconds)
 }
 
-/// The windows strictly between two, if they are not more than [`MOST_SILENT`]: nothing was recorded in them, and that
-/// is told. A longer gap is between two recordings.
+/// The starts of the windows between two others, in which nothing was recorded: they are judged as silent. Empty if
+/// they are more than [`MOST_SILENT`], since a longer gap lies between two recordings.
 fn silent_windows(open: Timestamp, next: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
     let length = i64::from(seconds);
     let count = (next.as_second() - open.as_second()) / length - 1;

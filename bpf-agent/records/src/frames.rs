@@ -9,7 +9,7 @@ use zstd::stream::read::Decoder;
 /// The input ends within a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Truncated {
-    /// Whether some of that frame's text was read before the end was met.
+    /// True if some of that frame's text was read before the input ended.
     pub(crate) partial: bool,
 }
 

@@ -49,7 +49,7 @@ impl Histogram {
         Self::default()
     }
 
-    /// How many values were recorded.
+    /// Number of recorded values.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -58,7 +58,7 @@ impl Histogram {
         self.count == 0
     }
 
-    /// How many buckets it holds, which is what it takes in memory.
+    /// Number of buckets that are in use, which determines its size in memory.
     pub fn bucket_count(&self) -> usize {
         self.buckets.len()
     }
@@ -139,7 +139,7 @@ impl Histogram {
         self.max
     }
 
-    /// What a record says of it; none if nothing was recorded.
+    /// The summary that a record carries; `None` if no value was recorded.
     pub fn summary(&self) -> Option<Latency> {
         Some(Latency {
             count: self.count,

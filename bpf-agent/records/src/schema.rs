@@ -47,13 +47,13 @@ pub struct FlowWindow {
     pub handshake_us: Option<Latency>,
 }
 
-/// Whether a counter that few windows have is left out of a record.
+/// Returns true for a counter that is left out of a record, since few windows have one that isn't zero.
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it by reference
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Which side of the connection the local endpoint is.
+/// The local endpoint's side of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -93,8 +93,8 @@ pub struct Endpoint {
     pub zone: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<EndpointKind>,
-    /// Where the pod was in its life, if it was coming or going in the window: its trouble is expected then. Of a
-    /// Service that no pod answered for: that one of its pods was on its way.
+    /// Stage of the pod's life, if it was coming or going in the window: its trouble is expected then. For a Service
+    /// that no pod answered for, the stage of a pod of it that was on its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
 }
@@ -161,7 +161,7 @@ pub enum Lifecycle {
     Gone,
 }
 
-/// Where the two ends are relative to each other; the names are those of AWS Network Flow Monitor where it has one.
+/// Location of the two ends relative to each other. The names are those of AWS Network Flow Monitor where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Category {
@@ -218,8 +218,8 @@ pub struct Latency {
     pub buckets: Vec<(u16, u32)>,
 }
 
-/// What one agent did with one window's sockets: `seen = reported + sampled_out + buffer_full + dropped + invalid`.
-/// Counted in connections.
+/// Number of sockets that one agent saw in one window, by outcome: `seen = reported + sampled_out + buffer_full +
+/// dropped + invalid`. Counted in connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounting {
     pub window_start: Timestamp,
@@ -236,7 +236,8 @@ pub struct Accounting {
     pub invalid: u64,
 }
 
-/// How a node was in one window, from what its kernel keeps anyway. A figure that the kernel doesn't tell is absent.
+/// Figures of a node in one window, from counters that its kernel keeps anyway. A figure that the kernel doesn't
+/// provide is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeWindow {
     pub window_start: Timestamp,
@@ -319,7 +320,7 @@ pub struct AllowanceExceeded {
     pub link_local: u64,
 }
 
-/// What a line of JSON or a log record holds.
+/// The content of a line of JSON or of a log record.
 #[derive(Debug, Clone, PartialEq)]
 // Nearly all are flows: a box around each would cost an allocation a record for nothing.
 #[allow(clippy::large_enum_variant)]

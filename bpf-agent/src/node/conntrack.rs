@@ -1,5 +1,6 @@
-//! The connection-tracking table of the node's network namespace: how full it is, and what found no room. By netlink as
-//! conntrack(8) asks, since kernels without CONFIG_NF_CONNTRACK_PROCFS have no /proc/net/stat/nf_conntrack.
+//! The fill of the connection-tracking table of the node's network namespace, and counters of connections that found no
+//! room in it. They are read by netlink, as conntrack(8) does, since kernels without CONFIG_NF_CONNTRACK_PROCFS have no
+//! /proc/net/stat/nf_conntrack.
 
 use netlink_packet_core::{DefaultNla, NLM_F_DUMP, Nla};
 use netlink_packet_netfilter::NetfilterProtoFamily;
@@ -20,11 +21,12 @@ const CTA_STATS_EARLY_DROP: u16 = 11;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     pub entries: u64,
-    /// None where the table may grow without limit, or the kernel doesn't tell (before 4.18).
+    /// Most entries that the table may have; `None` if it may grow without limit, or before Linux 4.18, which doesn't
+    /// report it.
     pub limit: Option<u64>,
 }
 
-/// Counters of what found no room, over all CPUs.
+/// Counters of connections that found no room in the table, summed over all CPUs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
     pub cpus: usize,
@@ -60,7 +62,7 @@ fn attributes(message: ConntrackMessage) -> Vec<DefaultNla> {
     }
 }
 
-/// Each is a number of 32 bits in network order.
+/// Value of an attribute, a 32-bit number in network order.
 fn number(attributes: &[DefaultNla], kind: u16) -> Option<u64> {
     let attribute = attributes.iter().find(|attribute| attribute.kind() == kind)?;
     let mut bytes = [0; 4];
@@ -80,7 +82,7 @@ fn table_of(attributes: &[DefaultNla]) -> Option<Table> {
 }
 
 impl Failures {
-    /// Adds what one CPU counted.
+    /// Adds the counters of one CPU.
     fn add(&mut self, attributes: &[DefaultNla]) {
         let count = |kind| number(attributes, kind).unwrap_or(0);
         self.cpus += 1;

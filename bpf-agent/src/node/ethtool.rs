@@ -1,5 +1,5 @@
-//! What an EC2 instance's allowances held back, as the ENA driver counts it (`ethtool -S`): private statistics of a
-//! driver, which only the ioctl of ethtool(8) tells. It needs no capability.
+//! Packets that an EC2 instance's allowances held back, as the ENA driver counts them (`ethtool -S`). They are private
+//! statistics of the driver, which only the ioctl of ethtool(8) reads. It needs no capability.
 
 // The ioctl; see `ask`.
 #![allow(unsafe_code)]
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::libc::{SIOCETHTOOL, ifreq};
+use nix::libc::{SIOCETHTOOL, c_char, ifreq};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use tidewatch_records::AllowanceExceeded;
 
@@ -18,20 +18,21 @@ const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
 const ETH_SS_STATS: u32 = 1;
 const NAME_BYTES: usize = 32;
-/// struct ethtool_drvinfo: where it holds the driver's name and the number of its statistics, and its size.
+/// Offsets of the driver's name and of the number of its statistics in struct ethtool_drvinfo, and the size of that
+/// struct.
 const DRIVER_AT: usize = 4;
 const STATISTICS_AT: usize = 180;
 const DRIVER_INFO_BYTES: usize = 196;
-/// Room for all statistics of an interface. ENA has 128 queues at most, with about 40 each.
+/// Most statistics of an interface that are read. ENA has 128 queues at most, with about 40 statistics each.
 const MAX_STATISTICS: usize = 8192;
 
 nix::ioctl_readwrite_bad!(siocethtool, SIOCETHTOOL, ifreq);
 
-/// Asks interfaces of this network namespace.
+/// Reads drivers and statistics of the interfaces of this network namespace.
 #[derive(Debug)]
 pub struct Ethtool {
     socket: OwnedFd,
-    /// Whether an interface is ENA's, so that the hundreds of a node's pods are asked once only.
+    /// True for each interface of the ENA driver. The hundreds of interfaces of a node's pods are looked up once only.
     is_ena: HashMap<String, bool>,
 }
 
@@ -63,7 +64,7 @@ impl Ethtool {
         Ok(Self { socket, is_ena: HashMap::new() })
     }
 
-    /// The counters of those of `interfaces` that are ENA's.
+    /// Counters by interface, for those of `interfaces` that belong to the ENA driver.
     pub(super) fn exceeded<'a>(
         &mut self,
         interfaces: impl Iterator<Item = &'a str>,
@@ -109,7 +110,7 @@ impl Ethtool {
         Ok(Statistics { names: names.split_off(12), values: values.split_off(8) })
     }
 
-    /// One question: `buffer` begins with `head`, and takes the answer.
+    /// Makes one ioctl: `head` is written to the start of `buffer`, which holds the answer afterwards.
     fn ask(&self, interface: &str, head: [u32; 2], buffer: &mut [u8]) -> io::Result<()> {
         for (word, value) in buffer.chunks_exact_mut(4).zip(head) {
             word.copy_from_slice(&value.to_ne_bytes());
@@ -122,7 +123,8 @@ impl Ethtool {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         for (to, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-            *to = byte.cast_signed();
+            // Signed or not, as the architecture has it.
+            *to = c_char::from_ne_bytes([byte]);
         }
         request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
         // SAFETY: the socket is open, and the kernel reads and writes the buffer during the call only. It writes a
@@ -141,12 +143,13 @@ fn driver_of(info: &[u8]) -> Option<Driver> {
     })
 }
 
-/// Up to the first zero byte.
+/// The text up to the first zero byte.
 fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes.split(|&byte| byte == 0).next()?).ok()
 }
 
-/// The allowances among an interface's statistics; none if the driver is too old to have any (before 2.2.0 of 2020).
+/// The counters of allowances among an interface's statistics; `None` if the driver is too old to have any (before
+/// 2.2.0 of 2020).
 fn counters_of(statistics: &Statistics) -> Option<AllowanceExceeded> {
     let mut counters = None;
     for (name, value) in statistics.iter() {
@@ -171,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    /// As ENA's driver lays them out on an instance with one queue: names of 32 bytes, and a number each.
+    /// Statistics of the ENA driver on an instance with one queue.
     const STATISTICS: [(&str, u64); 12] = [
         ("total_resets", 0),
         ("tx_timeout", 0),

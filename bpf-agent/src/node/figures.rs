@@ -1,4 +1,4 @@
-//! Two readings to what happened between them. Pure.
+//! Computes a node's figures from two readings of its counters. Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use tidewatch_records::{AllowanceExceeded, NodeFigures};
 use super::conntrack::{Failures, Table};
 use super::parse::{CpuTimes, Listening, Softnet};
 
-/// Shares of a shorter time are left out: the kernel's own clocks are too coarse for them.
+/// Shortest time between readings that ratios are reported for: the kernel's own clocks are too coarse for less.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Where the kernel's counters stood at one moment; what it doesn't tell is none.
+/// The kernel's counters at one moment. A counter that it doesn't provide is `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     pub at: Instant,
@@ -22,12 +22,13 @@ pub struct Reading {
     pub listening: Option<Listening>,
     pub table: Option<Table>,
     pub failures: Option<Failures>,
-    /// By interface.
+    /// Counters of allowances by interface.
     pub exceeded: BTreeMap<String, AllowanceExceeded>,
 }
 
 impl Reading {
-    /// What was added since `before`. A counter that went back began anew in between: nobody knows what was added.
+    /// The figures of the time since `before`. A counter that went back was reset in between: its figure is unknown,
+    /// and absent.
     pub fn since(&self, before: &Self) -> NodeFigures {
         let elapsed = self.at.saturating_duration_since(before.at);
         let cpu = both(before.cpu, self.cpu);
@@ -73,14 +74,14 @@ fn share_of_time(before: Option<u64>, after: Option<u64>, elapsed: Duration) -> 
     ratio(added(before, after)?, u64::try_from(elapsed.as_micros()).ok()?)
 }
 
-/// Rounded to a hundredth of a percent, so that a record is as short as what it says; the parts may have been read a
-/// moment after the whole.
+/// The ratio of two counters, rounded to a hundredth of a percent so that records are short. It is at most 1, though
+/// the part may have been read a moment after the whole.
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     let share = part as f64 / whole as f64;
     (whole > 0).then(|| (share.min(1.0) * 10_000.0).round() / 10_000.0)
 }
 
-/// Summed over the interfaces that were there all the while.
+/// Sum over the interfaces that are in both readings.
 fn exceeded(
     before: &BTreeMap<String, AllowanceExceeded>,
     after: &BTreeMap<String, AllowanceExceeded>,
@@ -126,7 +127,7 @@ mod tests {
         }
     }
 
-    /// 20 s later.
+    /// A reading taken 20 s after the first.
     fn second() -> Reading {
         let first = first();
         Reading {

@@ -1,4 +1,6 @@
-//! How the node is, from counters that its kernel keeps anyway: read once a window, at no cost per packet.
+//! Figures of the node itself: pressure on CPU and memory, dropped packets, connection tracking, an EC2 instance's
+//! allowances. They come from counters that the kernel keeps anyway, are read once a window and cost nothing per
+//! packet.
 
 mod conntrack;
 mod ethtool;

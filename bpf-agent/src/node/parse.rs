@@ -1,4 +1,4 @@
-//! What the kernel's own texts of /proc say. Pure; a text that isn't as expected gives nothing.
+//! Parsers for the kernel's files below /proc. Pure; a text in another format than expected gives `None`.
 
 /// Microseconds since boot in which some task waited: `total` of the line `some` of /proc/pressure/*.
 pub(super) fn stalled_us(pressure: &str) -> Option<u64> {
@@ -10,14 +10,14 @@ pub(super) fn stalled_us(pressure: &str) -> Option<u64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTimes {
     pub total: u64,
-    /// Idle, also while a disk is waited for.
+    /// Idle time, including the time of waiting for a disk.
     pub idle: u64,
     pub softirq: u64,
     pub steal: u64,
 }
 
-/// The first line of /proc/stat: user nice system idle iowait irq softirq steal guest guest_nice. The time of guests is
-/// in user and nice already.
+/// Parses the first line of /proc/stat: user nice system idle iowait irq softirq steal guest guest_nice. The time of
+/// guests is included in user and nice.
 pub(super) fn cpu_times(stat: &str) -> Option<CpuTimes> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> =
@@ -34,7 +34,8 @@ pub struct Softnet {
     pub squeezed: u64,
 }
 
-/// /proc/net/softnet_stat: a line a CPU, hexadecimal; processed, dropped, time_squeeze are the first three.
+/// Parses /proc/net/softnet_stat: a line of hexadecimal numbers for each CPU, the first three of which are processed,
+/// dropped and time_squeeze.
 pub(super) fn softnet(text: &str) -> Option<Softnet> {
     let mut sum = Softnet { cpus: 0, dropped: 0, squeezed: 0 };
     for line in text.lines() {
@@ -54,7 +55,7 @@ pub struct Listening {
     pub drops: u64,
 }
 
-/// /proc/net/netstat: for each group a line of names and a line of values.
+/// Parses /proc/net/netstat, which has a line of names and a line of values for each group.
 pub(super) fn listening(netstat: &str) -> Option<Listening> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);

@@ -1,4 +1,4 @@
-//! Reads the counters, at each window's edge.
+//! Reads the node's counters at the end of each window.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,16 +10,16 @@ use super::ethtool::Ethtool;
 use super::figures::Reading;
 use super::{conntrack, parse};
 
-/// The counters as they were at the last edge.
+/// The last reading of the counters, with which the next one is compared.
 #[derive(Debug)]
 pub struct NodeReader {
-    /// None where no socket is to be had; then nothing is known of allowances.
+    /// `None` if no socket could be opened; then the counters of allowances are absent.
     ethtool: Option<Ethtool>,
     last: Reading,
 }
 
 impl NodeReader {
-    /// Figures count from here on.
+    /// Takes the first reading, from which the first window's figures count.
     pub fn start() -> Self {
         let mut ethtool = Ethtool::open().ok();
         let last = read(&mut ethtool);
@@ -32,7 +32,7 @@ impl NodeReader {
         Self { ethtool, last }
     }
 
-    /// What was added since the last edge; none if this kernel tells nothing.
+    /// The figures of the time since the last reading; `None` if this kernel provides none.
     pub fn next_window(&mut self) -> Option<NodeFigures> {
         let now = read(&mut self.ethtool);
         let figures = now.since(&self.last);
@@ -41,7 +41,7 @@ impl NodeReader {
     }
 }
 
-/// What isn't there, or may not be read, isn't known.
+/// Takes a reading. A file that is missing, or may not be read, leaves its counters `None`.
 fn read(ethtool: &mut Option<Ethtool>) -> Reading {
     let text = |file| fs::read_to_string(file).ok();
     let devices = text("/proc/net/dev").unwrap_or_default();

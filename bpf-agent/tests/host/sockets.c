@@ -17,7 +17,7 @@
 
 #define HZ 250
 
-/* What has been asked for by `lacks FIELD`. */
+/* Fields that the kernel lacks, by `lacks FIELD`. */
 static char lacking[4][32];
 static u64 now_ms = 1000000;
 
@@ -97,7 +97,8 @@ static void report(const struct event *event)
 	for (int i = 0; i < 10; i++)
 		if (event->flags & 1 << i)
 			printf("%s ", names[i]);
-	printf("timeouts=%u quickest=%d\n", event->timeouts, (int)event->quickest_rtt_us);
+	printf("timeouts=%u quickest=%d retransmissions=%d\n", event->timeouts, (int)event->quickest_rtt_us,
+	       (int)event->retransmissions);
 }
 
 static void *bpf_ringbuf_reserve(void *ring, unsigned long long size, unsigned long long flags)
@@ -135,7 +136,7 @@ static unsigned long long bpf_jiffies64(void)
 	return now_ms * HZ / 1000;
 }
 
-/* What src/kernel.rs does at a window's edge. */
+/* The end of a window, as src/kernel.rs makes it. */
 static void window(void)
 {
 	struct bpf_iter_meta meta = {};
@@ -153,6 +154,7 @@ static void dial(void)
 	SK->sk_protocol = IPPROTO_TCP;
 	SK->__sk_common.skc_family = AF_INET;
 	SK->__sk_common.skc_state = TCP_SYN_SENT;
+	SK->sk_err = 0;
 	SK->__sk_common.skc_rcv_saddr = bpf_htonl(0xc6120001);
 	SK->__sk_common.skc_daddr = bpf_htonl(0xc6120002);
 	SK->__sk_common.skc_dport = bpf_htons(80);
@@ -161,7 +163,6 @@ static void dial(void)
 	tcp.inet_conn.icsk_inet.inet_sport = bpf_htons(40000);
 	tcp.inet_conn.icsk_inet.pinet6 = &pinet6;
 	tcp.retrans_stamp = now_ms;
-	tcp.segs_out = 1;
 	for (int i = 0; i < 3; i++)
 		tcp.rtt_min.s[i] = (struct minmax_sample){ .t = bpf_jiffies64(), .v = ~0U };
 }
@@ -192,6 +193,7 @@ static void establish(u32 rtt_us)
 static void expire(void)
 {
 	tcp.inet_conn.icsk_retransmits++;
+	tcp.total_retrans++;
 	if (kernel_has("total_rto"))
 		tcp.total_rto++;
 	else
@@ -228,16 +230,18 @@ static void fail(int error)
 		inet_sk_error_report(SK);
 }
 
-/* What connect() does that fails: __inet_stream_connect(), tcp_disconnect(). */
+/* tcp_disconnect(): from connect() where it has failed and taken the error, or from shutdown() of one that connects. */
 static void disconnect(void)
 {
-	SK->sk_err = 0;
+	SK->sk_err = SK->__sk_common.skc_state == TCP_SYN_SENT ? ECONNRESET : 0;
 	SK->sk_err_soft = 0;
 	SK->__sk_common.skc_state = TCP_CLOSE;
 	SK->__sk_common.skc_dport = 0;
-	tcp.inet_conn.icsk_inet.inet_sport = 0;
-	tcp.segs_out = 0;
 	tcp.bytes_acked = 0;
+	tcp.total_retrans = 0;
+	tcp.total_rto = 0;
+	tcp.inet_conn.icsk_retransmits = 0;
+	inet_sk_error_report(SK);
 }
 
 static void reset_with(u64 skb)

@@ -16,7 +16,7 @@ use tidewatch_records::{Accounting, FlowWindow, NodeWindow, Record, Role};
 use crate::cgroup::Cgroup;
 use crate::network::Network;
 
-/// Generous: an emulated machine (vm) may take half a minute to load the programs.
+/// Limit on all waits. An emulated machine (vm) may take half a minute to load the programs.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running agent that prints its records into a file.
@@ -24,11 +24,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Agent {
     process: Child,
     directory: PathBuf,
-    /// Inside the node's namespace.
+    /// Address of its metrics, inside the node's namespace.
     pub listen: String,
 }
 
-/// All that an agent said.
+/// All records that an agent printed.
 #[derive(Debug, Default)]
 pub struct Said {
     pub flows: Vec<FlowWindow>,
@@ -36,7 +36,7 @@ pub struct Said {
     pub nodes: Vec<NodeWindow>,
 }
 
-/// Where the agent's binary is: beside the test's, in the same target directory.
+/// Path of the agent's binary: beside the test's, in the same target directory.
 pub fn binary() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("TIDEWATCH_AGENT") {
         return Ok(given.into());
@@ -49,7 +49,7 @@ pub fn binary() -> Result<PathBuf> {
     )
 }
 
-/// Runs an agent that must give up at start, behind a command such as `setpriv …`; gives what it said on standard error.
+/// Runs an agent that must give up at start, behind a command such as `setpriv …`. Returns its standard error.
 pub fn gives_up(behind: &[&str]) -> Result<String> {
     let mut command = Command::new("timeout");
     command.arg(LIMIT.as_secs().to_string()).args(behind).arg(binary()?);
@@ -63,7 +63,7 @@ pub fn gives_up(behind: &[&str]) -> Result<String> {
 }
 
 impl Agent {
-    /// Starts it, and waits until it has taken its first snapshot.
+    /// Starts an agent, and waits until it has taken its first snapshot.
     pub fn start(network: &Network, cgroup: &Cgroup, more: &[&str]) -> Result<Self> {
         let directory = std::env::temp_dir().join(network.namespace("agent"));
         std::fs::create_dir_all(&directory)?;
@@ -112,7 +112,7 @@ impl Agent {
         Ok(())
     }
 
-    /// What it has said so far.
+    /// The records that it has printed so far.
     pub fn said(&self) -> Result<Said> {
         let file = File::open(self.directory.join("out"))?;
         let mut said = Said::default();
@@ -137,7 +137,7 @@ impl Agent {
             .context("a metric is no number")
     }
 
-    /// Waits until what it said satisfies `enough`.
+    /// Waits until its records satisfy `enough`, and returns them.
     pub fn wait_until(&self, what: &str, enough: impl Fn(&Said) -> bool) -> Result<Said> {
         let begun = Instant::now();
         loop {
@@ -154,7 +154,7 @@ impl Agent {
         }
     }
 
-    /// Tells it to end, which sends the window so far, and gives all that it said.
+    /// Tells it to end, upon which it prints the current window, and returns all records.
     pub fn finish(mut self) -> Result<Said> {
         self.signal(Signal::SIGTERM)?;
         let begun = Instant::now();
@@ -167,7 +167,7 @@ impl Agent {
         self.said()
     }
 
-    /// Ends it without a chance to say anything.
+    /// Kills it, so that it prints nothing more.
     pub fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.process.wait()?;
@@ -198,7 +198,7 @@ impl Said {
         self.flows.iter().filter(|flow| flow.role == role).collect()
     }
 
-    /// Whether every window's accounting adds up, and all that was seen was reported.
+    /// Returns true if each window's accounting says that every socket seen was reported.
     pub fn all_reported(&self) -> bool {
         !self.accounting.is_empty() && self.accounting.iter().all(|a| a.seen == a.reported)
     }

@@ -1,4 +1,4 @@
-//! What the BPF programs of a process have cost, by the kernel's statistics.
+//! Cost of the BPF programs of a process, by the kernel's statistics.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-/// The kernel's statistics, on until this is dropped.
+/// Switches the kernel's statistics on until it is dropped.
 #[derive(Debug)]
 pub struct Statistics {
     before: String,
@@ -28,12 +28,12 @@ impl Drop for Statistics {
     }
 }
 
-/// Of all programs that a process holds, and of the process itself.
+/// Cost of all programs that a process holds, and of the process itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
     pub runs: u64,
     pub bpf_ns: u64,
-    /// Processor time, the kernel's work on its behalf included.
+    /// Processor time of the process, including the kernel's work on its behalf.
     pub process_ns: u64,
 }
 
@@ -49,7 +49,7 @@ impl Sub for Cost {
     }
 }
 
-/// Reads it.
+/// Reads the cost of a process so far.
 pub fn cost_of(pid: u32) -> Result<Cost> {
     let mut programs = BTreeMap::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {

@@ -29,7 +29,7 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// Makes a directory below, and says where.
+    /// Makes a directory below the root, and returns its path.
     pub fn make(&self, path: &str) -> Result<PathBuf> {
         let directory = self.root.join(path);
         fs::create_dir_all(&directory)

@@ -1,4 +1,4 @@
-//! Commands with a limit on time, whose failure says what was said.
+//! Runs commands with a time limit; the error of one that fails has its output.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 
-/// Refuses to go on without what every test here needs.
+/// Returns an error unless the tests run as root, with all tools that they need.
 pub fn require_root() -> Result<()> {
     if !Uid::effective().is_root() {
         bail!("these tests make network namespaces and load BPF programs: run them as root");
@@ -21,7 +21,8 @@ pub fn require_root() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command line (split at spaces) for at most a minute, since a machine may be emulated; gives its standard output.
+/// Runs a command line (split at spaces) for at most a minute, since a machine may be emulated. Returns its standard
+/// output.
 pub fn run(line: &str) -> Result<String> {
     let output = Command::new("timeout")
         .arg("60")

@@ -1,7 +1,7 @@
-//! What tests of the agent need on a real kernel: network namespaces, cgroups, the agent itself, and processes that
-//! make the traffic. Needs root; says so if it isn't.
+//! Fixtures for tests of the agent on a real kernel: network namespaces, cgroups, the agent itself, and processes that
+//! make traffic. They need root, and an error says so.
 //!
-//! Test code, but a library: errors carry what was tried, so that a failure explains itself.
+//! This is test code in a library: errors carry the step that failed, so that a failure explains itself.
 
 pub mod agent;
 pub mod bpf_cost;

@@ -53,7 +53,7 @@ impl Network {
         format!("{}-{side}", self.name)
     }
 
-    /// What goes before a command to run it there: not `ip netns exec`, which hides the cgroups.
+    /// Prefix of a command line that runs there. It isn't `ip netns exec`, which hides the cgroups.
     pub fn enter(&self, side: &str) -> String {
         format!("nsenter --net=/run/netns/{}", self.namespace(side))
     }

@@ -1,4 +1,4 @@
-//! What the kernel itself says, to hold the agent's numbers against.
+//! The kernel's own counters, with which the agent's numbers are compared.
 
 use anyhow::{Context, Result};
 
@@ -49,7 +49,7 @@ pub fn counter(network: &Network, side: &str, group: &str, name: &str) -> Result
     anyhow::bail!("the kernel has no counter {group} {name}")
 }
 
-/// Whether two numbers agree within 1%, or within `slack`.
+/// Returns true if two numbers agree within 1%, or within `slack`.
 pub fn agree(a: u64, b: u64, slack: u64) -> bool {
     a.abs_diff(b) <= slack.max(a.max(b) / 100)
 }

@@ -55,7 +55,7 @@ impl Traffic {
         }
     }
 
-    /// Gives a command that must fail, and the error it failed with.
+    /// Gives a command that must fail, and returns its error.
     pub fn fails(&mut self, command: &str) -> Result<String> {
         match self.tell(command) {
             Ok(answer) => bail!("{command:?} should have failed, but was answered {answer:?}"),

@@ -1,4 +1,4 @@
-//! Who a connection is between: role, pod, node, family, backend.
+//! The two ends of a connection: role, pod, node, family, backend.
 
 // Test code: a panic is the failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

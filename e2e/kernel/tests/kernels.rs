@@ -7,7 +7,7 @@ use tidewatch_kernel_tests::vm::{self, Release, Run};
 
 const ALL: &[&str] = &["counters", "identity", "outcomes", "privileges"];
 
-/// Boots a kernel on which the agent gives up; gives what it said, without what the guest says itself.
+/// Boots a kernel on which the agent gives up. Returns the agent's output without that of the guest.
 fn refusal(release: Release, run: Run, more_arguments: &str) -> String {
     let said = vm::boot(release, run, more_arguments).unwrap();
     assert!(said.contains("GUEST RAN the agent: exit status: 1"), "the agent should give up:\n{said}");

@@ -1,4 +1,4 @@
-//! What the agent says of its node is what the node's kernel says.
+//! The agent's figures of its node are the counters of the node's kernel.
 
 // Test code: a panic is the failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,7 +15,7 @@ use tidewatch_kernel_tests::socket_truth::counter;
 use tidewatch_kernel_tests::{Agent, Cgroup, Network, Traffic};
 use tidewatch_records::{NodeFigures, NodeWindow};
 
-/// Runs `work` in the node's network namespace: on a thread of its own, which ends there.
+/// Runs `work` in the node's network namespace, on a thread of its own.
 fn in_node<T: Send>(network: &Network, work: impl FnOnce() -> T + Send) -> T {
     let namespace = File::open(format!("/run/netns/{}", network.namespace("node"))).unwrap();
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! How a connection ended, told apart.
+//! Outcomes of connections: refused, timed out, waiting, reset, aborted, closed.
 
 // Test code: a panic is the failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -53,7 +53,7 @@ fn an_icmp_port_unreachable_is_refused_as_kube_proxy_does_for_a_service_without_
     assert_eq!(only(&said, Role::Client), expected);
 }
 
-/// Ports from 90 on, each answered in one way by the node between; whether that is a refusal.
+/// Answers of the node between to the ports from 90 on, with true for those that are a refusal.
 const ANSWERS: [(&str, bool); 13] = [
     ("meta nfproto ipv4 reject with icmp type port-unreachable", true),
     ("meta nfproto ipv4 reject with icmp type prot-unreachable", true),
@@ -70,7 +70,7 @@ const ANSWERS: [(&str, bool); 13] = [
     ("meta nfproto ipv6 reject with icmpv6 type policy-fail", false),
 ];
 
-/// Tries each of them with a command, and checks that each is told as what it is.
+/// Makes an attempt at each of these ports, and checks that each outcome is reported right.
 fn each_answer_is_told(name: &str, attempt: impl Fn(&str) -> String) {
     let mut lab = lab(name);
     let agent = Agent::start(&lab.network, &lab.cgroup, &[]).unwrap();
@@ -117,7 +117,11 @@ fn an_attempt_unanswered_for_3_s_has_timed_out_once_though_it_is_given_up_later(
     let mut lab = lab("unanswered");
     lab.network.rule("block", "filter hook forward priority 0", "tcp dport 84 drop").unwrap();
     let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
-    lab.client.fails("try 198.18.2.2:84 5500").unwrap();
+    lab.client.tell("begin impatient 198.18.2.2:84").unwrap();
+    agent
+        .wait_until("it times out", |said| said.sum(Role::Client, |f| f.connections.timed_out) == 1)
+        .unwrap();
+    lab.client.tell("close impatient").unwrap();
     agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
     let said = agent.finish().unwrap();
     assert_eq!(said.sum(Role::Client, |f| f.connections.attempted), 1);

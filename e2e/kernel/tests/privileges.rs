@@ -1,4 +1,4 @@
-//! What an agent says that may not do what it must.
+//! Errors of an agent that lacks a capability.
 
 // Test code: a panic is the failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -6,7 +6,7 @@
 use tidewatch_kernel_tests::agent;
 use tidewatch_kernel_tests::command::require_root;
 
-/// Takes capabilities away, and SYS_ADMIN, which would stand for them.
+/// Runs an agent without these capabilities, and without SYS_ADMIN, which includes them. Returns its error.
 fn without(capabilities: &str) -> String {
     require_root().unwrap();
     agent::gives_up(&["setpriv", &format!("--bounding-set=-sys_admin,{capabilities}")]).unwrap()

@@ -1,4 +1,4 @@
-//! Connections that rules of their own network namespace lead elsewhere, as a service mesh's sidecar does.
+//! Connections that rules of their own network namespace redirect, as a service mesh's sidecar does.
 
 // Test code: a panic is the failure.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use tidewatch_kernel_tests::{Agent, Cgroup, Network, Traffic};
 use tidewatch_records::Role;
 
-/// Leads what `side` sends or gets (`hook`) for `port` to `to` on its own addresses.
+/// Redirects connections that `side` opens or gets (`hook`) at `port` to port `to` of its own addresses.
 fn redirect(network: &Network, side: &str, hook: &str, port: u16, to: u16) {
     for line in [
         "nft add table inet mesh".to_owned(),

@@ -1,4 +1,5 @@
-//! The files that are analyzed: several, each in time order, read as one in time order; and what of them can't be used.
+//! The files that are analyzed: several files, each in time order, are read as one in time order, and lines that can't
+//! be used are counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,7 @@ const MOST_MALFORMED: f64 = 0.01;
 /// Malformed lines that are printed; the rest are counted.
 const PRINTED_MALFORMED: u64 = 20;
 
-/// Where a record came from, for messages.
+/// The file and line of a record, for messages.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
     path: PathBuf,
@@ -84,9 +85,9 @@ pub(super) struct Inputs {
     readers: Vec<(PathBuf, Input)>,
     /// The next record of each file that has one, by time and then by file, with its line.
     heads: BTreeMap<(Timestamp, usize), (Record, u64)>,
-    /// When the last record of each file is of.
+    /// Start of the window of the last record read from each file.
     reached: BTreeMap<usize, Timestamp>,
-    /// Times of which records are missing, since a file ends within a compressed frame.
+    /// Starts of windows with missing records, where a file ends within a compressed frame.
     truncated: Vec<Timestamp>,
     primed: bool,
 }
@@ -102,7 +103,7 @@ impl Inputs {
         Ok(Self { readers, heads, reached, truncated: Vec::new(), primed: false })
     }
 
-    /// Whether records of the window that begins at `start` are known to be missing.
+    /// Returns true if records of the window that begins at `start` are known to be missing.
     pub(super) fn is_incomplete(&self, start: Timestamp, seconds: u32) -> bool {
         let within = |at: &Timestamp| (0..i64::from(seconds)).contains(&(at.as_second() - start.as_second()));
         self.truncated.iter().any(within)

@@ -1,4 +1,4 @@
-//! Which Services an address stands behind, with those it stood behind lately.
+//! The Services that each address is a backend of, now or until lately.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ pub(super) struct Backends {
 }
 
 impl Backends {
-    /// A slice said `before` and says `after` now.
+    /// Applies a change of an EndpointSlice from `before` to `after`.
     pub(super) fn replace(&mut self, before: Option<&SliceFact>, after: Option<&SliceFact>, now: Timestamp) {
         // An address is as it was if its Service and ports are, so a scaled Service costs only the difference.
         let same =
@@ -68,9 +68,9 @@ impl Backends {
         }
     }
 
-    /// The Service of `ip` whose ports have `port`, and the pod behind it where that is one; without a port, the first
-    /// Service by name. Among those still so at `from`, else among those that were shortly before. Where both `pod` and
-    /// the backend's pod are known, they must be one.
+    /// The Service with `port` that `ip` is a backend of, and the backend's pod if it is one; without a port, the first
+    /// Service by name. Services that `ip` was a backend of at `from` come before those that it was a backend of
+    /// shortly before. If both `pod` and the backend's pod are known, they must be the same.
     pub(super) fn service(
         &self,
         ip: IpAddr,

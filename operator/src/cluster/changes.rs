@@ -1,4 +1,4 @@
-//! What changed in the cluster lately, of the things that can explain a workload's fault. Bounded by age and by count.
+//! Recent changes in the cluster of the kinds that can explain a workload's fault. Bounded by age and by count.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use tidewatch_records::Name;
 
 use super::facts::PolicyFact;
 
-/// How long a change is remembered: a fault may be told three windows of ten minutes after its onset, and what explains
-/// it came before that.
+/// Time that a change is remembered: a fault may be reported three windows of ten minutes after its onset, and a change
+/// that explains it came before the onset.
 pub(super) const REMEMBERED: SignedDuration = SignedDuration::from_mins(45);
 
 /// Changes remembered at most; the oldest go first.
 pub(super) const CAPACITY: usize = 10_000;
 
-/// One change, and when the API server made it or else when the watch told it.
+/// One change, with the time at which the API server made it, or else at which the watch reported it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub at: Timestamp,

@@ -1,4 +1,4 @@
-//! What is kept of each Kubernetes object: the few facts that resolution and selection need.
+//! The facts kept of each Kubernetes object: the few that resolution and selection need.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -55,14 +55,15 @@ pub struct PodFact {
     pub phase: PodPhase,
     /// Condition `Ready`.
     pub ready: bool,
-    /// When `ready` became what it is.
+    /// Time of the last change of `ready`.
     pub ready_changed: Option<Timestamp>,
     /// Runs under the agent's service account in the operator's namespace.
     pub agent: bool,
     pub created: Option<Timestamp>,
-    /// When the kubelet took it (`status.startTime`); its addresses can't be older.
+    /// Time at which the kubelet took the pod over (`status.startTime`); its addresses can't be older.
     pub started: Option<Timestamp>,
-    /// When the container that ended last did so, if it had run for long: the first end of a crash loop at most.
+    /// Time of the last end of a container, if that container had run for long: of a crash loop only the first end
+    /// counts.
     pub restarted: Option<Timestamp>,
     pub deletion: Option<Deletion>,
 }
@@ -71,7 +72,7 @@ pub struct PodFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
     pub requested: Timestamp,
-    /// When the grace that the pod has is over.
+    /// End of the pod's grace period.
     pub due: Timestamp,
 }
 
@@ -80,8 +81,8 @@ impl PodFact {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
     }
 
-    /// Which revision of its workload's template it was made from, by the label that the workload's controller puts on
-    /// its pods: Deployment, Argo's Rollout, StatefulSet and DaemonSet do.
+    /// The revision of the workload's template that the pod was made from, by the label that the controllers of
+    /// Deployments, Argo Rollouts, StatefulSets and DaemonSets put on their pods.
     pub fn revision(&self) -> Option<&str> {
         ["pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash"]
             .into_iter()
@@ -122,7 +123,7 @@ pub struct ServiceFact {
     /// Cluster, external and load balancer addresses: all that can be dialled to reach it.
     pub ips: Vec<IpAddr>,
     pub ports: Vec<u16>,
-    /// Where each of `ports` leads: a number or the name of a container's port.
+    /// Target of each of `ports`: a number or the name of a container's port.
     pub target_ports: Vec<Name>,
     /// Ports that it has at every node's addresses: its NodePorts, and the one that load balancers check the node by.
     pub node_ports: Vec<u16>,
@@ -135,7 +136,7 @@ impl ServiceFact {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
     }
 
-    /// Whether the pod has the labels that the Service selects by; without any it selects none.
+    /// Returns true if the Service's selector matches the pod. An empty selector matches no pod.
     pub fn selects(&self, pod: &PodFact) -> bool {
         !self.selector.is_empty()
             && pod.namespace() == self.namespace()
@@ -153,7 +154,7 @@ pub struct SliceFact {
     /// Ports of the backends (not of the Service).
     pub ports: Arc<[u16]>,
     pub backends: Vec<Backend>,
-    /// How many of its endpoints are ready.
+    /// Number of its ready endpoints.
     pub ready: usize,
 }
 

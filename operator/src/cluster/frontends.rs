@@ -1,4 +1,4 @@
-//! Where Services are dialled: at addresses of their own, and at their ports of every node.
+//! The addresses and ports by which Services are dialled: their own addresses, and their NodePorts at every node.
 
 use std::net::IpAddr;
 
@@ -17,8 +17,8 @@ pub(super) struct Frontends {
 }
 
 impl Frontends {
-    /// A Service was `before` and is `after` from `now` on. One that is met for the first time is taken to have had its
-    /// addresses always: Services outlive windows.
+    /// Applies a change of a Service from `before` to `after` at `now`. A Service that is seen for the first time is
+    /// assumed to have had its addresses always, since Services outlive windows.
     pub(super) fn replace(
         &mut self,
         before: Option<&ServiceFact>,
@@ -36,7 +36,7 @@ impl Frontends {
         replace(&mut self.node_ports, had, has, key, from, now);
     }
 
-    /// Whether `ip` was some Service's own address.
+    /// Returns true if `ip` was an address of some Service.
     pub(super) fn has(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> bool {
         self.addresses.holder(&ip, from, to).is_some()
     }

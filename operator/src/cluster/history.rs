@@ -1,4 +1,5 @@
-//! Who held an address (or a port of one) when, so that one that changed hands doesn't rewrite the past.
+//! The holders of each address, or of a port at an address, over time: records of the past keep their names when an
+//! address changes hands.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -16,19 +17,20 @@ struct Tenancy<T> {
     holder: T,
     from: Timestamp,
     until: Option<Timestamp>,
-    /// Of two that claim the address at one time, the later claim holds it.
+    /// Time of the claim. Of two holders that claim the address at the same time, the one with the later claim holds
+    /// it.
     claimed: Timestamp,
 }
 
 impl<T> Tenancy<T> {
-    /// How much of `[from, to)` it covers.
+    /// The length of its overlap with `[from, to)`.
     fn overlap(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
         let end = self.until.map_or(to, |until| until.min(to));
         end.duration_since(self.from.max(from))
     }
 }
 
-/// A claim that a later one has put aside: the object still lists the address, such as a pod of a lost node.
+/// A claim that a later one has superseded while its object still lists the address, such as a pod of a lost node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim<T> {
     claimed: Timestamp,
@@ -50,9 +52,9 @@ impl<K, T> Default for History<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T: Ord + Clone> History<K, T> {
-    /// `holder` has `key` from `from` on, or from when the one before it was seen to give it back. Where another claims
-    /// it too, the one that claimed it last has it, in whichever order the two are told of; the other one's time ends,
-    /// or had ended, there.
+    /// Begins the tenancy of `holder` at `from`, or at the end of the tenancy before it if that is later. If another
+    /// holder claims `key` too, the one with the later claim has it, in whichever order the two are reported, and the
+    /// tenancy of the other ends where that of the later one begins.
     pub(super) fn begin(&mut self, key: K, holder: T, from: Timestamp, claimed: Timestamp) {
         let tenancies = self.tenancies.entry(key.clone()).or_insert_with(|| Vec::with_capacity(1));
         let mut until = None;
@@ -87,7 +89,7 @@ impl<K: Hash + Eq + Clone, T: Ord + Clone> History<K, T> {
         self.ended.extend(until.map(|until| (until, key)));
     }
 
-    /// `holder` gave `key` back at `at`; who claimed it before and still does has it again.
+    /// Ends the tenancy of `holder` at `at`. A holder whose earlier claim still stands has `key` again.
     pub(super) fn end(&mut self, key: &K, holder: &T, at: Timestamp) {
         let Some(tenancies) = self.tenancies.get_mut(key) else { return };
         let mut next = None;
@@ -112,8 +114,8 @@ impl<K: Hash + Eq + Clone, T: Ord + Clone> History<K, T> {
         }
     }
 
-    /// Who held `key` for most of `[from, to)`; the later one of two who held it equally long. Where nobody did, who
-    /// last did, shortly before.
+    /// The holder of `key` for most of `[from, to)`; of two with equal shares the later one. If nobody held it then,
+    /// the last holder, if it held it shortly before.
     pub(super) fn holder(&self, key: &K, from: Timestamp, to: Timestamp) -> Option<&T> {
         let tenancies = self.tenancies.get(key)?;
         tenancies

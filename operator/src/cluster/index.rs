@@ -17,7 +17,7 @@ use super::history::History;
 use super::table::{Applied, Table};
 use super::transitions::{Told, Transitions};
 
-/// How long the past is remembered.
+/// Time that the past is remembered.
 pub const HISTORY: SignedDuration = SignedDuration::from_mins(15);
 
 /// Departed objects of a kind, and ended tenancies, remembered at most.
@@ -38,8 +38,8 @@ impl Kind {
     pub const ALL: [Self; 6] =
         [Self::Pod, Self::Node, Self::Service, Self::EndpointSlice, Self::Namespace, Self::NetworkPolicy];
 
-    /// Whether nothing can be told before it has been listed. NetworkPolicies only explain: an operator that may not
-    /// list them does its work all the same.
+    /// Returns true if the index is incomplete until the kind has been listed. NetworkPolicies only explain faults: an
+    /// operator that may not list them works without them.
     fn is_needed(self) -> bool {
         self != Self::NetworkPolicy
     }
@@ -56,7 +56,7 @@ impl Kind {
     }
 }
 
-/// Something a watch said.
+/// The current state of an object, as a watch reported it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     Pod(PodFact),
@@ -80,7 +80,7 @@ pub struct Index {
     /// UIDs that a static pod's cgroup has, to those of its mirror.
     static_uids: std::collections::HashMap<Uid, Uid>,
     pod_ips: History<IpAddr, Uid>,
-    /// Which pod has a port at its node's addresses.
+    /// The pod that has a port at its node's addresses, by node and port.
     host_ports: History<(Name, u16), Uid>,
     /// Live pods that aren't ready, those of them that ended left out.
     unready: BTreeSet<Uid>,
@@ -98,7 +98,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Whether every kind that is needed has been listed once: before that, what isn't known may exist all the same.
+    /// Returns true once every needed kind has been listed. Before that, objects that aren't known may still exist.
     pub fn synced(&self) -> bool {
         Kind::ALL.iter().filter(|kind| kind.is_needed()).all(|kind| self.listed.contains(kind))
     }
@@ -107,7 +107,7 @@ impl Index {
         Told { now, first: !self.listed.contains(&kind) }
     }
 
-    /// Applies `fact`, learned at `now`; whether anything changed.
+    /// Applies `fact`, learned at `now`. Returns true if it changed anything.
     pub fn apply(&mut self, fact: Fact, now: Timestamp) -> bool {
         match fact {
             Fact::Pod(pod) => self.apply_pod(pod, now),

@@ -1,4 +1,5 @@
-//! Whether a pod was coming or going in a window: its trouble, and that of who dials it, is expected then. Pure.
+//! The stage of a pod that was coming or going in a window: its trouble, and the trouble of its clients, is expected
+//! then. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::Lifecycle;
@@ -6,10 +7,10 @@ use tidewatch_records::Lifecycle;
 use super::facts::{Deletion, PodFact, PodPhase};
 use super::index::Index;
 
-/// A pod that isn't ready after this long is at fault, not on its way; likewise one that won't end.
+/// Time after which a pod that isn't ready, or that doesn't end, is at fault and no longer expected to be in trouble.
 const LIMIT: SignedDuration = SignedDuration::from_mins(3);
 
-/// A pod that is ready for the first time has its caches to fill and its peers to meet.
+/// Time after a pod became ready in which trouble is expected: it has caches to fill and connections to open.
 const SETTLING: SignedDuration = SignedDuration::from_secs(30);
 
 /// A span of time, `[from, to)`.
@@ -36,7 +37,7 @@ pub(super) fn lifecycle(pod: &PodFact, departed: Option<Timestamp>, window: Span
         }
         begun < window.to && window.from < until
     };
-    // What counts is when it was wanted: the wait for a node and for an image is part of its coming.
+    // Counted from the pod's creation: the wait for a node and for an image is part of its start.
     let created = pod.created.or(pod.started);
     if created.is_some_and(is_unsettled) {
         Some(Lifecycle::Starting)
@@ -47,8 +48,8 @@ pub(super) fn lifecycle(pod: &PodFact, departed: Option<Timestamp>, window: Span
     }
 }
 
-/// The stage of the pod that is on its way to a Service without a ready endpoint. Pods that only end leave such a
-/// Service without any: that is for whoever scaled it to see.
+/// The stage of a pod that is starting for a Service without a ready endpoint. `None` if pods of the Service only end,
+/// as when it is scaled to zero: that is for its owner to see.
 pub(super) fn lifecycle_of_service(index: &Index, service: &str, window: Span) -> Option<Lifecycle> {
     if index.has_ready_endpoint(service) {
         return None;

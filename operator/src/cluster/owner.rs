@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-/// A Job's name has the minute that it was due in; one that was due longer before its pod than this is no CronJob's. The
-/// controller makes up for missed times, a yearly one's included.
+/// Longest time between the minute in the name of a CronJob's Job and the creation of its pod. The controller makes up
+/// for missed times, those of yearly schedules included.
 const DUE_WITHIN: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// The clocks of the controller and of the API server differ by this much at most.
@@ -60,7 +60,7 @@ fn top_owner<'a>(
     }
 }
 
-/// Whether `minute` is one that a Job was due in whose pod was created at `created`.
+/// Returns true if `minute` can be the minute in which a CronJob's Job was due whose pod was created at `created`.
 fn was_due(minute: &str, created: Option<Timestamp>) -> bool {
     if minute.len() != 8 || !minute.bytes().all(|b| b.is_ascii_digit()) {
         return false;

@@ -1,5 +1,5 @@
-//! Kubernetes objects to facts. Pods, nodes and NetworkPolicies are read through types that leave out everything else at
-//! parsing: a node's list of images alone is more than all its facts.
+//! Reduces Kubernetes objects to facts. Pods, nodes and NetworkPolicies are parsed into types that leave out all other
+//! fields: a node's list of images alone is larger than all its facts.
 
 use std::net::IpAddr;
 
@@ -128,14 +128,14 @@ pub(super) struct PolicySpec {
     policy_types: Vec<String>,
 }
 
-/// Whose pods are agents.
+/// The service account by which pods of agents are recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AgentIdentity {
     pub(super) namespace: String,
     pub(super) service_account: String,
 }
 
-/// `None` for what has no name or UID, which an API server doesn't send.
+/// The facts of a pod; `None` for one without a name or a UID, which an API server doesn't send.
 pub(super) fn pod(pod: SlimPod, agent: &AgentIdentity, names: &mut Interner) -> Option<PodFact> {
     let meta = pod.metadata;
     let (namespace, name) = (meta.namespace.as_deref()?, meta.name.as_deref()?);
@@ -192,7 +192,7 @@ fn host_ports(spec: &PodSpec) -> Vec<u16> {
     ports
 }
 
-/// As the API has it, a port that doesn't say is a TCP port.
+/// Returns true for a TCP port. In the Kubernetes API, a port without a protocol is one.
 fn is_tcp(protocol: Option<&str>) -> bool {
     protocol.is_none_or(|protocol| protocol == "TCP")
 }
@@ -206,7 +206,8 @@ fn restarted(containers: &[ContainerStatus]) -> Option<Timestamp> {
     started.is_some_and(|started| finished.duration_since(started) >= LONG_RUN).then_some(finished)
 }
 
-/// The API server writes down when the pod must be gone, not when that was asked for.
+/// The requested deletion of a pod. The API server records the time at which the pod must be gone, from which the grace
+/// period is subtracted.
 fn deletion(meta: &ObjectMeta) -> Option<Deletion> {
     let due = time_of(meta.deletion_timestamp.as_ref()?)?;
     let grace = SignedDuration::from_secs(meta.deletion_grace_period_seconds.unwrap_or_default());
@@ -291,7 +292,7 @@ pub(super) fn service(service: Service, names: &mut Interner) -> Option<ServiceF
     })
 }
 
-/// `None` also for a slice that belongs to no Service.
+/// The facts of an EndpointSlice; `None` also for one that belongs to no Service.
 pub(super) fn slice(slice: EndpointSlice, names: &mut Interner) -> Option<SliceFact> {
     let meta = slice.metadata;
     let namespace = meta.namespace.as_deref()?;

@@ -38,7 +38,7 @@ pub enum RemoteError {
     NoCidrs { index: usize },
 }
 
-/// What an address outside the cluster is.
+/// The network or AWS service that an address outside the cluster belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remote {
     /// `aws/name`
@@ -92,7 +92,7 @@ fn valid_name(index: usize, name: &str) -> Result<&str, RemoteError> {
     if valid { Ok(name) } else { Err(RemoteError::Name { index, name: name.to_owned() }) }
 }
 
-/// Whether `ip` can only be somebody's own network: nobody on the internet has it.
+/// Returns true if `ip` is a private address, which nobody on the internet has.
 pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {

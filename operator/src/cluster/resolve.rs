@@ -1,4 +1,4 @@
-//! Endpoints of a record to names: which pod, workload, Service, node and zone, and how far the two ends are apart.
+//! Resolves the endpoints of a record to pod, workload, Service, node and zone, and the two of them to a category.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::remotes::{Remote, Remotes, is_private};
 /// Linkerd's proxy. The pod's network namespace alone knows the port that was dialled.
 const PROXY_PORTS: [u16; 3] = [15006, 15008, 4143];
 
-/// Fills in what the collector knows of both ends of `flow`, as of its window. Returns whether both ends are known, so
-/// that a record that came before the watches can be tried again.
+/// Fills in the names of both ends of `flow` as of its window. Returns true if both ends are known, so that a record
+/// that came before the watches reported its ends can be resolved again.
 ///
-/// What the agent says of names is overwritten: it knows none.
+/// Names in the record are overwritten, since agents know none.
 pub fn resolve(index: &Index, remotes: &Remotes, flow: &mut FlowWindow) -> bool {
     let from = flow.window_start;
     let to =
@@ -51,7 +51,7 @@ struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// The local end is on the reporter, whatever else is known of it.
+    /// Resolves the local end. It is on the reporter's node, whatever else is known of it.
     fn local(&self, endpoint: &mut Endpoint, reporter: &Name) -> bool {
         let ip = endpoint.ip.to_canonical();
         let uid = endpoint.pod_uid.as_deref().and_then(Uid::parse);
@@ -79,8 +79,8 @@ impl Lookup<'_> {
             }
             return true;
         }
-        // What is in no pod's cgroup and has no pod's address is the node's own, at whichever address of its: the
-        // kubelet reaches pods from the bridge's.
+        // A socket in no pod's cgroup and without a pod's address is the node's own, whichever of the node's addresses
+        // it has: the kubelet connects to pods from the address of the bridge.
         let is_another_s = self.index.pod_at(ip, self.from, self.to).is_some()
             || self.index.node_at(ip, self.from, self.to).is_some_and(|node| node.name != *reporter);
         let is_node = uid.is_none() && !is_another_s;
@@ -132,8 +132,8 @@ impl Lookup<'_> {
         endpoint.kind != Some(EndpointKind::Unknown)
     }
 
-    /// What is dialled at a port of a node's address: a Service's there, else that of a pod of the node which has the
-    /// port, else the node's own (a kubelet's, or one that nothing listens on).
+    /// Names the owner of a port at a node's address: the Service that has the port there, else the pod of the node
+    /// that has it, else the node itself (the kubelet's port, or one that nothing listens on).
     fn name_at_node(&self, endpoint: &mut Endpoint, ip: IpAddr, port: u16, node: &Name) {
         // Services' rules come before what listens on the node.
         if let Some(service) = self.index.service_at(ip, Some(port), self.from, self.to) {

@@ -1,4 +1,4 @@
-//! Whose a port is: a Service's, a pod's, a node's or nobody's; whose an address is that two list; whose a probe is.
+//! Owners of ports (a Service, a pod, a node or nobody), of addresses that two objects list, and of kubelet's probes.
 
 use super::tests::{at, client, index, ip, node, pod, remote_of, resolved, service, slice, uid_text};
 use super::*;

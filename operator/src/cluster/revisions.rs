@@ -1,4 +1,5 @@
-//! Which revisions of each workload run, so that a pod of a new one is told from one more of the same.
+//! The running revisions of each workload, to distinguish the first pod of a new revision from one more pod of a known
+//! one.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ struct Running {
     pods: Vec<(Name, u32)>,
     /// The revision that appeared last.
     last: Name,
-    /// Since when it has had no pods.
+    /// Time since which the workload has had no pods.
     idle_since: Option<Timestamp>,
 }
 

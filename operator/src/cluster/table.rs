@@ -14,7 +14,7 @@ struct Entry<F> {
     departed: Option<Timestamp>,
 }
 
-/// What [`Table::apply`] did.
+/// Result of [`Table::apply`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Applied<F> {
     Unchanged,
@@ -59,7 +59,7 @@ impl<K: Hash + Eq + Clone, F: PartialEq> Table<K, F> {
         Applied::Replaced(std::mem::replace(&mut entry.fact, Arc::new(fact)))
     }
 
-    /// Marks the object as departed; its fact, if it was live.
+    /// Marks the object as departed, and returns its fact if it was live.
     pub(super) fn depart(&mut self, key: &K, now: Timestamp) -> Option<Arc<F>> {
         let entry = self.entries.get_mut(key).filter(|entry| entry.departed.is_none())?;
         entry.departed = Some(now);

@@ -1,5 +1,5 @@
-//! Which of what the watches say is a change worth remembering. What a first list names is no change: nobody knows
-//! since when it has been so.
+//! Derives the changes that are worth remembering from the events of the watches. The objects of a first list are no
+//! changes, since nobody knows for how long they have been as they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use super::facts::{NodeFact, PodFact, PolicyFact, ServiceFact, SliceFact};
 use super::index::HISTORY;
 use super::revisions::Revisions;
 
-/// When the watch told something.
+/// The time of an event of a watch, and the list that it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     pub(super) now: Timestamp,
-    /// In the kind's first list.
+    /// True for the first list of the kind.
     pub(super) first: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an index makes of what the watches say.
+//! Changes that an index remembers from the events of the watches.
 
 use std::net::IpAddr;
 

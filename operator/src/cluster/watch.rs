@@ -21,10 +21,10 @@ use super::index::{Fact, Kind};
 use super::intern::Interner;
 use super::reduce::{self, AgentIdentity, SlimNode, SlimPod, SlimPolicy};
 
-/// How often the past is swept.
+/// Interval at which the past is swept.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Whose pods are agents.
+/// The service account by which pods of agents are recognised.
 #[derive(Debug, Clone)]
 pub struct WatchConfig {
     /// The operator's own namespace.

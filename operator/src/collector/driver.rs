@@ -15,13 +15,13 @@ use super::windows::Windows;
 use crate::cluster::{Cluster, Remotes, resolve};
 use crate::evaluation::{ClusterWindow, Registry};
 
-/// How often it looks. Within this much of the last report the window is closed.
+/// Interval between checks for windows to close, and so the longest time from the last report to the close.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A tick that comes this long after the one before means that the process stood still.
+/// A tick that comes this much after the one before means that the process stood still.
 const STALL: SignedDuration = SignedDuration::from_secs(1);
 
-/// Looks at the sizes of things are taken this many ticks apart.
+/// Number of ticks between two updates of the metrics of the index's size.
 const SIZES_EVERY: u32 = 40;
 
 #[derive(Debug)]
@@ -84,8 +84,8 @@ impl Driver {
         }
     }
 
-    /// A pod's first records may come before the watch has told of it, and its last failing ones before the watch has
-    /// told that it is going: what was unknown then, or failed, may be understood now.
+    /// Resolves flows with an unknown end, and failing ones, once more. A pod's first records may have come before the
+    /// watch reported the pod, and its last failing ones before the watch reported its deletion.
     fn resolve_late(&self, window: &mut ClusterWindow) {
         let unclear = window.flows.iter_mut().filter(|flow| is_unclear(flow));
         let mut unclear = unclear.peekable();

@@ -1,4 +1,4 @@
-//! Where the Service `tidewatch-collector` leads: it has no selector, the leader points it at itself.
+//! The EndpointSlice of the Service `tidewatch-collector`. The Service has no selector: the leader points it at itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -83,7 +83,7 @@ fn desired(service: &Service, namespace: &str, pod_ip: IpAddr, port: u16) -> End
     }
 }
 
-/// Whether `present` says what `wanted` does, whatever else the API server or others added.
+/// Returns true if `present` has all that `wanted` has, whatever else the API server or others added.
 fn same(present: &EndpointSlice, wanted: &EndpointSlice) -> bool {
     let labels = |slice: &EndpointSlice| slice.metadata.labels.clone().unwrap_or_default();
     let has = labels(present);

@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, Remotes, resolve};
 /// Records resolved under one hold of the index, so that a watch waits no longer than about 0.1 ms.
 pub(super) const CHUNK: usize = 256;
 
-/// Where records go.
+/// Receives export requests: the index that resolves their records, and the windows that keep them.
 #[derive(Debug, Clone)]
 pub(super) struct Ingest {
     pub(super) cluster: Cluster,
@@ -30,7 +30,7 @@ pub(super) struct Ingest {
     pub(super) metrics: Metrics,
 }
 
-/// What became of one request's records.
+/// Numbers of one request's records that were kept and rejected.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) kept: u64,
@@ -44,7 +44,7 @@ impl Outcome {
         *self.rejected.entry(reason).or_default() += 1;
     }
 
-    /// As OTLP has it: nothing to say unless something was rejected.
+    /// The answer in OTLP's form, which is empty unless records were rejected.
     pub(super) fn response(&self) -> ExportLogsServiceResponse {
         let rejected: u64 = self.rejected.values().sum();
         if rejected == 0 {
@@ -137,7 +137,7 @@ impl Ingest {
     }
 }
 
-/// What can be said of a record without the index and the windows.
+/// Decodes a record and makes the checks that need neither the index nor the windows.
 fn decode(
     decoder: &mut Decoder,
     record: &LogRecord,

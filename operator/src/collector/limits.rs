@@ -1,8 +1,8 @@
-//! Every bound of the collector in one place. What goes over one is refused, and counted.
+//! Every bound of the collector in one place. Records and requests beyond a bound are refused and counted.
 
 use std::time::Duration;
 
-/// What a flow record takes while it is held, about: the record, its histogram, its key, its share of names.
+/// Approximate memory of a flow record, in bytes: the record, its histogram, its key and its share of names.
 const FLOW_BYTES: u64 = 800;
 
 /// The defaults are for 5,000 nodes.

@@ -1,4 +1,4 @@
-//! What the collector counts. No label has an address, a port or a name from outside.
+//! The collector's metrics. No label has an address, a port or a name from outside.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

@@ -39,7 +39,7 @@ use windows::Windows;
 /// The Service by which agents reach the collector.
 const SERVICE: &str = "tidewatch-collector";
 
-/// What the collector is told at start.
+/// Configuration of the collector.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// 0.0.0.0:4317
@@ -96,7 +96,7 @@ impl Collector {
         Ok(collector)
     }
 
-    /// Everything but the TLS material's keeping: what needs no cluster.
+    /// Starts all tasks but the one that keeps the TLS material, which needs a cluster.
     async fn listen(
         config: Config,
         certificate: Arc<tls::CurrentCertificate>,

@@ -1,32 +1,33 @@
-//! How long a window that has ended waits for a node's report. Pure: time is passed in.
+//! The time that a window which has ended waits for each node's report. Pure: time is passed in.
 //!
-//! A verdict waits for the slowest node that is waited for, so a node gets little more time than its reports lately took:
-//! one that is short of CPU is still in the window, and one that is cut off holds nobody up.
+//! A verdict waits for the slowest of these nodes, so a node gets little more time than its recent reports took. The
+//! report of a node that is short of CPU still gets into the window, and a node that is cut off delays no verdict for
+//! long.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::SignedDuration;
 use tidewatch_records::Name;
 
-/// Every node may take this long.
+/// Shortest time that a window waits for a node.
 pub(super) const LEAST: SignedDuration = SignedDuration::from_secs(3);
 
-/// No node may take longer. It is also what a node gets that never reported to this collector: after a change of the
-/// leader, agents come back within half a window, and no later than this in windows of 15 s.
+/// Longest time that a window waits for a node, and the time for a node that has never reported to this collector:
+/// after a change of the leader, agents come back within half a window, which is less than this for windows of 15 s.
 pub(super) const MOST: SignedDuration = SignedDuration::from_secs(10);
 
-/// What a node gets beyond what it lately needed.
+/// Time that a node gets beyond the delay of its recent reports.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 
-/// What each node lately needed, past the end of its windows.
+/// Delay of each node's recent reports, counted from the end of their windows.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     needed: HashMap<Name, SignedDuration>,
 }
 
 impl Patience {
-    /// A report came `delay` after the end of its window. One that took longer than anybody is waited for teaches
-    /// nothing: its node was cut off, not slow.
+    /// Learns from a report that came `delay` after the end of its window. A delay of more than [`MOST`] is ignored:
+    /// its node was cut off, not slow.
     pub(super) fn reported(&mut self, node: &Name, delay: SignedDuration) {
         if delay > MOST {
             return;
@@ -36,19 +37,19 @@ impl Patience {
         self.needed.insert(node.clone(), delay.max(before * 7 / 8));
     }
 
-    /// A window closed without `node`.
+    /// Learns from a window that closed without a report of `node`: the next ones wait half as long.
     pub(super) fn missed(&mut self, node: &Name) {
         let before = self.needed.get(node).copied().unwrap_or(MOST);
         self.needed.insert(node.clone(), before / 2);
     }
 
-    /// How long past its end a window waits for `node`.
+    /// Time past its end that a window waits for `node`.
     pub(super) fn with(&self, node: &Name) -> SignedDuration {
         let needed = self.needed.get(node).copied().unwrap_or(MOST);
         needed.saturating_add(MARGIN).clamp(LEAST, MOST)
     }
 
-    /// Forgets the nodes that have no agent any more.
+    /// Forgets all nodes but `nodes`, which have an agent.
     pub(super) fn keep_only(&mut self, nodes: &BTreeSet<Name>) {
         self.needed.retain(|node, _| nodes.contains(node));
     }
@@ -62,7 +63,8 @@ mod tests {
         SignedDuration::from_millis(millis)
     }
 
-    /// How long is waited for a node whose reports took so many milliseconds; none: it didn't report.
+    /// Time that a window waits for a node after reports with these delays in milliseconds; `None` stands for a missing
+    /// report.
     fn waits(delays: &[Option<i64>]) -> SignedDuration {
         let (mut patience, node) = (Patience::default(), Name::from("a"));
         for delay in delays {

@@ -1,4 +1,4 @@
-//! Why a record was not kept.
+//! Reasons for which a record isn't kept.
 
 /// Each is a value of the metric's `reason`, and a word of `partial_success`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -51,7 +51,7 @@ where
         .timeout(limits.request_timeout)
         .max_concurrent_streams(limits.streams_per_connection)
         .concurrency_limit_per_connection(usize::try_from(limits.streams_per_connection).unwrap_or(8))
-        // What a connection can make us hold before anyone knows who it is.
+        // Bounds the memory that a connection can take before its caller is known.
         .initial_stream_window_size(128 << 10)
         .initial_connection_window_size(256 << 10)
         .http2_max_header_list_size(32 << 10)

@@ -144,7 +144,7 @@ fn refuse(metrics: &Metrics, error: &AuthError) -> http::Response<Body> {
     }
 }
 
-/// How a request ended, in one of few words. A unary error is in the headers (gRPC's Trailers-Only).
+/// Label for a request's outcome, one of few words. A unary error is in the headers (gRPC's Trailers-Only).
 fn outcome(response: &http::Response<Body>) -> &'static str {
     let code =
         response.headers().get("grpc-status").map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()));
@@ -152,7 +152,7 @@ fn outcome(response: &http::Response<Body>) -> &'static str {
         Code::Ok => "ok",
         Code::Unauthenticated => "unauthenticated",
         Code::Unavailable => "unavailable",
-        // What tonic says of a body over the limit, decompressed or not.
+        // tonic's code for a body over the limit, decompressed or not.
         Code::OutOfRange | Code::ResourceExhausted => "too_large",
         Code::Cancelled | Code::DeadlineExceeded => "timeout",
         // A body that is cut short, or no protobuf, or of no compression that is known.

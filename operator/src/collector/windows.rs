@@ -21,23 +21,23 @@ const REMEMBER_CLOSED: SignedDuration = SignedDuration::from_mins(2);
 /// An evaluation that fell behind by more windows than this (the machine slept) starts afresh.
 const BEHIND: i64 = 10;
 
-/// What one node reported of one agent window.
+/// Records of one node for one agent window.
 #[derive(Debug, Default)]
 struct Report {
     /// Hashes of the flows' keys. Keyed at random (SipHash), so that nobody can make two keys collide.
     keys: HashSet<u64>,
     flows: Vec<FlowWindow>,
     accounting: Option<Accounting>,
-    /// How the node was.
+    /// Figures of the node itself.
     figures: Option<NodeWindow>,
-    /// Connections of the records that bounds refused.
+    /// Number of connections in records that were refused for want of room.
     lost: u64,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     nodes: HashMap<Name, Report>,
-    /// Every evaluation length has had it.
+    /// True once every evaluation length has taken its records.
     closed: bool,
 }
 
@@ -45,17 +45,17 @@ struct Slot {
 pub(super) struct Windows {
     limits: Limits,
     patience: Patience,
-    /// When the collector last went on after it had stood still: what was sent meanwhile is still to be read.
+    /// The last time that the collector went on after it had stood still: reports sent meanwhile are still to be read.
     resumed: Timestamp,
     hasher: RandomState,
     /// By start, in seconds since the epoch.
     slots: BTreeMap<i64, Slot>,
-    /// Evaluation lengths in seconds, and up to where each has closed.
+    /// The end of the last closed window of each evaluation length, by length in seconds.
     lengths: BTreeMap<u32, i64>,
     flows: usize,
 }
 
-/// Windows that were skipped since they lay too far back.
+/// The windows that [`Windows::close`] has closed, and the number of those that it skipped since they lay too far back.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
     pub(super) windows: Vec<ClusterWindow>,
@@ -75,7 +75,7 @@ impl Windows {
         }
     }
 
-    /// Which evaluation lengths are wanted from now on. A new one begins with the window that is going on.
+    /// Sets the evaluation lengths that are wanted from now on. A new one begins with the current window.
     pub(super) fn set_lengths(&mut self, wanted: &BTreeSet<u32>, now: Timestamp) {
         self.lengths.retain(|seconds, _| wanted.contains(seconds));
         for seconds in wanted.iter().copied().filter(|seconds| *seconds > 0) {
@@ -84,7 +84,7 @@ impl Windows {
         }
     }
 
-    /// Flow records held.
+    /// Number of flow records held.
     pub(super) fn flows(&self) -> usize {
         self.flows
     }
@@ -93,7 +93,7 @@ impl Windows {
         self.slots.len()
     }
 
-    /// Whether a window that starts at `start` and lasts `seconds` is one that records may be about now.
+    /// Refuses a record whose window lies too far in the past or in the future.
     pub(super) fn timely(start: Timestamp, seconds: u32, now: Timestamp) -> Result<(), Reject> {
         let length = SignedDuration::from_secs(i64::from(seconds));
         let end = start.checked_add(length).map_err(|_| Reject::Future)?;
@@ -106,7 +106,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Identifies the flow among all of its node's in its window.
+    /// Key of a flow among all flows of its node in its window.
     pub(super) fn key(&self, flow: &FlowWindow) -> u64 {
         let (local, remote) = (&flow.local, &flow.remote);
         self.hasher.hash_one((
@@ -141,7 +141,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Keeps how a node was in an agent window.
+    /// Keeps the figures of a node in an agent window.
     pub(super) fn offer_figures(&mut self, figures: NodeWindow, now: Timestamp) -> Result<(), Reject> {
         Self::timely(figures.window_start, figures.window_seconds, now)?;
         let start = figures.window_start.as_second();
@@ -157,7 +157,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Keeps `accounting`, the last that a node says of an agent window.
+    /// Keeps `accounting`, the last record that a node sends for an agent window.
     pub(super) fn account(&mut self, accounting: Accounting, now: Timestamp) -> Result<(), Reject> {
         Self::timely(accounting.window_start, accounting.window_seconds, now)?;
         let start = accounting.window_start.as_second();
@@ -188,24 +188,24 @@ impl Windows {
         Ok(slot.nodes.entry(reporter.clone()).or_default())
     }
 
-    /// Whether every evaluation length has closed the window that `start` lies in. While none is wanted nothing is
-    /// closed: someone may be about to want it.
+    /// Returns true if every evaluation length has closed its window that contains `start`. While no length is wanted
+    /// no window is closed, since one may be wanted soon.
     fn is_closed(&self, start: i64) -> bool {
         !self.lengths.is_empty() && self.lengths.values().all(|closed_to| start < *closed_to)
     }
 
-    /// Whether any evaluation window has ended.
+    /// Returns true if an evaluation window has ended that isn't closed.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.lengths.iter().any(|(seconds, closed_to)| closed_to + i64::from(*seconds) <= now.as_second())
     }
 
-    /// The collector stood still until `now`: reports that have been sent may not have been read.
+    /// Notes that the collector stood still until `now`, so that reports which were sent meanwhile are waited for.
     pub(super) fn resume(&mut self, now: Timestamp) {
         self.resumed = now;
     }
 
-    /// Closes the evaluation windows that are due: all of `ready` have reported to their end, or those that haven't are
-    /// waited for no longer.
+    /// Closes the evaluation windows that are due: those that all nodes of `ready` have reported to their end, and
+    /// those that have waited long enough for the others.
     pub(super) fn close(&mut self, now: Timestamp, ready: &BTreeSet<Name>) -> Closing {
         let mut closing = Closing::default();
         let lengths: Vec<u32> = self.lengths.keys().copied().collect();
@@ -246,7 +246,7 @@ impl Windows {
         }
     }
 
-    /// Those of `ready` that haven't accounted for the last agent window in `[start, end)`.
+    /// The nodes of `ready` whose accounting for the last agent window in `[start, end)` hasn't come.
     fn missing(&self, start: i64, end: i64, ready: &BTreeSet<Name>) -> Vec<Name> {
         let reported = |node: &Name| {
             self.slots.range(start..end).rev().any(|(_, slot)| {
@@ -257,7 +257,7 @@ impl Windows {
         ready.iter().filter(|node| !reported(node)).cloned().collect()
     }
 
-    /// Whether the window that ended at `end` is kept open for the nodes that are `missing`.
+    /// Returns true if the window that ended at `end` still waits for the nodes that are `missing`.
     fn waits(&self, end: Timestamp, now: Timestamp, missing: &[Name], ready: &BTreeSet<Name>) -> bool {
         // Nobody is known whose report would be the last.
         let least = if ready.is_empty() { LEAST } else { SignedDuration::ZERO };
@@ -266,7 +266,7 @@ impl Windows {
         over < most && now.duration_since(end) < MOST.saturating_add(LEAST)
     }
 
-    /// What the evaluation window holds: moved out where no other length needs it, else copied.
+    /// Takes the records of an evaluation window. They are moved out if no other length needs them, else copied.
     fn take(&mut self, start: i64, seconds: u32, ready: &BTreeSet<Name>) -> Option<ClusterWindow> {
         let starts: Vec<i64> =
             self.slots.range(start..start + i64::from(seconds)).map(|(start, _)| *start).collect();
@@ -303,7 +303,7 @@ impl Windows {
         Some(window)
     }
 
-    /// Drops what is closed, after a while, and what is older than anyone will want.
+    /// Drops windows some time after they were closed, and those that are too old for any evaluation.
     fn expire(&mut self, now: Timestamp) {
         let (closed, unwanted) = (now.checked_sub(REMEMBER_CLOSED), now.checked_sub(HISTORY));
         let (Ok(closed), Ok(unwanted)) = (closed, unwanted) else { return };
@@ -335,7 +335,8 @@ fn nothing(reporter: &Name, window_start: Timestamp) -> Accounting {
     }
 }
 
-/// Adds one agent window; connections whose records the collector refused for want of room count as dropped.
+/// Adds the accounting of one agent window. Connections whose records the collector refused for want of room count as
+/// dropped.
 fn add(sum: &mut Accounting, one: &Accounting, lost: u64) {
     let lost = lost.min(one.reported);
     sum.window_seconds = sum.window_seconds.saturating_add(one.window_seconds);

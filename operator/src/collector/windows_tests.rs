@@ -80,7 +80,7 @@ fn a_window_never_closes_before_its_end_even_if_all_reported() {
     assert_eq!(windows.close(at(10), &ready(&["a"])).windows.len(), 1);
 }
 
-/// A node that reports each window of 5 s `delay` after its end, for the first five windows.
+/// Reports the first five windows of 5 s of a node, each `delay` seconds after its end.
 fn reports(windows: &mut Windows, node: &str, delay: i64) {
     for second in (0..25).step_by(5) {
         account(windows, node, second, second + 5 + delay).unwrap();

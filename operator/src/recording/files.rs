@@ -1,5 +1,5 @@
-//! Files that grow by whole zstd frames, the oldest of which go when there are too many bytes. Who is stopped while it
-//! writes leaves a frame that is cut off at a file's end, and begins a new file when it is back.
+//! Files that grow by whole zstd frames; the oldest are deleted when all of them exceed a limit. A process that is
+//! stopped while it writes leaves a truncated frame at a file's end, and begins a new file after its restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-/// Text of flow records becomes about a fifteenth of it.
+/// zstd's compression level, which compresses flow records to about a fifteenth.
 const LEVEL: i32 = 3;
-/// A file that has this share of all bytes is full.
+/// Number of full files that make up the limit: a file is full at this fraction of it.
 const FILES: u64 = 16;
 const SUFFIX: &str = ".jsonl.zst";
 
@@ -33,7 +33,7 @@ impl Files {
         Self { directory, most_bytes, open: BTreeMap::new() }
     }
 
-    /// Adds to `series` what `text` writes, as one frame. A file is named after the window that it begins with.
+    /// Appends the output of `text` to `series` as one frame. A file is named after the window that it begins with.
     pub(super) fn append(
         &mut self,
         series: &str,
@@ -62,7 +62,7 @@ impl Files {
         Ok(Segment { name, file, bytes: 0 })
     }
 
-    /// Removes the oldest files, those of earlier processes included, until what is left is not too much.
+    /// Removes the oldest files, those of earlier processes included, until the rest is within the limit.
     pub(super) fn expire(&self) -> io::Result<()> {
         let open: BTreeSet<&str> = self.open.values().map(|segment| segment.name.as_str()).collect();
         let (mut held, mut total) = (BTreeMap::new(), 0);
@@ -85,7 +85,7 @@ impl Files {
     }
 }
 
-/// When the file of this name was begun, if it is one of ours.
+/// The start in the name of a file; `None` if the file isn't a recording.
 fn begun(name: &str) -> Option<&str> {
     let series_and_start = name.strip_suffix(SUFFIX)?;
     let ours = ["windows-", "verdicts-"].iter().any(|prefix| series_and_start.starts_with(prefix));

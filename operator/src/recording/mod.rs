@@ -1,5 +1,5 @@
-//! Keeps every judged window with the verdicts on it, for a diagnosis: `tidewatch analyze` judges what is kept and comes to
-//! the same verdicts. Whatever goes wrong here is logged and counted, and nothing else waits for it.
+//! Records every judged window with the verdicts on it, for a diagnosis: `tidewatch analyze` judges the recorded
+//! windows and comes to the same verdicts. Errors are logged and counted, and nothing else waits for the recording.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -16,18 +16,18 @@ use crate::evaluation::{ClusterWindow, Evaluation, Judged, Key};
 
 mod files;
 
-/// Judged windows that may wait to be written.
+/// Most judged windows that wait to be written.
 pub const QUEUE: usize = 4;
 
-/// Where recordings go.
+/// Directory of the recordings, and the limit on their size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub directory: PathBuf,
-    /// The oldest files go when there is more than this.
+    /// Limit on the size of all files, in bytes; the oldest are deleted beyond it.
     pub most_bytes: u64,
 }
 
-/// What recording counts. Cheap to clone; all clones count together.
+/// Metrics of the recording. Cheap to clone; all clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     windows: Counter,
@@ -42,7 +42,7 @@ impl Metrics {
     }
 }
 
-/// Records what is judged until nobody judges any more.
+/// Records judged windows until all engines have ended.
 pub async fn record(settings: Settings, metrics: Metrics, mut judged: mpsc::Receiver<Judged>) {
     tracing::info!(directory = %settings.directory.display(), most_bytes = settings.most_bytes, "recording what is judged");
     let mut recording = Recording::new(settings);
@@ -89,7 +89,7 @@ impl Recording {
         Self { files: Files::new(settings.directory, settings.most_bytes), written: BTreeMap::new() }
     }
 
-    /// Engines of one length judge the same windows: those are written once, with the first verdict.
+    /// Writes a verdict, and its window unless an engine of the same window length has had it written before.
     fn keep(&mut self, key: Key, evaluation: &Evaluation) -> io::Result<()> {
         let window = &evaluation.window;
         if self.written.get(&window.seconds).is_none_or(|last| *last < window.start) {
@@ -117,7 +117,7 @@ fn write_window(out: &mut dyn Write, window: &ClusterWindow) -> io::Result<()> {
     Ok(())
 }
 
-/// As `tidewatch analyze` prints it.
+/// Writes a verdict as `tidewatch analyze` prints it.
 fn write_verdict(mut out: &mut dyn Write, verdict: &Verdict) -> io::Result<()> {
     serde_json::to_writer(&mut out, verdict)?;
     out.write_all(b"\n")

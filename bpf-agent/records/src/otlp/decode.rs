@@ -184,7 +184,7 @@ fn take_connections(to: &mut Connections, key: &str, field: Field) -> Result<(),
     Ok(())
 }
 
-/// Whether the attribute is one of a node's figures, which is then taken.
+/// Takes the attribute if it is one of a node's figures. Returns true if it is.
 fn take_figure(to: &mut NodeFigures, field: Field) -> Result<bool, DecodeError> {
     let key = field.0.key.as_str();
     if let Some((_, slot)) = RATIOS.iter().find(|(name, _)| *name == key) {

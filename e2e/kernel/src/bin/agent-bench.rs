@@ -1,4 +1,4 @@
-//! What the agent costs, by the kernel's own BPF statistics: `make bench`.
+//! Measures the agent's cost by the kernel's own BPF statistics: `make bench`.
 
 use std::time::{Duration, Instant};
 
@@ -60,14 +60,14 @@ fn main() -> Result<()> {
     report(short, requests, edge, rss, &node, &said)
 }
 
-/// What the node's own figures cost a window.
+/// Cost of the node's own figures in each window.
 struct NodeCost {
     read_us: f64,
-    /// As OTLP, before compression.
+    /// Size as OTLP, before compression.
     bytes: usize,
 }
 
-/// Waits for the next window to end, so that what follows has no edge in it.
+/// Waits for the next window to end, so that none ends during the measurement that follows.
 fn after_a_window(agent: &Agent) -> Result<()> {
     let windows = agent.said().map_or(0, |said| said.accounting.len());
     after(agent, "a window ends", |said| said.accounting.len() > windows)

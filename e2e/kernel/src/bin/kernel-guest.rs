@@ -1,5 +1,5 @@
-//! The first process of a guest (src/vm): mounts what the tests need, loads modules, runs, says how it went, and turns
-//! the machine off.
+//! The first process of a guest (src/vm): it mounts file systems, loads modules, runs the tests, prints their outcome
+//! and turns the machine off.
 
 use std::fs;
 use std::process::Command;
@@ -71,7 +71,7 @@ fn command(program: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests of one file, which say by themselves how it went.
+/// Runs the tests of one file, which print their own outcome.
 fn tests(file: &str) -> Result<()> {
     let begun = Instant::now();
     let only = std::env::var(ONLY).unwrap_or_default();

@@ -103,7 +103,7 @@ impl Process {
         self.connections.get(name).with_context(|| format!("no connection {name}"))
     }
 
-    /// The `n` connections that `stall` has accepted, on its own time.
+    /// Waits for the `n` connections that `stall` accepts on a thread of its own.
     fn accepted_peers(&self, n: usize) -> Result<Vec<TcpStream>> {
         let begun = Instant::now();
         loop {
@@ -134,13 +134,14 @@ impl Process {
     }
 }
 
-/// Serves a connection; a thread each, small since there may be thousands.
+/// Serves a connection on a thread of its own, which is small since there may be thousands.
 fn accepted(stream: TcpStream) {
     let serve = move || while serve_request(&stream).unwrap_or(false) {};
     let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(serve);
 }
 
-/// Reads a request of 8 bytes (size of the rest, size of the answer) and the rest; answers. False at the end.
+/// Reads a request (8 bytes with the sizes of the rest and of the answer, then the rest) and answers it. Returns false
+/// at the end of the stream.
 fn serve_request(mut stream: &TcpStream) -> Result<bool> {
     let mut header = [0; 8];
     if stream.read(&mut header[..1])? == 0 {

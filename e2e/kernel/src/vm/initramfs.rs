@@ -13,7 +13,7 @@ use super::modules;
 use super::packages::Kernel;
 use crate::agent;
 
-/// What the tests call. Not busybox, whose `timeout` and `sh` would run an `ip` of their own.
+/// Tools that the tests call. busybox isn't used, since its `timeout` and `sh` would run its own `ip`.
 const TOOLS: [&str; 10] =
     ["cat", "ip", "nft", "nsenter", "setpriv", "sh", "sleep", "ss", "sysctl", "timeout"];
 const DIRECTORIES: [&str; 13] = [
@@ -32,7 +32,7 @@ const DIRECTORIES: [&str; 13] = [
     "root",
 ];
 
-/// Writes one for a kernel with these files of tests; gives its path.
+/// Writes the file system for a kernel and these files of tests, and returns its path.
 pub(super) fn build(kernel: &Kernel, tests: &[&str]) -> Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("tidewatch-initramfs-{}", std::process::id()));
     let mut archive = Archive::create(&path)?;
@@ -78,7 +78,7 @@ fn find_tool(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// cargo leaves the binaries of earlier builds beside the newest.
+/// The newest binary of a file of tests: cargo leaves those of earlier builds beside it.
 fn newest_test(deps: &Path, name: &str) -> Result<PathBuf> {
     let entries = fs::read_dir(deps).with_context(|| format!("could not read {}", deps.display()))?;
     let is_it = |path: &PathBuf| {
@@ -91,7 +91,7 @@ fn newest_test(deps: &Path, name: &str) -> Result<PathBuf> {
     newest.with_context(|| format!("the tests {name} are not built: run `make build`"))
 }
 
-/// The program without its debugging information, which is most of it.
+/// The program without its debugging information, which makes up most of its size.
 fn without_symbols(program: &Path) -> Result<Vec<u8>> {
     let stripped = std::env::temp_dir().join(format!("tidewatch-stripped-{}", std::process::id()));
     let status = Command::new("strip").arg("-o").arg(&stripped).arg(program).status();

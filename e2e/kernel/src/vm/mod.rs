@@ -14,23 +14,23 @@ use anyhow::{Context, Result, bail};
 
 pub use packages::Release;
 
-/// What a guest does; it finds this in its environment, where the kernel puts what it doesn't understand itself.
+/// Task of a guest, which finds it in its environment: the kernel puts parameters there that it doesn't know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Run {
-    /// These tests, by the names of their files.
+    /// Run these tests, by the names of their files.
     Tests(&'static [&'static str]),
-    /// The agent, which must give up at start.
+    /// Run the agent, which must give up at start.
     Agent,
-    /// The same where no type information of the kernel is to be found.
+    /// Run the agent without the kernel's type information.
     AgentWithoutBtf,
 }
 
-/// Name of the variable that tells a guest what to do.
+/// Environment variable with a guest's task.
 pub const RUN: &str = "TIDEWATCH_RUN";
-/// Name of the variable that tells it which of the tests: those whose names contain one of these words, between commas.
-/// All if it isn't set, here or there.
+/// Environment variable that selects tests: those whose names contain one of its words, which are separated by commas.
+/// All run if it isn't set, on the host or in the guest.
 pub const ONLY: &str = "TIDEWATCH_ONLY";
-/// What a guest says last.
+/// The last line that a guest prints.
 pub const DONE: &str = "GUEST DONE";
 
 impl Run {
@@ -43,7 +43,7 @@ impl Run {
     }
 }
 
-/// Boots a kernel, and gives all that was said there.
+/// Boots a kernel, and returns the output of its guest.
 pub fn boot(release: Release, run: Run, more_arguments: &str) -> Result<String> {
     let kernel = packages::kernel(release)?;
     let files = match run {
@@ -58,7 +58,7 @@ pub fn boot(release: Release, run: Run, more_arguments: &str) -> Result<String> 
     said
 }
 
-/// Boots a kernel and runs tests there; all must pass, and each of the words that choose among them must choose one.
+/// Boots a kernel and runs tests there. All must pass, and each word that selects tests must select one.
 pub fn passes(release: Release, files: &'static [&'static str]) -> Result<()> {
     let said = boot(release, Run::Tests(files), "")?;
     let passed = said.lines().filter(|line| line.starts_with("test result: ok.")).count();
@@ -73,7 +73,7 @@ pub fn passes(release: Release, files: &'static [&'static str]) -> Result<()> {
     Ok(())
 }
 
-/// Where kernels are kept between runs.
+/// Directory in which kernels are kept between runs.
 fn cache() -> Result<PathBuf> {
     let given = std::env::var_os("TIDEWATCH_CACHE").map(PathBuf::from);
     let directory = given.unwrap_or_else(|| std::env::temp_dir().join("tidewatch")).join("kernels");

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::packages::find;
 
-/// Pairs of interfaces, packet filters with all that the tests' rules say, connection tracking, and what `ss` asks.
-/// The first is what libcrc32c asks for by another name, without depending on it.
+/// Modules for pairs of interfaces, for packet filters with all expressions of the tests' rules, for connection
+/// tracking and for `ss`. libcrc32c requests the first one by an alias, without a dependency on it.
 const NEEDED: [&str; 15] = [
     "crc32c_generic",
     "veth",
@@ -35,7 +35,8 @@ pub(super) struct Module {
     pub(super) content: Vec<u8>,
 }
 
-/// Finds them below a directory, with those that they depend on. What isn't there is part of the kernel's image.
+/// Finds the needed modules below a directory, with those that they depend on. A module that isn't there is part of the
+/// kernel's image.
 pub(super) fn needed(directory: &Path) -> Result<Vec<Module>> {
     let mut modules = Vec::new();
     for name in NEEDED {
@@ -72,7 +73,8 @@ fn read(path: &PathBuf) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// From the section .modinfo, whose entries are `key=value` and end in a NUL.
+/// Names of the modules that a module depends on, from its section .modinfo, whose entries are `key=value` and end in a
+/// NUL.
 fn dependencies(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let at = module.windows(KEY.len()).position(|window| window == KEY);

@@ -21,14 +21,14 @@ pub enum Release {
     Linux7,
 }
 
-/// What is known of a release before its packages are looked up.
+/// Source of a release: Debian's suite, and the names of its packages.
 struct Source {
-    /// Of Debian, as in a line of sources.list.
+    /// Debian's suite, as in a line of sources.list.
     suite: &'static str,
-    /// What its packages are called, before the version; from 6.19 on the image's package only depends on these.
+    /// Names of its packages, up to the version. From 6.19 on there are two: the image's own only depends on them.
     packages: &'static [&'static str],
     version: &'static str,
-    /// What follows the version in their names.
+    /// Suffix of these names, after the version.
     suffix: &'static str,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Kernel {
     pub(super) modules: PathBuf,
 }
 
-/// Gives a kernel from the cache, or gets it.
+/// Returns a kernel from the cache, or gets it first.
 pub(super) fn kernel(release: Release) -> Result<Kernel> {
     let directory = cache()?.join(release.name());
     if !directory.exists() {
@@ -158,7 +158,7 @@ impl Apt {
     }
 }
 
-/// Where this machine gets Debian from.
+/// URL of the mirror that this machine gets Debian from.
 fn mirror() -> Result<String> {
     let mut targets = Command::new("apt-get");
     targets.args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]);

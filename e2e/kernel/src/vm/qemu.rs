@@ -1,4 +1,4 @@
-//! Runs a guest, with a limit on time.
+//! Runs a guest, with a time limit.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use super::DONE;
 
-/// A guest is emulated and shares the machine with other work.
+/// Time limit of a guest, which is emulated and shares the machine with other work.
 const LIMIT_SECONDS: u32 = 900;
 
-/// Boots, and gives all that came out of the serial line, which a test's output shows as it comes.
+/// Boots a guest, prints the output of its serial line as it comes, and returns it.
 pub(super) fn run(kernel: &Path, initramfs: &Path, arguments: &str) -> Result<String> {
     let mut guest = Command::new("timeout")
         .arg(LIMIT_SECONDS.to_string())

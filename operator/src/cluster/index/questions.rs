@@ -1,4 +1,4 @@
-//! What the index is asked.
+//! Queries on the index.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -48,7 +48,7 @@ impl Index {
         self.pods.get(self.host_ports.holder(&(node.clone(), port), from, to)?)
     }
 
-    /// Whether `ip` was a Service's own address.
+    /// Returns true if `ip` was an address of a Service.
     pub fn is_service_address(&self, ip: IpAddr, from: Timestamp, to: Timestamp) -> bool {
         self.frontends.has(ip, from, to)
     }
@@ -62,8 +62,8 @@ impl Index {
         })
     }
 
-    /// The Service that `ip` was a backend of from `from` on, and the pod behind the address where that is one: the
-    /// Service with `port`, or without a port the first by name.
+    /// The Service with `port` that `ip` was a backend of from `from` on, and the backend's pod if it is one; without a
+    /// port, the first such Service by name.
     pub fn service_behind(
         &self,
         ip: IpAddr,
@@ -74,12 +74,12 @@ impl Index {
         self.backends.service(ip, port, pod, from)
     }
 
-    /// When the pod's object was deleted.
+    /// Time at which the pod's object was deleted.
     pub fn pod_departed_at(&self, uid: Uid) -> Option<Timestamp> {
         self.pods.departed_at(&uid)
     }
 
-    /// Whether some endpoint of the Service is ready.
+    /// Returns true if the Service has a ready endpoint.
     pub fn has_ready_endpoint(&self, service: &str) -> bool {
         self.transitions.has_ready_endpoint(service)
     }
@@ -151,7 +151,7 @@ impl Index {
         }
     }
 
-    /// What changed lately.
+    /// The recent changes.
     pub fn changes(&self) -> &Changes {
         self.transitions.changes()
     }

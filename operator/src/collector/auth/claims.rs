@@ -1,5 +1,5 @@
-//! What a JWT says of itself, unproved: enough to turn away what can't be for us, and to know when to stop believing a
-//! token that the API server has proved.
+//! The claims of a JWT, unverified. They suffice to refuse tokens for another audience, and to know the expiry of a
+//! token that the API server has verified.
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;

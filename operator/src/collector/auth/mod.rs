@@ -1,4 +1,5 @@
-//! Who is calling: an agent's projected service-account token, reviewed by the API server once and remembered.
+//! Authentication of agents by their projected service-account token, which the API server reviews once; the answer is
+//! remembered.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,7 +67,7 @@ pub(super) enum AuthError {
     Unavailable(String),
 }
 
-/// Which node the reviewed token is of.
+/// The node of the agent that a reviewed token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Bound {
     Node(Name),
@@ -74,7 +75,7 @@ enum Bound {
     Pod(Uid),
 }
 
-/// What `review` says of the caller. Pure.
+/// Decides from `review` whether the caller is an agent, and on which node. Pure.
 fn decide(review: &Review, expected_user: &str) -> Result<Bound, Denial> {
     if !review.authenticated {
         return Err(Denial::Refused(review.error.clone().unwrap_or_else(|| "not authenticated".to_owned())));
@@ -147,7 +148,7 @@ impl Authenticator {
         if let Some(known) = self.known(&digest, now) {
             return known.map_err(AuthError::Denied);
         }
-        // What the token says of itself proves nothing, but one that says it is for others needn't be asked about.
+        // The token's own claims prove nothing, but a token for another audience needs no review.
         let claims = match claims::read(token, AUDIENCE, now) {
             Ok(claims) => claims,
             Err(why) => return Err(self.deny(digest, Denial::Forged(why), now)),

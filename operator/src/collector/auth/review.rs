@@ -1,4 +1,4 @@
-//! The question put to the API server.
+//! The TokenReview request to the API server.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use kube::{Api, Client};
 
 use super::AUDIENCE;
 
-/// What the API server said of a token.
+/// The API server's answer about a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Review {
     pub(in super::super) authenticated: bool,
@@ -19,7 +19,7 @@ pub(in super::super) struct Review {
     pub(in super::super) error: Option<String>,
 }
 
-/// The API server couldn't say.
+/// The API server gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("TokenReview failed: {0}")]
 pub(in super::super) struct ReviewError(pub(in super::super) String);

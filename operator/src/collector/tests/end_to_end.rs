@@ -1,4 +1,4 @@
-//! What agents send, well-formed or not, and what becomes of it.
+//! Requests of agents, well-formed or not, from the wire to the evaluated window.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

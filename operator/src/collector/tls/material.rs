@@ -52,7 +52,7 @@ pub(super) enum MaterialError {
 }
 
 impl Material {
-    /// What agents are to trust.
+    /// The certificates of all authorities that agents trust, in PEM.
     pub(super) fn bundle(&self) -> String {
         let parts = [
             Some(self.authority.certificate.as_str()),
@@ -74,7 +74,8 @@ impl Material {
     }
 }
 
-/// What `current` has to become by `now`, for a server reached by `names`. Equal to `current` where nothing is due.
+/// The material that replaces `current` at `now`, for a server reached by `names`. It equals `current` if no renewal is
+/// due.
 pub(super) fn renew(
     current: Option<&Material>,
     names: &[String],
@@ -119,7 +120,7 @@ pub(super) fn renew(
     Ok(material)
 }
 
-/// When the serving certificate ends.
+/// Expiry of the serving certificate.
 pub(super) fn serving_expires(material: &Material) -> Option<Timestamp> {
     Facts::of(&material.serving).map(|facts| facts.to)
 }
@@ -169,7 +170,7 @@ fn validity(
     Ok(())
 }
 
-/// What a certificate says.
+/// Facts about a certificate and its key.
 struct Facts {
     subject: String,
     from: Timestamp,

@@ -17,9 +17,9 @@ mod store;
 
 pub(super) use resolver::{CurrentCertificate, server_config};
 
-/// How often renewal is considered.
+/// Interval between checks for renewal.
 const CHECK: Duration = Duration::from_secs(3600);
-/// After a failure, sooner.
+/// Interval after a failed check.
 const RETRY: Duration = Duration::from_secs(30);
 /// A write that lost against another is tried again on what the other wrote.
 const ATTEMPTS: usize = 3;

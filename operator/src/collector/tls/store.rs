@@ -16,7 +16,7 @@ pub(super) const CONFIG_MAP: &str = "tidewatch-collector-ca";
 /// The key of the ConfigMap, and the agents' file.
 const CA: &str = "ca.crt";
 
-/// What the Secret holds, and the object to write back to.
+/// The material in the Secret, with the object to write changes to.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) material: Option<Material>,
@@ -43,7 +43,7 @@ pub(super) async fn write(
     api.replace(SECRET, &PostParams::default(), &secret).await.map(drop)
 }
 
-/// Publishes what agents are to trust.
+/// Publishes the certificates of the authorities that agents trust.
 pub(super) async fn publish(client: &Client, namespace: &str, bundle: &str) -> kube::Result<bool> {
     let api = Api::<ConfigMap>::namespaced(client.clone(), namespace);
     let data = BTreeMap::from([(CA.to_owned(), bundle.to_owned())]);
