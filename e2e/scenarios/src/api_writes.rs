@@ -1,4 +1,4 @@
-//! How many writes the apiserver has served, by its own count.
+//! The number of writes that the API server has served, by its own count.
 //!
 //! `apiserver_request_total` counts requests whether or not they changed anything, so that a controller which
 //! rewrites the same object for ever shows, where resource versions would hide it.
@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiWrites(BTreeMap<String, u64>);
 
-/// What is written in an idle cluster: leases of components and nodes, the kubelets' reports, and calls that
+/// Writes that are normal in an idle cluster: leases of components and nodes, the kubelets' reports, and calls that
 /// store nothing.
 const EXPECTED_WHEN_IDLE: [&str; 8] = [
     "leases",
@@ -65,7 +65,7 @@ impl ApiWrites {
         Self(writes)
     }
 
-    /// What was written since `before`.
+    /// The writes since `before`.
     pub fn since(&self, before: &Self) -> BTreeMap<String, u64> {
         let new = |(what, count): (&String, &u64)| {
             let more = count.saturating_sub(before.0.get(what).copied().unwrap_or(0));

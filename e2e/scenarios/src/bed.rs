@@ -40,11 +40,11 @@ pub struct Bed {
 pub enum Windows {
     /// 5 s and 10 s, so that most of a scenario isn't waiting.
     Short,
-    /// What the chart and the CRD say where nobody says anything.
+    /// The defaults of the chart and the CRD.
     Default,
 }
 
-/// Whose lab it is.
+/// Decides if the lab is left running at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
     /// Taken down at the end.
@@ -139,7 +139,7 @@ impl Bed {
         Ok(())
     }
 
-    /// What stands for DynamoDB: a server on the host outside the cluster.
+    /// Starts the stand-in for DynamoDB: a server on the host outside the cluster.
     fn serve_remote(&self) -> anyhow::Result<()> {
         let lab = self.lab_ref()?;
         let listening = lab.exec_in("remote-dynamodb", &["ss", "-Hltn", "sport = :8000"], APPLY_LIMIT)?;
@@ -239,7 +239,7 @@ impl Bed {
         Ok(())
     }
 
-    /// Why pods aren't ready, for a person.
+    /// A readable list of the reasons why pods aren't ready.
     fn unready_pods(&self, namespace: &str) -> String {
         let Ok(pods) = self.cluster.pods(namespace, "") else { return "pods unknown".to_owned() };
         let mut lines = Vec::new();
@@ -324,14 +324,14 @@ impl Bed {
         self.wait_for_verdict(self.workload.namespace(), &Expected::healthy(), limit)
     }
 
-    /// What the monitor of the whole workload says.
+    /// The status of the monitor of the whole workload.
     pub fn main_status(&self) -> anyhow::Result<NetworkMonitorStatus> {
         self.cluster.status(self.workload.namespace(), self.workload.namespace())
     }
 }
 
-/// Whether its pods are those of its present template, all of them available and no others there, as
-/// `kubectl rollout status` wants it: an available pod of before says nothing of the new one.
+/// True if all pods of the present template are available and no others are left, as `kubectl rollout status` demands.
+/// An old pod that is available doesn't count.
 fn available(deployment: &Deployment) -> bool {
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let Some(status) = &deployment.status else { return false };

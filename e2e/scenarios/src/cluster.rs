@@ -62,19 +62,19 @@ impl Cluster {
         self.call(&format!("monitor {namespace}/{name}"), api.get(name))
     }
 
-    /// What a monitor says now.
+    /// The present status of a monitor.
     pub fn status(&self, namespace: &str, name: &str) -> anyhow::Result<NetworkMonitorStatus> {
         Ok(self.monitor(namespace, name)?.status.unwrap_or_default())
     }
 
-    /// What an alarm says now.
+    /// The present status of an alarm.
     pub fn alarm_status(&self, namespace: &str, name: &str) -> anyhow::Result<AnomalyAlarmStatus> {
         let api: Api<AnomalyAlarm> = Api::namespaced(self.client(), namespace);
         let alarm = self.call(&format!("alarm {namespace}/{name}"), api.get(name))?;
         Ok(alarm.status.unwrap_or_default())
     }
 
-    /// What a canary says now.
+    /// The present status of a canary.
     pub fn canary_status(&self, namespace: &str, name: &str) -> anyhow::Result<CanaryStatus> {
         let api: Api<Canary> = Api::namespaced(self.client(), namespace);
         let canary = self.call(&format!("canary {namespace}/{name}"), api.get(name))?;

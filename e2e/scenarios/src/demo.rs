@@ -58,7 +58,7 @@ pub fn tell(bed: &Bed) -> anyhow::Result<bool> {
     Ok(right)
 }
 
-/// Which windows the story runs with: how soon a fault is named follows from them.
+/// The lengths of the windows that the demo runs with, on which detection times depend.
 fn windows(bed: &Bed) -> anyhow::Result<String> {
     let agents = bed.lab_ref()?.kubectl(
         &["get", "daemonset", "tidewatch-agent", "--namespace", OPERATOR_NAMESPACE, "--output", AGENT_WINDOW],
@@ -74,7 +74,7 @@ fn windows(bed: &Bed) -> anyhow::Result<String> {
     ))
 }
 
-/// What Tidewatch itself takes, at the end of the story.
+/// Prints the memory that Tidewatch itself uses, at the end of the demo.
 fn show_memory(bed: &Bed) -> anyhow::Result<()> {
     let most = |component| -> anyhow::Result<f64> {
         let pods = bed.located(component)?;
@@ -146,7 +146,7 @@ fn take(bed: &Bed, step: &Step) -> anyhow::Result<bool> {
     Ok(outcome.is_ok())
 }
 
-/// What a user sees.
+/// Prints the monitors as a user sees them.
 fn show_monitors(bed: &Bed) -> anyhow::Result<()> {
     let columns = bed.lab_ref()?.kubectl(&["get", "netmon", "--namespace", SHOP], KUBECTL_LIMIT);
     for line in columns.context("kubectl get netmon")?.stdout.lines() {

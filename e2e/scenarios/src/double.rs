@@ -94,7 +94,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether it only looks, or lets its caller look.
+    /// True if the call only reads, or lets its caller read.
     pub fn reads(&self) -> bool {
         let (_, name) = self.operation.split_once(':').unwrap_or_default();
         ["Describe", "Get", "List", "AssumeRole"].iter().any(|verb| name.starts_with(verb))
@@ -120,7 +120,8 @@ impl Resource {
     }
 }
 
-/// What the double calls them, what they are, and which member is their name; none where they are their names.
+/// For each kind: the double's name for it, its kind, and the member that holds an object's name; `None` where the
+/// objects are the names themselves.
 type Kinds = [(&'static str, &'static str, Option<&'static str>)];
 const KINDS: [(&str, &str, Option<&str>); 4] = [
     ("alarms", "alarm", Some("AlarmName")),

@@ -1,4 +1,4 @@
-//! What a monitor should say, compared with what it says.
+//! Expected verdicts, and their comparison with monitors' statuses.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use tidewatch_crds::network_monitor::{
     AttributedTo, ComponentKind, FaultCause, FaultyComponent, NetworkHealthIndicator, NetworkMonitorStatus,
 };
 
-/// What a monitor should say.
+/// The verdict that a monitor is expected to give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     pub indicator: NetworkHealthIndicator,
-    /// Whose fault, and of which components; `None` where nothing is wrong.
+    /// The expected attribution and components; `None` where nothing is wrong.
     pub fault: Option<ExpectedFault>,
 }
 
@@ -80,7 +80,7 @@ impl Expected {
         Self { indicator, fault: Some(ExpectedFault { attribution, components: vec![component] }) }
     }
 
-    /// Whether `status` says this: what is expected comes first.
+    /// True if `status` gives this verdict. The expected components must come first.
     pub fn is_met_by(&self, status: &NetworkMonitorStatus) -> bool {
         status.network_health_indicator == Some(self.indicator)
             && match (&self.fault, &status.degradation) {
@@ -121,7 +121,7 @@ impl fmt::Display for Expected {
     }
 }
 
-/// What a status says, in the words of [`Expected`].
+/// A status in the words of [`Expected`].
 pub fn verdict_of(status: &NetworkMonitorStatus) -> String {
     let mut text = match status.network_health_indicator {
         Some(indicator) => format!("{indicator:?}"),
@@ -141,7 +141,7 @@ pub fn verdict_of(status: &NetworkMonitorStatus) -> String {
 #[error("{0}")]
 pub struct FalseVerdict(pub String);
 
-/// Whether a status blames the network.
+/// True if a status blames the network.
 pub fn blames_the_network(status: &NetworkMonitorStatus) -> bool {
     status.network_health_indicator == Some(NetworkHealthIndicator::Degraded)
         || status.degradation.as_ref().is_some_and(|degradation| {

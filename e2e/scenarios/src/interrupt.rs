@@ -7,10 +7,10 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// How long the waiting parts have to notice before the clean-up begins without them.
+/// Time in which waiting threads can notice the interrupt before the clean-up begins without them.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Whether somebody asked to stop.
+/// True if the user has asked to stop.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Relaxed)
 }

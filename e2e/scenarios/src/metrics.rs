@@ -1,4 +1,4 @@
-//! What the operator's pods show as Prometheus metrics.
+//! The Prometheus metrics of the operator's pods.
 
 use crate::bed::OPERATOR_NAMESPACE;
 use crate::cluster::{Cluster, name_of};

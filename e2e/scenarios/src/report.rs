@@ -1,4 +1,4 @@
-//! What the reader of the terminal sees: a timeline, with colours where it is a terminal.
+//! The output for the reader: a timeline, in colour on a terminal.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

@@ -56,7 +56,7 @@ pub fn run(lanes: Vec<Lane>, lab: &str) -> anyhow::Result<ExitCode> {
     Ok(tell(&outcomes, report))
 }
 
-/// What became of a scenario.
+/// The result of a scenario.
 struct Outcome {
     name: &'static str,
     result: anyhow::Result<Passed>,

@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Changes of what was seen that a failure prints.
 const TRAIL: usize = 30;
 
-/// What one look showed.
+/// The result of one check of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look<T> {
     /// The condition holds.

@@ -1,4 +1,4 @@
-//! What a bed's cluster runs and watches: the shop, or real software.
+//! The workload of a bed's cluster and its monitors: the shop, or real software.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ impl Workload {
         })
     }
 
-    /// What stands for DynamoDB, on the host outside the cluster at port 8000: a command of this machine.
+    /// The command of this machine that serves the stand-in for DynamoDB, on the host outside the cluster at port 8000.
     pub(crate) fn remote(self) -> anyhow::Result<Vec<String>> {
         match self {
             Self::Shop => {

@@ -7,7 +7,7 @@ use tidewatch_records::Name;
 use crate::cluster::{Cluster, Flow, Node, Peer, Pod, Remote, RemoteKind, Service, pod_ip, pod_name};
 use crate::random::Dice;
 
-/// How large and how messy a cluster is.
+/// Size and irregularity of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub zones: usize,
@@ -15,7 +15,7 @@ pub struct Shape {
     pub services: usize,
     /// Pods of a service, from and to.
     pub replicas: (usize, usize),
-    /// How many of a service's pods each client pod talks to.
+    /// Number of a service's pods that each client pod talks to.
     pub servers_per_client: usize,
     /// Median of the data segments that a flow sends in a window.
     pub segments: f64,
@@ -24,7 +24,7 @@ pub struct Shape {
     /// First shape parameter of the beta-binomial of benign loss, and of a fault's loss: the smaller, the more uneven.
     pub benign_shape: f64,
     pub fault_shape: f64,
-    /// Whether servers' records are there too, or only clients'.
+    /// True if servers report records too, not only clients.
     pub both_report: bool,
     /// Chance a window that a service starts a benign burst, or a node a one-window blip.
     pub bursts_per_service: f64,
@@ -209,7 +209,7 @@ fn add_calls(cluster: &mut Cluster, shape: &Shape, agents: usize, dice: &mut Dic
     add_visitors(cluster, shape, dice);
 }
 
-/// What all flows of one caller and callee have in common.
+/// The properties that all flows of one caller and callee share.
 struct Call {
     segments: f64,
     back: f64,

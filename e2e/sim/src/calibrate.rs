@@ -1,5 +1,5 @@
-//! How often was what the engine named at fault, by the log-odds that it named it with? The table in `operator/health`
-//! that turns log-odds into a confidence is printed here, from development seeds.
+//! The share of named components that were at fault, by the log-odds that they were named with. From development seeds,
+//! this prints the table in `operator/health` that turns log-odds into a confidence.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! How long a window is, and how many of them the parts of a trial take.
+//! The length of a window, and the number of windows in each part of a trial.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -123,7 +123,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether the flow leaves its node at all.
+    /// True if the flow leaves its node.
     pub fn uses_network(&self) -> bool {
         self.category != Category::IntraNode
     }
@@ -136,7 +136,7 @@ impl Route {
         self.uses_network() && (self.client_zone == Some(zone) || self.server_zone == Some(zone))
     }
 
-    /// Whether the flow runs between these two zones; and if so, whether its client is in the first.
+    /// For a flow between these two zones, true if its client is in the first; `None` for any other flow.
     pub fn between(&self, a: ZoneIndex, b: ZoneIndex) -> Option<bool> {
         match (self.client_zone, self.server_zone) {
             (Some(client), Some(server)) if client == a && server == b => Some(true),

@@ -10,7 +10,7 @@ use crate::trial::Trial;
 /// Seconds of a day.
 pub const DAY: u32 = 24 * 3600;
 
-/// What the engine blamed while nothing was at fault.
+/// The components that the engine blamed while nothing was at fault.
 #[derive(Debug, Clone, Default)]
 pub struct Endurance {
     pub windows: usize,

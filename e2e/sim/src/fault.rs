@@ -44,7 +44,7 @@ impl Place {
         })
     }
 
-    /// Whether the flow passes here.
+    /// True if the flow crosses this place.
     pub fn holds(self, cluster: &Cluster, flow: &Flow, route: &Route) -> bool {
         match self {
             Self::Node(node) => route.touches_node(node),
@@ -59,7 +59,7 @@ impl Place {
     }
 }
 
-/// Which of the two directions between a zone pair's zones is hurt.
+/// The direction between a zone pair's zones that is harmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Both,
@@ -67,7 +67,7 @@ pub enum Direction {
     Forward,
 }
 
-/// Which of the new connections that pass a place are hurt.
+/// The new connections through a place that are harmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     All,
@@ -136,7 +136,7 @@ pub struct Injection {
     pub harm: Harm,
 }
 
-/// What a trial injects: harm at places, with an intensity (0..=1) for each fault window.
+/// The harm that a trial injects at its places, with an intensity (0..=1) for each fault window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     pub kind: FaultKind,
@@ -232,7 +232,7 @@ impl Fault {
         Self { kind: FaultKind::Healthy, injections: Vec::new(), intensity: Vec::new() }
     }
 
-    /// What the faults do to this flow at `intensity`.
+    /// The effect of the faults on this flow at `intensity`.
     pub fn effect(&self, cluster: &Cluster, flow: &Flow, route: &Route, intensity: f64) -> Effect {
         let mut effect = Effect::default();
         if intensity > 0.0 {

@@ -15,7 +15,7 @@ use crate::run::{Follower, in_parallel};
 use crate::score::{Outcome, Score, score};
 use crate::trial::Trial;
 
-/// What became of the trials of one mode.
+/// The results of the trials of one mode.
 #[derive(Debug, Clone)]
 pub struct Innocence {
     pub trials: usize,
@@ -34,7 +34,8 @@ impl Innocence {
     }
 }
 
-/// How many times as many one-window blips of nodes and bursts of services as the mode has: for what is rare otherwise.
+/// Factors on the mode's rates of one-window blips of nodes and of bursts of services, to test events that are rare
+/// otherwise.
 #[derive(Debug, Clone, Copy)]
 pub struct Weather {
     pub times_blips: f64,

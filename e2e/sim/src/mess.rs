@@ -1,4 +1,4 @@
-//! What happens in a healthy cluster all day and must not raise an alarm: bursts, rollouts, autoscaling, batches,
+//! The events of a healthy cluster's day that must not raise an alarm: bursts, rollouts, autoscaling, batches,
 //! one-window blips, an agent that misses a window.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ struct Batch {
     volume_factor: f64,
 }
 
-/// What the mess amounts to in one window.
+/// The effect of these events in one window.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Weather {
     /// (retransmission ratio, volume) multiply by these for flows towards the service.

@@ -1,5 +1,5 @@
-//! How soon the engine speaks, and how soon it falls silent again, by what is the matter: from the onset, which lies
-//! anywhere in a window, to the end of the first window that names it.
+//! The times that the engine takes to name a fault and to clear it, by kind of fault. They run from the onset, which
+//! lies anywhere in a window, to the end of the first window that names the fault.
 
 use crate::clock::Clock;
 use crate::fault::FaultKind;
@@ -9,7 +9,7 @@ use crate::run::{in_parallel, run_trial};
 use crate::score::{Outcome, Score, score};
 use crate::trial::Trial;
 
-/// What is the matter.
+/// A fault whose detection is timed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Matter {
     Loss(FaultKind, f64),
@@ -72,7 +72,7 @@ impl Matter {
     }
 }
 
-/// What became of the trials of one matter.
+/// The results of the trials of one kind of fault.
 #[derive(Debug, Clone)]
 pub struct Onset {
     pub matter: Matter,

@@ -18,7 +18,7 @@ const FLOWS: usize = 8;
 const PODS: usize = 2;
 const CLIENT_FLOWS: usize = 4;
 
-/// What passes a place.
+/// The traffic that crosses a place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reach {
     pub flows: usize,

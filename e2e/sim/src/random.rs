@@ -81,9 +81,9 @@ impl Dice {
         Binomial::new(n, probability.min(1.0)).map_or(0, |law| law.sample(&mut self.rng))
     }
 
-    /// How many of `n` are hit when the hit probability itself is drawn from a Beta of the given mean and `shape`
-    /// (its first parameter): the smaller the shape, the more uneven. The intra-class correlation is
-    /// [`correlation`]`(mean, shape)`, the variance `n p (1-p) (1 + (n-1) rho)`.
+    /// Number of hits among `n` when the hit probability itself is drawn from a Beta of the given mean and `shape` (its
+    /// first parameter): the smaller the shape, the more uneven. The intra-class correlation is [`correlation`]`(mean,
+    /// shape)`, the variance `n p (1-p) (1 + (n-1) rho)`.
     pub fn beta_binomial(&mut self, n: u64, mean: f64, shape: f64) -> u64 {
         if n == 0 || mean <= 0.0 {
             return 0;

@@ -32,7 +32,7 @@ pub struct Span {
     pub what: String,
 }
 
-/// How one span was told.
+/// The engine's verdicts on one span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telling {
     pub span: Span,
@@ -51,7 +51,7 @@ pub struct Wrong {
     pub sentence: String,
 }
 
-/// What the engine made of one recording.
+/// The engine's verdicts on one recording.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Replay {
     pub name: String,

@@ -207,7 +207,7 @@ pub fn innocence_line(mode: Mode, found: &Innocence) -> String {
     format!("BENCH {line}")
 }
 
-/// How each kind of trial on real machines came out.
+/// The results of each kind of trial on real machines.
 pub fn reality(mode: Mode, clock: Clock, kinds: &[FaultKind], outcomes: &[Outcome]) -> String {
     let mut out = String::new();
     let _ = writeln!(
@@ -307,7 +307,7 @@ pub fn reality_line(mode: Mode, clock: Clock, name: &str, outcomes: &[&Outcome])
     format!("BENCH {line}")
 }
 
-/// What was said of recorded windows.
+/// The verdicts on recorded windows.
 pub fn recorded(replays: &[Replay], seconds: u32) -> String {
     let mut out = String::new();
     let infrastructure =

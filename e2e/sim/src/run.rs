@@ -123,7 +123,7 @@ impl<M: Method> Follower<M> {
         self.outcome.last = finding.blamed;
     }
 
-    /// What is named though it isn't at fault.
+    /// Notes the components that are named although they aren't at fault.
     fn wrongly(&mut self, finding: &Finding) {
         let window = (self.fault_windows + self.recovery_windows).saturating_sub(1);
         let wrong: Vec<Named> = finding
@@ -153,7 +153,7 @@ impl<M: Method> Follower<M> {
         }
     }
 
-    /// What infrastructure is blamed for though none is at fault, in this window or in those before.
+    /// Notes infrastructure that is blamed although none is at fault in this window or was before.
     fn slander(&mut self, finding: &Finding) {
         let culprits = &self.outcome.culprits;
         if self.outcome.kind == FaultKind::Healthy

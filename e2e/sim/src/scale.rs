@@ -1,4 +1,4 @@
-//! What a window costs the engine as it grows from 1,000 to 100,000 records.
+//! The engine's time and memory for windows of 1,000 to 100,000 records.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,9 @@ pub struct Cost {
     pub records: usize,
     /// Median of a window.
     pub window: Duration,
-    /// What the engine keeps between windows, as growth of the process's resident memory, and the process's peak.
+    /// Memory that the engine keeps between windows, measured as growth of the process's resident memory.
     pub kept_kib: u64,
+    /// Peak of the process's resident memory.
     pub peak_kib: u64,
 }
 

@@ -10,7 +10,7 @@ use crate::fault::FaultKind;
 use crate::methods::Blamed;
 use crate::truth::Culprit;
 
-/// What one method did in one trial.
+/// The results of one method in one trial.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub seed: u64,
@@ -29,8 +29,9 @@ pub struct Outcome {
     pub slanders: Vec<Slander>,
     /// Named after the fault's end, though neither at fault nor named in its last window.
     pub afterwards: Vec<Blamed>,
-    /// Whose fault the last window of the fault is said to be, where the method says so, and in which words.
+    /// Attribution in the last window of the fault, where the method states one.
     pub attribution: Option<Attribution>,
+    /// The sentence of that window's verdict.
     pub sentence: String,
     /// Named in any window of the fault (where nothing is at fault: or after) without being at fault.
     pub wrongly: Vec<Named>,
@@ -58,7 +59,7 @@ pub struct Named {
     pub sentence: String,
 }
 
-/// Whether blaming `component` means `culprit`. An internet address is also named by a range that holds it.
+/// True if blaming `component` means `culprit`. An internet address is also named by a range that contains it.
 pub fn means(component: &ComponentId, culprit: &ComponentId) -> bool {
     match (component, culprit) {
         (ComponentId::Internet(named), ComponentId::Internet(address)) => {
@@ -242,7 +243,7 @@ pub fn statements<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Statem
     statements
 }
 
-/// How often components named with a given confidence were at fault.
+/// The share of components named with a given confidence that were at fault.
 pub fn reliability<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Vec<Bin> {
     let stated = statements(outcomes);
     let bins = EDGES.iter().zip(EDGES.iter().skip(1));

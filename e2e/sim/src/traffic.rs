@@ -63,7 +63,7 @@ pub(crate) struct FlowDraw<'a> {
     pub benign: &'a [f64],
 }
 
-/// What the two ends' sockets did.
+/// The counters of a socket's sending side.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sent {
     pub segments: u64,
@@ -73,7 +73,7 @@ pub(crate) struct Sent {
     pub spurious: u64,
 }
 
-/// Who reports one side of a flow, and whom it names as the two ends.
+/// The reporter of one side of a flow, and the two ends as it names them.
 #[derive(Debug)]
 pub(crate) struct Ends {
     pub reporter: Name,
@@ -145,7 +145,7 @@ impl FlowDraw<'_> {
             .any(|peer| matches!(peer, Peer::Pod(pod) if pods.contains(pod)))
     }
 
-    /// How busy the flow is in this window, as a factor on its mean.
+    /// The flow's volume in this window, as a factor on its mean.
     pub(crate) fn volume(&self, dice: &mut Dice) -> f64 {
         let weather = self.moment.weather;
         let service = |peer| self.cluster.service_of(peer);

@@ -133,7 +133,7 @@ impl Trial {
         self.reality.as_ref().map_or(Clock::default(), |reality| reality.clock)
     }
 
-    /// How the nodes were in the last window.
+    /// The nodes' figures in the last window.
     pub fn nodes(&self) -> &[NodeWindow] {
         self.reality.as_ref().map_or(&[], |reality| &reality.nodes)
     }
@@ -239,7 +239,7 @@ impl Trial {
         }
     }
 
-    /// What the trial's fault makes guilty.
+    /// The components that are at fault in this trial.
     pub fn culprits(&self) -> Vec<Culprit> {
         let culprit = |injection: &crate::fault::Injection| {
             let component = injection.place.component(&self.cluster)?;

@@ -1,4 +1,4 @@
-//! What is really the matter in a window.
+//! The true faults of a window.
 
 use jiff::Timestamp;
 use serde::Serialize;

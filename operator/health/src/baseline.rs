@@ -1,4 +1,4 @@
-//! What each service is used to: learned ratios that drift with it, and that a fault doesn't teach.
+//! The usual behaviour of each service: learned ratios that follow slow changes, and that are not learned from a fault.
 //!
 //! A series is one service (or what stands for one) in one direction and reach; a path series is one service between
 //! two zones. Memory is bounded by [`MAX_SERIES`] of each, the least recently seen going first: 100,000 pods of 5,000
@@ -23,7 +23,7 @@ const MEMORY_SECONDS: f64 = 1_500.0;
 /// it was used to must be known when the fault is over, however long it took.
 const MOST_FADING_SECONDS: f64 = MEMORY_SECONDS;
 
-/// What is left of past observations after a gap of so many seconds.
+/// Share of the weight of past observations that is left after a gap of so many seconds.
 fn kept(seconds: i64) -> f64 {
     (-(seconds.max(0) as f64).min(MOST_FADING_SECONDS) / MEMORY_SECONDS).exp()
 }
@@ -123,7 +123,7 @@ pub(crate) struct Series {
     pub(crate) seen: i64,
 }
 
-/// What a service's flows are expected to do.
+/// The behaviour that is expected of a service's flows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Expected {
     pub(crate) ratio: f64,
@@ -209,7 +209,7 @@ pub(crate) struct Moments {
     pub(crate) variance: f64,
 }
 
-/// What is usual on a path, in microseconds, and how far the quickest spread about it, as a logarithm.
+/// The usual round-trip times on a path, in microseconds, and the standard deviation of the logarithm of the quickest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct UsualTrips {
     pub(crate) median_us: f64,

@@ -18,7 +18,7 @@ const SLOTS_A_BLIP: f64 = 1_000.0;
 pub(crate) const COMMON: f64 = 0.004;
 /// Paths whose blips are remembered, at most.
 const MOST: usize = 1_000;
-/// What is left of a count that isn't worth remembering.
+/// A faded count below this is forgotten.
 const FADED: f64 = 0.05;
 
 /// Blips seen lately, by component: a blip counts 1/e after [`SLOTS_A_BLIP`] slots.

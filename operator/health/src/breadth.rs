@@ -1,5 +1,6 @@
-//! Who shares a component's misery. A path is to blame only if it hurts services and pods that have nothing in common
-//! but the path; otherwise what they have in common is to blame: a busy service isn't taken for its node.
+//! The services and pods that a component at fault would have hurt. A path is blamed only if it hurts services and pods
+//! that have nothing but the path in common; otherwise the thing that they have in common is to blame. So a busy
+//! service isn't mistaken for its node.
 
 use std::collections::HashMap;
 
@@ -9,9 +10,11 @@ use crate::reduce::{Cell, Subject};
 
 /// Services that an infrastructure fault must hurt, where that many pass.
 const SERVICES: usize = 3;
-/// What a service's flows must say for it to count as hurt: twice as likely with the fault as without.
+/// Log-odds that a service's flows must reach for the service to count as hurt: twice as likely with the fault as
+/// without it.
 pub(crate) const HURT: f64 = 0.7;
-/// What must be left of the support without the service, and without the endpoint, that gives most of it.
+/// Log-odds that must be left of the support once the service that gives most of it is left out, and likewise the
+/// endpoint.
 const WITHOUT_BEST: f64 = 3.0;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -50,7 +53,7 @@ impl Breadth {
         }
     }
 
-    /// Whether an infrastructure component may be blamed.
+    /// True if an infrastructure component may be blamed.
     pub(crate) fn is_of_infrastructure(&self, column: Column) -> bool {
         let least_share = if column.is_partial() { 0.3 } else { 0.5 };
         let shared = self.services_hurt >= SERVICES.min(self.services_powered)

@@ -1,4 +1,4 @@
-//! Which components have support enough to be looked at more closely.
+//! The components with enough support to be examined more closely.
 
 use crate::channel::Channel;
 use crate::config::Sensitivity;
@@ -6,7 +6,7 @@ use crate::hypothesis::{COLUMNS, Column, Support, Ways, add};
 use crate::space::{Component, Space, Way, half};
 use crate::verdict::Class;
 
-/// What support is needed.
+/// The log-odds that a component must reach, by class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Thresholds {
     pub(crate) infrastructure: f64,
@@ -27,7 +27,7 @@ impl Thresholds {
         }
     }
 
-    /// What a window of so many seconds must say to count together with those beside it.
+    /// The log-odds that a window of so many seconds must reach to be added up with the windows beside it.
     pub(crate) fn for_part(&self, seconds: u32) -> Self {
         let part = (f64::from(seconds) / FULL_SECONDS).clamp(LEAST_PART, 1.0);
         Self { infrastructure: self.infrastructure * part, workload: self.workload * part }
@@ -88,7 +88,7 @@ pub(crate) fn candidates(
     candidates
 }
 
-/// How a component's fault explains its two ways best, and by how much.
+/// The size of harm and the ways that explain a component's cells best, with their log-odds.
 pub(crate) fn best_of(
     component: Component,
     ways: &[Support<f64>],
@@ -128,7 +128,7 @@ fn by_half(space: &Space, supports: &[Support<f32>]) -> Vec<Support<f64>> {
     halves
 }
 
-/// What suspecting one component among many costs.
+/// Log-odds that are subtracted because a component is one of many that could have been suspected.
 #[derive(Debug)]
 pub(crate) struct Prices {
     nodes: f64,

@@ -24,7 +24,7 @@ const SHOWING_RETRANSMISSIONS: f64 = 2.0;
 /// One kind of evidence about cells, which can be told what has been explained.
 pub(crate) trait Channel {
     fn ratios(&self, cell: usize) -> Ratios;
-    /// What the cell tells of how its service does in this window, if anything.
+    /// The cell's contribution to the totals of its service in this window, if it has one.
     fn told(&self, _cell: usize) -> Told {
         Told::default()
     }
@@ -32,7 +32,7 @@ pub(crate) trait Channel {
     fn ratios_if(&self, cell: usize, _elsewhere: Elsewhere) -> Ratios {
         self.ratios(cell)
     }
-    /// Whether the component can do such harm in these ways.
+    /// True if the component can do such harm in these ways.
     fn is_possible(&self, _component: Component, _column: Column, _ways: Ways) -> bool {
         true
     }
@@ -44,23 +44,24 @@ pub(crate) trait Channel {
             self.explain(*cell, column);
         }
     }
-    /// Whether so much of the cell's harm is explained by what was found before that what is left over must be plain.
+    /// True if components found before explain so much of the cell's loss that the remainder counts only where it is
+    /// large.
     fn is_heavily_explained(&self, _cell: usize) -> bool {
         false
     }
-    /// Whether cells that are heavily explained do much worse than what explains them.
+    /// True if cells that are heavily explained do much worse than the components found before explain.
     fn is_far_beyond(&self, _cells: &[usize], _column: Column) -> bool {
         true
     }
     /// Nothing more is to be concluded from this cell.
     fn silence(&mut self, cell: usize);
-    /// Whether the cell would show harm of this degree if it suffered it: 1 and above is yes.
+    /// The cell's power to show harm of this degree if it suffered it; from 1 on it would show.
     fn power(&self, cell: usize, column: Column) -> f64;
-    /// Whether this degree of harm is enough to blame a workload or an outside path for.
+    /// True if this degree of harm is large enough to blame a workload or an outside path for it.
     fn is_substantial(&self, class: Class, column: Column) -> bool;
-    /// Whether it is known what this cell was used to.
+    /// True if the usual behaviour of this cell is known.
     fn is_known(&self, cell: usize, column: Column) -> bool;
-    /// Whether all that crosses the candidate, and what doesn't, is as it would be if it were at fault.
+    /// True if the cells that cross the candidate, and those that don't, look as they would if it were at fault.
     fn bears_out(&self, _candidate: &Candidate, _space: &Space) -> bool {
         true
     }
@@ -71,8 +72,8 @@ const TOWARDS_POD: Ways = Ways::One(Way::Second);
 /// Share of refused requests from which nothing else is concluded from a flow.
 const MOSTLY_REFUSED: f64 = 0.5;
 
-/// Whether anything can be expected to answer: a port that never did, and that no Service has, isn't served. Who dials it
-/// has it wrong, and nobody is at fault.
+/// True if something can be expected to answer. A port that never answered and that no Service has isn't served: the
+/// client that dials it is misconfigured, and nobody is at fault.
 fn is_served(cell: &Cell, expected: &Expected) -> bool {
     cell.flow.subject.is_declared() || expected.answers
 }
@@ -163,9 +164,9 @@ pub(crate) struct Losses<'a> {
     own: Vec<f64>,
 }
 
-/// What a node that says that it is short of CPU is taken to make itself, beside what its peers' DSACKs tell apart from
-/// loss. With both cores taken and nothing lost, 0.007% of segments were left in the lab; this leaves room for peers that
-/// send no DSACK.
+/// Retransmission ratio that is put down to a node's own shortage of CPU, on top of the retransmissions that its peers'
+/// DSACKs show to be needless. With both cores busy and nothing lost, 0.007% of segments were left in the lab; this
+/// value leaves room for peers that send no DSACK.
 const SHORT_LOSS: f64 = 0.001;
 /// Times as much that a fault must be, to single a component out by.
 const MORE_THAN_OWN: f64 = 1.5;
@@ -353,7 +354,8 @@ impl Channel for Losses<'_> {
         cell.data.segments as f64 * column.amount() / SHOWING_RETRANSMISSIONS
     }
 
-    /// Who dials in vain is told apart from who can't be reached; that both fail at once is no pod's way to be at fault.
+    /// A pod whose own requests fail is told apart from one that can't be reached. Both at once is not a fault that a
+    /// pod can have.
     fn is_possible(&self, component: Component, column: Column, ways: Ways) -> bool {
         !matches!(component, Component::Pod(_)) || !column.is_handshake() || ways != Ways::Both
     }

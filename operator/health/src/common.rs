@@ -1,5 +1,5 @@
-//! What the whole cluster suffers at once is no path's fault: a stalled machine, a busy hypervisor. The rise that even
-//! the quietest third of paths shows is taken off all.
+//! Harm that the whole cluster suffers at once, such as by a stalled machine or a busy hypervisor, is no path's fault.
+//! The rise that even the quietest third of paths shows is subtracted from all of them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +22,7 @@ const MOST_WITHIN: f64 = 0.1;
 
 type NodePair = (Option<Id>, Option<Id>);
 
-/// What a node pair sent one way.
+/// Segments that one node sent to another.
 #[derive(Debug, Default)]
 struct Sent {
     segments: u64,
@@ -77,7 +77,8 @@ struct Within {
     sent: (f64, f64),
 }
 
-/// What is sent on the flows that the worst endpoint has no part in: a node's own trouble is on those as well.
+/// The counts of the flows that don't involve the worst endpoint. A problem of the node itself shows on those flows
+/// too.
 fn without_worst_end(flows: &[Within]) -> Vec<(f64, f64)> {
     let mut by_end: BTreeMap<Id, f64> = BTreeMap::new();
     for flow in flows {

@@ -1,8 +1,9 @@
-//! What a user can turn: how soon to speak.
+//! The engine's settings that a user can choose.
 
 use serde::{Deserialize, Serialize};
 
-/// How readily the engine speaks. Each level's measured precision and recall are in `docs/health.md`.
+/// The evidence that the engine demands before it names a component. `docs/health.md` has each level's measured
+/// precision and recall.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Sensitivity {
     /// Speaks late and only of what is plain: for paging.

@@ -79,7 +79,7 @@ impl Sample {
         Some(Self { quickest_us, median_us, usual })
     }
 
-    /// Whether both the quickest and the median are.
+    /// True if both the quickest and the median round trip are slower than usual.
     pub(crate) fn is_slower(&self) -> bool {
         let added = self.added();
         added.quickest_us > 0.0 && added.median_us > 0.0
@@ -178,7 +178,7 @@ impl<'a> Delays<'a> {
         self.rises.get(cell).copied().flatten()
     }
 
-    /// What cells that don't cross the component show.
+    /// Time added to round trips on the comparable cells that don't cross the component.
     fn elsewhere(&self, class: Class, crossing: &HashSet<usize>) -> Vec<f64> {
         let nodes: HashSet<Id> = match class {
             Class::Infrastructure => HashSet::new(),
@@ -205,7 +205,7 @@ impl<'a> Delays<'a> {
     }
 }
 
-/// What even the quietest third of flows show.
+/// The delay that even the quietest third of flows shows.
 fn everywhere(samples: &[Option<Sample>]) -> Added {
     let of = |time: fn(Added) -> f64| {
         common::quietest(samples.iter().flatten().map(|sample| time(sample.added())).collect()).max(0.0)
@@ -213,7 +213,7 @@ fn everywhere(samples: &[Option<Sample>]) -> Added {
     Added { quickest_us: of(|added| added.quickest_us), median_us: of(|added| added.median_us) }
 }
 
-/// What round trips within each node show: they cross no network.
+/// The delay of round trips within each node, which cross no network.
 #[derive(Debug)]
 struct Within(BTreeMap<Id, Added>);
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_records::{FlowWindow, NodeWindow};
 
+use crate::attempts::{self, Attempts};
 use crate::baseline::{Baselines, Expected, SeriesKey};
 use crate::blip;
 use crate::candidate::Thresholds;
@@ -16,13 +17,13 @@ use crate::finding::{By, Context, Finding};
 use crate::lately::{Lately, Passed};
 use crate::limits::Limits;
 use crate::localise::localise;
-use crate::memory::{Memory, Recalled};
+use crate::memory::{Known, Memory, Recalled};
 use crate::names::Names;
 use crate::reason;
 use crate::reduce::{Cell, reduce};
 use crate::shortage::{Nodes, Shortages};
 use crate::space::{Component, Space};
-use crate::track::{Passing, Rule, Track, Tracks};
+use crate::track::{Basis, Passing, Rule, Track, Tracks};
 use crate::verdict::{
     Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, HealthIndicator, Showing, Traffic,
     Verdict, sort_worst_first,
@@ -35,7 +36,7 @@ pub struct Window<'a> {
     pub seconds: u32,
     /// Resolved flow-window records of the whole cluster.
     pub flows: &'a [FlowWindow],
-    /// How the nodes were in it; several of one node where agents' windows are shorter.
+    /// Figures of the nodes in this window. A node has several where its agent's windows are shorter.
     pub nodes: &'a [NodeWindow],
 }
 
@@ -51,6 +52,7 @@ pub struct Engine {
     tracks: Tracks,
     nodes: Nodes,
     lately: Lately,
+    attempts: Attempts,
     /// The last window judged.
     last: Option<Timestamp>,
 }
@@ -74,6 +76,7 @@ impl Engine {
             tracks: Tracks::default(),
             nodes: Nodes::default(),
             lately: Lately::default(),
+            attempts: Attempts::default(),
             last: None,
         }
     }
@@ -82,19 +85,27 @@ impl Engine {
         self.config
     }
 
-    /// What the engine has learned and what it suspects, to go on with after a restart.
+    /// The engine's baselines and suspicions, from which [`Engine::resume`] goes on after a restart.
     pub fn memory(&self) -> Memory {
-        Memory::of(&self.names, &self.baselines, &self.tracks, self.last).with(&self.nodes, &self.lately)
+        Memory::of(&Known {
+            names: &self.names,
+            baselines: &self.baselines,
+            tracks: &self.tracks,
+            nodes: &self.nodes,
+            lately: &self.lately,
+            attempts: &self.attempts,
+            as_of: self.last,
+        })
     }
 
     /// An engine that goes on where another's [`Engine::memory`] was taken.
     pub fn resume(config: Config, memory: &Memory) -> Self {
-        let Recalled { names, baselines, tracks, nodes, lately } = memory.recall();
-        Self { config, names, baselines, tracks, nodes, lately, last: memory.as_of() }
+        let Recalled { names, baselines, tracks, nodes, lately, attempts } = memory.recall();
+        Self { config, names, baselines, tracks, nodes, lately, attempts, last: memory.as_of() }
     }
 
-    /// What the confidence in each component at fault is made from: the log-odds of its last window that showed. For
-    /// fitting the one to the other.
+    /// The log-odds from which the confidence in each component at fault is computed: those of the last window that
+    /// showed it. The simulator fits confidence to them.
     pub fn log_odds(&self) -> impl Iterator<Item = (ComponentId, f64)> + '_ {
         self.tracks.active().map(|track| (track.component.id(&self.names), track.score))
     }
@@ -107,6 +118,7 @@ impl Engine {
         let gap = STALE.max(SignedDuration::from_secs(STALE_WINDOWS * i64::from(window.seconds)));
         if self.last.is_some_and(|last| window.start.duration_since(last) > gap) {
             self.tracks.forget();
+            self.attempts.forget();
         }
         self.last = Some(window.start);
         let cells = reduce(window.flows, &mut self.names);
@@ -119,6 +131,7 @@ impl Engine {
         findings.iter_mut().for_each(|finding| limits.explain(finding));
         // No word that its own figures contradict.
         findings.retain(|finding| finding.evidence.is_worse(finding.cause));
+        self.add_rare_attempts(window, &cells, &expected, &space, &mut findings);
         let seen: HashSet<Component> = space.components.iter().copied().collect();
         let passing = Passing {
             start: window.start,
@@ -212,8 +225,8 @@ impl Engine {
         findings
     }
 
-    /// Whether a workload's connections fail where new connections over a path are known to fail: in a window in which few
-    /// are opened the path may not show it, and its pods may.
+    /// True if a workload's connections fail only where new connections over a path are known to fail. In a window with
+    /// few attempts the path may not show the fault while its pods do.
     fn is_of_failing_path(&self, finding: &Finding, cells: &[&Cell], space: &Space) -> bool {
         let fails = |cause: Cause| cause.is_about_attempts() || cause == Cause::Overload;
         if finding.component.class() == Class::Infrastructure || !fails(finding.cause) {
@@ -239,6 +252,40 @@ impl Engine {
             explained = explained.saturating_add(if crosses { unanswered } else { 0 });
         }
         explained > 0 && explained as f64 >= NEARLY_ALL * failed as f64
+    }
+
+    /// Adds the services that clients try too rarely for one window to show that nobody is let in.
+    fn add_rare_attempts(
+        &mut self,
+        window: &Window<'_>,
+        cells: &[&Cell],
+        expected: &[Expected],
+        space: &Space,
+        findings: &mut Vec<Finding>,
+    ) {
+        let named = self.tracks.active().map(|track| track.component);
+        let shown = findings.iter().map(|finding| finding.component);
+        // What one window shows of a workload may be nothing; a path answers for what fails over it.
+        let paths = shown.filter(|component| component.class() == Class::Infrastructure);
+        let at_fault: HashSet<Component> = named.chain(paths).collect();
+        let passing = attempts::Passing {
+            start: window.start,
+            seconds: window.seconds,
+            cells,
+            expected,
+            space,
+            at_fault: &at_fault,
+            rule: Rule::of(self.config.sensitivity),
+        };
+        let tracks = &self.tracks;
+        let rare = self.attempts.step(passing, |component| tracks.basis(component));
+        // Beside windows that named it on their own, attempts add nothing.
+        let is_enough = |rare: &Finding| {
+            tracks.basis(rare.component) == Some(Basis::Windows)
+                && findings.iter().any(|finding| finding.component == rare.component)
+        };
+        let rare: Vec<Finding> = rare.into_iter().filter(|rare| !is_enough(rare)).collect();
+        findings.extend(rare);
     }
 
     /// Learns from what crosses nothing that is at fault or suspected, unless it has been so for so long that it is how

@@ -1,4 +1,4 @@
-//! How much one cell speaks for a fault of a given size: log-likelihood ratios.
+//! The evidence of one cell for a fault of a given size, as log-likelihood ratios.
 //!
 //! Retransmissions of one flow are taken as negative-binomial: Poisson with a rate that itself varies from flow to
 //! flow (a gamma distribution about the service's ratio), because loss comes in bursts. Unanswered connection
@@ -6,7 +6,7 @@
 
 use crate::baseline::Expected;
 use crate::gamma::ln_gamma;
-use crate::reduce::Cell;
+use crate::reduce::{Cell, Handshakes};
 
 /// Sizes of loss that are tried.
 pub(crate) const LOSSES: [f64; 9] = [0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.15, 0.5];
@@ -24,7 +24,7 @@ const LEAST: f64 = -6.0;
 /// Log-likelihood ratios of one cell, by hypothesis.
 pub(crate) type Ratios = [f32; HYPOTHESES];
 
-/// What a cell is expected to do, all the faults found so far allowed for.
+/// The behaviour that is expected of a cell, given all the faults found so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Null {
     pub(crate) ratio: f64,
@@ -112,6 +112,16 @@ fn handshakes(cell: &Cell, before: f64, after: f64) -> f64 {
     let answered = cell.handshakes.established.saturating_add(cell.handshakes.refused) as f64;
     let unanswered = cell.handshakes.unanswered as f64;
     unanswered * (after / before).ln() + answered * ((1.0 - after) / (1.0 - before)).ln()
+}
+
+/// Share of attempts that fail where nobody is let in.
+const NOBODY: f64 = 0.9;
+
+/// Log-likelihood ratio of these attempts, all of which failed, for nobody being let in against what is usual. It is bounded
+/// as the say of a cell is.
+pub(crate) fn nobody_is_let_in(failed: Handshakes, usual: &Expected) -> f64 {
+    let of = |count: u64, usual: f64| count as f64 * (NOBODY / usual.min(NOBODY)).ln();
+    (of(failed.unanswered, usual.unanswered) + of(failed.refused, usual.refused)).min(MOST)
 }
 
 /// Log-likelihood ratio of `share` of the cell's requests being refused against the usual share.

@@ -1,4 +1,4 @@
-//! What one window says about one component, with the figures that it stands on.
+//! The conclusion of one window about one component, with the figures behind it.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ const BACKLOG_FULL: f64 = 0.05;
 /// Segments that have to arrive for open connections to be fine, and the most of them that may be sent again: a path that
 /// drops that much lets neither pass.
 const CARRIES_DATA: f64 = 20.0;
-const MOSTLY_ARRIVES: f64 = 0.1;
+pub(crate) const MOSTLY_ARRIVES: f64 = 0.1;
 
 /// The evidence that a component was found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) struct Finding {
     pub(crate) cells: Vec<usize>,
 }
 
-/// What the cells are judged against.
+/// The baselines and earlier findings that the cells are judged against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) cells: &'a [&'a Cell],
@@ -63,7 +63,12 @@ pub(crate) struct Context<'a> {
 const SEVERE: f64 = 0.03;
 
 impl Finding {
-    /// Whether short windows that follow each other may count each: an outage, or a loss that no blip comes near.
+    /// True if the finding stands on the connection attempts of several windows.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.evidence.attempts_seconds.is_some()
+    }
+
+    /// True if short windows in a row may each count on their own: an outage, or a loss larger than any blip.
     pub(crate) fn is_severe(&self) -> bool {
         match self.cause {
             Cause::PacketLoss
@@ -102,9 +107,10 @@ impl Finding {
 const NEVER_USUAL: f64 = 0.05;
 
 impl Finding {
-    /// How bad it is, where that could be how things are from now on: what is known from its own past alone, a
-    /// workload's or a remote's retransmissions and anyone's round-trip time. A path that loses packets isn't: that the
-    /// same services' flows elsewhere do better goes on saying so. Nor is it usual that nobody answers.
+    /// The size of a harm that may become the usual state of affairs, if it can. Retransmissions of a workload or a
+    /// remote, and round-trip times, are judged by their own past alone, so a lasting change can become usual. A path's
+    /// loss can't, since the same services' flows elsewhere still do better; nor can it become usual that nobody
+    /// answers.
     pub(crate) fn level(&self) -> Option<f64> {
         let evidence = &self.evidence;
         let failed = evidence.attempts_failed as f64 > NEVER_USUAL * evidence.attempts as f64;
@@ -122,8 +128,8 @@ impl Finding {
 const WORSE_THAN_ZONE: f64 = 2.0;
 
 impl Finding {
-    /// Whether it is what is left over of a whole zone's fault: sizes of loss are tried in steps, so that a zone that
-    /// loses 4% is taken for one of 3%, and some of its paths for ones of 1% more.
+    /// True if this zone pair only shows the remainder of a whole zone's fault. Sizes of loss are tried in steps, so
+    /// that a zone that loses 4% may be taken to lose 3%, and some of its paths to lose another 1%.
     pub(crate) fn is_part_of(&self, zone: &Self) -> bool {
         let inside = match (zone.component, self.component) {
             (Component::Zone(zone), Component::ZonePair(a, b)) => zone == a || zone == b,
@@ -151,7 +157,7 @@ fn delay_as_loss(evidence: &Evidence) -> f64 {
     blip::COMMON * evidence.added_us().unwrap_or(0) as f64 / COMMON_DELAY_US
 }
 
-/// What is lost at the component beyond what is usual, on the flows that nobody else has to answer for.
+/// Share of segments lost at the component beyond the usual, on the flows for which no other component is at fault.
 fn harm(found: &Found, context: &Context<'_>) -> f64 {
     let own = found.cells.iter().filter(|(cell, _)| !context.is_others(*cell));
     let (mut sent, mut lost) = (0.0, 0.0);
@@ -166,7 +172,7 @@ fn harm(found: &Found, context: &Context<'_>) -> f64 {
     if sent > 0.0 { (lost / sent).max(0.0) } else { 0.0 }
 }
 
-/// Whether it is a pod whose own requests go unanswered.
+/// True if it is a pod whose own connection requests go unanswered.
 fn is_dialler(found: &Found) -> bool {
     matches!(found.component, Component::Pod(_))
         && found.column.is_handshake()
@@ -261,7 +267,7 @@ impl Sums {
         self.handshakes.add(cell.handshakes);
     }
 
-    /// Whether connections that are open carry data as they should.
+    /// True if open connections carry data as they should.
     fn data_passes(&self) -> bool {
         let arrived = self.segments - self.retransmissions;
         arrived >= CARRIES_DATA && self.retransmissions < MOSTLY_ARRIVES * self.segments
@@ -290,7 +296,7 @@ impl Sums {
     }
 }
 
-/// Whether the flow itself did worse than it is used to.
+/// True if the flow itself did worse than usual.
 pub(crate) fn shows(cell: &Cell, expected: &Expected, by: By) -> bool {
     let lost = cell.data.retransmissions as f64 > 2.0 * cell.data.segments as f64 * expected.ratio;
     match by {
@@ -301,7 +307,7 @@ pub(crate) fn shows(cell: &Cell, expected: &Expected, by: By) -> bool {
     }
 }
 
-/// To four significant digits, so that a figure in a status doesn't change for nothing.
+/// To millionths, so that a figure in a status doesn't change for nothing.
 pub(crate) fn ratio(part: f64, whole: f64) -> f64 {
     if whole <= 0.0 { 0.0 } else { (part / whole * 1e6).round() / 1e6 }
 }

@@ -1,4 +1,5 @@
-//! What a component may be suspected of: a size of harm, on all its flows or on part of them, on one way or on both.
+//! The faults that a component may be suspected of: a size of harm, on all of its flows or on part of them, in one
+//! direction or both.
 
 use crate::evidence::{HYPOTHESES, LOSSES, Ratios, UNANSWERED};
 use crate::space::Way;
@@ -17,8 +18,8 @@ pub(crate) const COLUMNS: usize = HYPOTHESES * SHARES.len();
 /// Support of one cell, or of one half of a component, for each column.
 pub(crate) type Support<T> = [T; COLUMNS];
 
-/// What one cell's log-likelihood ratios say of a component that it crosses, whose fault hurts but a share of flows:
-/// ln(1 − share + share × likelihood ratio).
+/// The support that one cell gives to a component that it crosses, where a fault hurts only a share of the component's
+/// flows: ln(1 − share + share × likelihood ratio).
 pub(crate) fn support(ratios: &Ratios) -> Support<f32> {
     let mut support = [0.0; COLUMNS];
     for (column, ratio) in support.chunks_exact_mut(SHARES.len()).zip(ratios) {
@@ -95,7 +96,7 @@ impl Column {
     }
 }
 
-/// Which of a component's ways are suspected.
+/// The directions of a component that are suspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ways {
     Both,

@@ -1,27 +1,30 @@
-//! The traffic of the last two minutes, and whether it is enough to tell: a monitor of few requests isn't judged by
-//! whether the last quarter of a minute happened to have some.
+//! The traffic of the last two minutes, and whether it is enough for a verdict. A monitor with few requests would flip
+//! to `InsufficientData` and back if each short window were judged by its own traffic.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::attempts::horizon;
 use crate::power;
-use crate::verdict::Traffic;
+use crate::verdict::{ComponentId, Traffic};
 
-/// Time whose traffic is added up. A window longer than that counts alone.
+/// Time over which traffic is added up. A window that is longer counts alone.
 const POOLED: SignedDuration = SignedDuration::from_secs(120);
-/// What was enough stays enough until there is less than this share of what it takes: traffic that hovers about the bound
-/// would change the verdict with every window.
+/// Traffic that was enough stays enough until it falls below this share of the amount needed. Otherwise traffic close
+/// to the bound would change the verdict with every window.
 const STAYS_ENOUGH: f64 = 0.5;
 
-/// What passed in the last windows. Keep one for each monitor, and hand it to each [`crate::project`].
+/// Traffic of the last windows. Keep one for each monitor, and pass it to each call of [`crate::project`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lately {
     windows: Vec<Passed>,
     enough: bool,
+    /// Components at fault that the flows tried in vain, and when they did last.
+    tried: Vec<(String, Timestamp)>,
 }
 
-/// What passed in one window.
+/// Traffic of one window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Passed {
     pub(crate) start: Timestamp,
@@ -39,7 +42,8 @@ impl Passed {
 }
 
 impl Lately {
-    /// Adds a window, or replaces it if it was added before. Returns all that passed lately, and whether it is enough.
+    /// Adds a window, or replaces it if it was added before. Returns the traffic of the last two minutes, and whether
+    /// it is enough for a verdict.
     pub(crate) fn add(&mut self, window: Passed) -> (Traffic, bool) {
         let end = |window: &Passed| window.start + SignedDuration::from_secs(i64::from(window.seconds));
         let oldest = end(&window) - POOLED;
@@ -58,9 +62,29 @@ impl Lately {
         self.enough = trials >= least && trials > 0.0;
         (traffic, self.enough)
     }
+
+    /// True if the flows failed to connect to `component` within the last minutes, over which rare attempts are judged
+    /// together. `now` tells that they failed to in the window that starts at `start`.
+    pub(crate) fn has_tried(
+        &mut self,
+        component: &ComponentId,
+        now: bool,
+        start: Timestamp,
+        seconds: u32,
+    ) -> bool {
+        let oldest = start.saturating_sub(horizon(seconds)).unwrap_or(Timestamp::MIN);
+        let component = component.to_string();
+        self.tried.retain(|(name, at)| *at > oldest && *at <= start && !(now && *name == component));
+        if now {
+            self.tried.push((component, start));
+            return true;
+        }
+        self.tried.iter().any(|(name, _)| *name == component)
+    }
 }
 
-/// A loss of 1% on top of more than this isn't what anybody asks about.
+/// Largest usual retransmission ratio that is used to compute how much traffic is needed: beyond it nobody asks whether
+/// 1% more is lost.
 const MOST_BENIGN: f64 = 0.1;
 
 #[cfg(test)]

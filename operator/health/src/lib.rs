@@ -1,5 +1,6 @@
 //! Pure inference: flow-window records in, a verdict out. No I/O, no async, no clock.
 
+mod attempts;
 mod baseline;
 mod blip;
 mod breadth;

@@ -1,5 +1,6 @@
-//! Limits of a node's own: the kernel's connection-tracking table, and the allowances of an EC2 instance's type. That one
-//! was reached is no fault as long as no traffic suffers; where traffic does, it says why.
+//! Limits of a node itself: the kernel's connection-tracking table, and the allowances of an EC2 instance type.
+//! Reaching one is no fault as long as no traffic suffers. Where traffic suffers, the limit is the cause that is
+//! reported.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use crate::names::{Id, Names};
 use crate::space::Component;
 use crate::verdict::{Cause, Limit, LimitReached};
 
-/// Share of the table's room from which on it is full: the kernel frees and fills entries all the time.
+/// Share of the table's capacity from which on it counts as full. It isn't 1, since the kernel frees and fills entries
+/// all the time.
 const FULL: f64 = 0.98;
 
 /// The limits that nodes reached in one window.
@@ -40,7 +42,8 @@ impl Table {
         }
     }
 
-    /// Failed inserts alone may be two packets racing for one entry; a full table alone hurts nobody yet.
+    /// True if the table is full and has turned something away. Failed inserts alone may be two packets that race for
+    /// one entry, and a full table alone hurts nobody.
     fn is_reached(&self) -> bool {
         self.turned_away > 0 && self.limit > 0 && self.entries as f64 >= FULL * self.limit as f64
     }
@@ -66,7 +69,8 @@ impl Limits {
         Self(all)
     }
 
-    /// Says of what was found at a node which limit it was, where its figures tell of one that does such harm.
+    /// Replaces the cause of a finding at a node by the limit that the node reached, if its figures show one that does
+    /// such harm.
     pub(crate) fn explain(&self, finding: &mut Finding) {
         let Component::Node(node) = finding.component else { return };
         let Some(reached) = self.0.get(&node) else { return };
@@ -93,8 +97,8 @@ impl Reached {
         [table, allowance(Limit::ConntrackAllowance, self.allowances.conntrack)]
     }
 
-    /// The limit that does this kind of harm: connection tracking turns new connections away, the other allowances hold
-    /// back whatever passes.
+    /// The limit that was reached and can have this effect. Connection tracking turns new connections away; the other
+    /// allowances delay or drop any packet.
     fn that_causes(&self, cause: Cause) -> Option<LimitReached> {
         let connections = self.connection_limits();
         let allowances = &self.allowances;
@@ -141,7 +145,7 @@ mod tests {
         Cause::Overload,
     ];
 
-    /// What becomes of each cause found at a node with these figures, and the limit told.
+    /// The cause and the limit that are reported for each cause found at a node with these figures.
     fn explained(node: NodeFigures) -> Vec<(Cause, Option<Limit>)> {
         let mut names = Names::default();
         let id = names.intern(&"a".into());

@@ -1,4 +1,5 @@
-//! Which components explain the evidence: the best one first, then what is left over once it is allowed for.
+//! Finds the components that explain the evidence: the best one first, then the best explanation of the remaining
+//! evidence.
 
 use std::collections::HashSet;
 
@@ -97,7 +98,7 @@ fn rival<C: Channel>(look: &Look<'_, C>, candidates: &[Candidate], best: &Suspec
         .find(|suspect| enough(&suspect.candidate) && same_cells(best, &suspect.candidate, look.space))
 }
 
-/// Whether two components are crossed by nearly the same cells, so that nothing can tell them apart.
+/// True if nearly the same cells cross two components, so that nothing can tell them apart.
 fn same_cells(one: &Candidate, other: &Candidate, space: &Space) -> bool {
     let of = |candidate: &Candidate| candidate.members(space).collect::<HashSet<usize>>();
     let (one, other) = (of(one), of(other));
@@ -105,7 +106,8 @@ fn same_cells(one: &Candidate, other: &Candidate, space: &Space) -> bool {
     shared >= SAME * one.len().max(other.len()) as f64
 }
 
-/// What the component found does to its cells is no longer evidence for another; the cells that this concerns.
+/// Removes the harm that the found component explains from the evidence for other components. Returns the cells
+/// concerned.
 fn allow_for(
     found: &Found,
     space: &Space,

@@ -1,5 +1,5 @@
-//! What an engine knows, in a form that outlives the process: baselines and suspicions, with the names that they
-//! refer to and no others.
+//! An engine's knowledge in a form that outlives the process: baselines and suspicions, with only the names that they
+//! refer to.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidewatch_records::Name;
 
+use crate::attempts::Attempts;
 use crate::baseline::{Baselines, PathKey, PathSeries, Series, SeriesKey};
 use crate::lately::Lately;
 use crate::names::{Id, Names};
@@ -26,9 +27,10 @@ pub struct Memory {
     tracks: Tracks,
     nodes: Nodes,
     lately: Lately,
+    attempts: Attempts,
 }
 
-/// What a memory holds, for an engine.
+/// The parts of a memory, as an engine resumes from them.
 #[derive(Debug)]
 pub(crate) struct Recalled {
     pub(crate) names: Names,
@@ -36,15 +38,24 @@ pub(crate) struct Recalled {
     pub(crate) tracks: Tracks,
     pub(crate) nodes: Nodes,
     pub(crate) lately: Lately,
+    pub(crate) attempts: Attempts,
+}
+
+/// The parts of an engine that a memory is made from.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) baselines: &'a Baselines,
+    pub(crate) tracks: &'a Tracks,
+    pub(crate) nodes: &'a Nodes,
+    pub(crate) lately: &'a Lately,
+    pub(crate) attempts: &'a Attempts,
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 impl Memory {
-    pub(crate) fn of(
-        names: &Names,
-        baselines: &Baselines,
-        tracks: &Tracks,
-        as_of: Option<Timestamp>,
-    ) -> Self {
+    pub(crate) fn of(known: &Known<'_>) -> Self {
+        let (names, baselines) = (known.names, known.baselines);
         let mut series: Vec<_> = baselines.series.iter().map(|(key, series)| (*key, *series)).collect();
         series.sort_unstable_by_key(|(key, _)| *key);
         let mut paths: Vec<_> = baselines.paths.iter().map(|(key, path)| (*key, *path)).collect();
@@ -58,12 +69,18 @@ impl Memory {
         for (key, _) in &mut paths {
             *key = key.renumbered(&mut number);
         }
-        let tracks = tracks.renumbered(&mut number);
-        Self { as_of, names: kept.listed(), series, paths, tracks, ..Self::default() }
-    }
-
-    pub(crate) fn with(self, nodes: &Nodes, lately: &Lately) -> Self {
-        Self { nodes: nodes.clone(), lately: lately.clone(), ..self }
+        let tracks = known.tracks.renumbered(&mut number);
+        let attempts = known.attempts.renumbered(&mut number);
+        Self {
+            as_of: known.as_of,
+            names: kept.listed(),
+            series,
+            paths,
+            tracks,
+            nodes: known.nodes.clone(),
+            lately: known.lately.clone(),
+            attempts,
+        }
     }
 
     /// Series held: services by direction, and their paths.
@@ -87,8 +104,15 @@ impl Memory {
         self.paths.sort_by_key(|(_, path)| Reverse(path.seen));
         self.paths.truncate(most.saturating_sub(self.series.len()));
         let recalled = self.recall();
-        Self::of(&recalled.names, &recalled.baselines, &recalled.tracks, self.as_of)
-            .with(&recalled.nodes, &recalled.lately)
+        Self::of(&Known {
+            names: &recalled.names,
+            baselines: &recalled.baselines,
+            tracks: &recalled.tracks,
+            nodes: &recalled.nodes,
+            lately: &recalled.lately,
+            attempts: &recalled.attempts,
+            as_of: self.as_of,
+        })
     }
 
     /// Start of the last window that it knows of.
@@ -107,6 +131,7 @@ impl Memory {
             tracks: self.tracks.clone(),
             nodes: self.nodes.clone(),
             lately: self.lately.clone(),
+            attempts: self.attempts.clone(),
         }
     }
 }
@@ -119,7 +144,7 @@ mod tests {
     use crate::config::Config;
     use crate::engine::Engine;
 
-    /// What an engine kept that judged round trips by their medians, and nodes not at all.
+    /// Memory of an older engine, which judged round trips by their medians and didn't know of nodes.
     const OLDER: &str = r#"{
         "as_of": "2026-11-20T12:00:00Z",
         "names": [["shop/cart", false], ["zone-1", false], ["zone-2", false]],

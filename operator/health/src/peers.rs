@@ -1,6 +1,6 @@
-//! How a service, and a client, does in this window where a suspected path isn't crossed. A service that has a bad minute
-//! has it on all its flows, those over the path among them; one that is blocked is blocked for all; and who may not dial
-//! may not anywhere: only what is worse over the path than elsewhere speaks against the path.
+//! Compares a service's and a client's flows over a suspected path with their other flows in the same window. A service
+//! that has a bad minute has it on all of its flows, a blocked service is blocked for all, and a client under a policy
+//! may not connect anywhere. Only flows that do worse over the path than elsewhere count against the path.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +16,7 @@ const ANSWERED_BEST: f64 = 0.5;
 /// Attempts, all answered, that are thought of beside those.
 const PRIOR_ATTEMPTS: f64 = 0.5;
 
-/// What flows did, and what they were expected to do.
+/// Observed and expected retransmissions and connection attempts of some flows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Told {
     pub(crate) observed: f64,
@@ -44,7 +44,7 @@ impl Told {
     }
 }
 
-/// How it is elsewhere for flows like a cell's.
+/// The state of comparable flows elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Elsewhere {
     /// So many times as many retransmissions as usual.
@@ -114,7 +114,7 @@ impl Peers {
     }
 }
 
-/// What each series did altogether.
+/// Totals of each series.
 #[derive(Debug)]
 pub(crate) struct Totals<'a> {
     peers: &'a Peers,
@@ -215,7 +215,7 @@ mod tests {
         Cell { flow, data, handshakes: Handshakes::default(), round_trips: RoundTrips::default() }
     }
 
-    /// How the series of the first cells do elsewhere; of each 1,000 segments one was expected to be lost.
+    /// The factor by which each series does worse elsewhere. Of each 1,000 segments one was expected to be lost.
     fn elsewhere(cells: &[Cell], here: &[usize]) -> Vec<f64> {
         let cells: Vec<&Cell> = cells.iter().collect();
         let told = |cell: usize| {

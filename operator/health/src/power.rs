@@ -13,7 +13,7 @@ const POWER: f64 = 0.9;
 /// Traffic that is enough whatever its ratio, so that the sum below stays short.
 const PLENTY: f64 = 1e5;
 
-/// Whether `segments`, of which `benign` are expected to be retransmissions, would have shown a loss of 1%.
+/// True if `segments`, of which `benign` are expected to be retransmissions, would have shown a loss of 1%.
 pub(crate) fn suffices(segments: f64, benign: f64) -> bool {
     if segments <= 0.0 {
         return false;

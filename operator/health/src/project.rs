@@ -39,7 +39,8 @@ pub fn project<'a>(
             }
         }
     }
-    let mut components: Vec<ComponentFault> = shares.into_iter().filter_map(Share::into_fault).collect();
+    let mut components: Vec<ComponentFault> =
+        shares.into_iter().filter_map(|share| share.into_fault(cluster, lately)).collect();
     sort_worst_first(&mut components);
     let (traffic, enough) = lately.add(Passed {
         start: cluster.window_start,
@@ -128,7 +129,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Whether the flow passes the component (infrastructure), or has it at one of its ends.
+/// True if the flow crosses the component (infrastructure) or has it at one of its ends.
 fn crosses(component: &ComponentId, flow: &FlowWindow) -> bool {
     let ends = [&flow.local, &flow.remote];
     let (near, far) = (&flow.local, &flow.remote);

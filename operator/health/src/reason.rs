@@ -8,7 +8,28 @@ use crate::verdict::{
 /// Components that are spelled out; the rest are counted.
 const SPELLED: usize = 3;
 
-/// What there is to say.
+/// Beginnings of sentences about a workload or a remote at fault, by what is known of the cluster's network.
+const FINE: &str = "the network is fine, but ";
+const FINE_INSIDE: &str = "the cluster's network is fine, but ";
+const TOO_LITTLE_TRAFFIC: &str = "there is too little traffic to tell how the network is, but ";
+const TOO_FEW_NODES: &str = "too few nodes reported to tell how the network is, but ";
+
+/// The sentence without the claim that the network is fine, where so few nodes reported that nobody knows.
+pub(crate) fn without_all_clear(sentence: &str) -> String {
+    let at_fault = sentence.strip_prefix(FINE).or_else(|| sentence.strip_prefix(FINE_INSIDE));
+    at_fault.map_or_else(
+        || "too few nodes reported to tell how the network is".to_owned(),
+        |at_fault| format!("{TOO_FEW_NODES}{at_fault}"),
+    )
+}
+
+/// Share of attempts that fail in the same way, from which on all of them are said to.
+const NEARLY_ALL: f64 = 0.9;
+
+/// Share of segments lost from which on open connections aren't fine.
+const LOSSY: f64 = 0.01;
+
+/// The parts of a verdict that its sentence is made from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
     pub(crate) nhi: HealthIndicator,
@@ -53,8 +74,11 @@ fn faults(told: &Told<'_>) -> String {
     }
     let all = parts.join("; ");
     match told.attribution {
-        Attribution::Workload => format!("the network is fine, but {all}"),
-        Attribution::External => format!("the cluster's network is fine, but {all}"),
+        Attribution::Workload | Attribution::External if told.nhi == HealthIndicator::InsufficientData => {
+            format!("{TOO_LITTLE_TRAFFIC}{all}")
+        }
+        Attribution::Workload => format!("{FINE}{all}"),
+        Attribution::External => format!("{FINE_INSIDE}{all}"),
         Attribution::Undetermined => format!("the traffic can't tell these apart: {all}"),
         Attribution::None | Attribution::Infrastructure | Attribution::Mixed => all,
     }
@@ -76,7 +100,7 @@ fn too_little(traffic: &Traffic) -> String {
 }
 
 fn shortage(resource: Resource, short: &[&NodeShortage], nodes: usize) -> Option<String> {
-    let worst = short.first()?;
+    short.first()?;
     let (what, waits) = match resource {
         Resource::Cpu => ("CPU", "tasks wait for it"),
         Resource::Memory => ("memory", "tasks wait for it"),
@@ -89,8 +113,9 @@ fn shortage(resource: Resource, short: &[&NodeShortage], nodes: usize) -> Option
     };
     let up_to = if short.len() == 1 { "" } else { "up to " };
     let mut how: Vec<String> = Vec::new();
-    if worst.pressure_ratio > 0.0 {
-        how.push(format!("{waits} {up_to}{:.0}% of the time", worst.pressure_ratio * 100.0));
+    let pressure = short.iter().map(|shortage| shortage.pressure_ratio).fold(0.0, f64::max);
+    if pressure > 0.0 {
+        how.push(format!("{waits} {up_to}{:.0}% of the time", pressure * 100.0));
     }
     if let Some(steal) = short.iter().filter_map(|shortage| shortage.steal_ratio).max_by(f64::total_cmp) {
         how.push(format!("the hypervisor takes {up_to}{:.0}% of its time", steal * 100.0));
@@ -114,14 +139,33 @@ fn what(fault: &ComponentFault) -> String {
     let evidence = &fault.evidence;
     let failed = format!("{} of {}", evidence.attempts_failed, evidence.attempts);
     match fault.cause {
-        Cause::Refused => format!("{place} refuses connections ({failed} attempts): nothing listens there"),
-        Cause::Unreachable if fault.class == Class::Infrastructure => {
+        Cause::Refused if nearly_all_fail(evidence) => {
+            format!(
+                "{place} refuses connections ({failed} attempts{}): nothing listens there",
+                within(evidence)
+            )
+        }
+        Cause::Refused => format!(
+            "{place} refuses some connections ({failed} attempts{}): not all that is behind it listens",
+            within(evidence)
+        ),
+        Cause::Unreachable if fault.class == Class::Infrastructure && nearly_all_fail(evidence) => {
             format!("nothing gets through {place} ({failed} connection attempts failed)")
         }
-        Cause::Unreachable => format!(
-            "{place} doesn't answer connection requests ({failed} failed) while its nodes' other traffic is fine: look for a \
-             NetworkPolicy or security group that blocks it, or a process that hangs"
+        Cause::Unreachable if fault.class == Class::Infrastructure => format!(
+            "nothing gets through {place} on {} of {} ({failed} connection attempts failed)",
+            evidence.flows_affected,
+            count(evidence.flows, "flow"),
         ),
+        Cause::Unreachable => {
+            let what =
+                if nearly_all_fail(evidence) { "connection requests" } else { "some connection requests" };
+            format!(
+                "{place} doesn't answer {what} ({failed} failed{}) while its nodes' other traffic is fine: look for a \
+                 NetworkPolicy or security group that blocks it, or a process that hangs",
+                within(evidence)
+            )
+        }
         Cause::Overload => {
             let lost = if evidence.loses_more() {
                 format!(" and {} of the segments were retransmitted", percent(evidence.retransmission_ratio))
@@ -140,6 +184,14 @@ fn what(fault: &ComponentFault) -> String {
             count(evidence.flows, "flow"),
             count(evidence.services_affected, "service"),
         ),
+        Cause::ConnectionFailures if evidence.loses_more() && evidence.retransmission_ratio >= LOSSY => {
+            format!(
+                "new connections fail {}: {failed} attempts went unanswered, and {} of segments retransmitted instead of {}",
+                at(fault),
+                percent(evidence.retransmission_ratio),
+                percent(evidence.baseline_ratio),
+            )
+        }
         Cause::ConnectionFailures => format!(
             "new connections fail {}: {failed} attempts went unanswered while established connections are fine",
             at(fault)
@@ -152,6 +204,15 @@ fn what(fault: &ComponentFault) -> String {
         }
         Cause::Unknown => format!("{place} is at fault"),
     }
+}
+
+fn nearly_all_fail(evidence: &Evidence) -> bool {
+    evidence.attempts_failed as f64 >= NEARLY_ALL * evidence.attempts as f64
+}
+
+/// The time that the attempts took, where it is longer than the window.
+fn within(evidence: &Evidence) -> String {
+    evidence.attempts_seconds.map_or_else(String::new, |seconds| format!(" within {seconds} s"))
 }
 
 fn times(evidence: &Evidence) -> String {
@@ -178,7 +239,7 @@ fn allowance(reached: Option<&LimitReached>) -> &'static str {
     }
 }
 
-/// How far a limit was reached, and what the traffic suffers.
+/// The extent to which a limit was reached, and its effect on traffic.
 fn limit(evidence: &Evidence) -> String {
     let mut text = String::new();
     if let Some(reached) = &evidence.limit {

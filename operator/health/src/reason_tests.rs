@@ -84,6 +84,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 services_affected: if affected.min(flows) > 0 { services.max(1) } else { 0 },
                 attempts: attempts.max(failed),
                 attempts_failed: failed,
+                attempts_seconds: None,
                 limit: limit.map(|(number, turned_away, entries)| LimitReached {
                     limit: *LIMITS.get(number).unwrap_or(&Limit::ConntrackTable),
                     turned_away,
@@ -155,6 +156,13 @@ proptest! {
         for nonsense in [" 0 of ", "(0 of ", " 0 services", " 0 flows", " 0.00%", "NaN", "inf"] {
             prop_assert!(!sentence.contains(nonsense), "{nonsense:?} in: {sentence}");
         }
+        let failed = evidence.attempts_failed as f64 / evidence.attempts.max(1) as f64;
+        let of_part = sentence.contains(" flow");
+        for all in ["nothing gets through", "nothing listens there", "doesn't answer connection requests"] {
+            prop_assert!(of_part || !sentence.contains(all) || failed >= 0.9, "{failed} failed: {sentence}");
+        }
+        let loses = evidence.loses_more() && evidence.retransmission_ratio >= 0.01;
+        prop_assert!(!(loses && sentence.contains("connections are fine")), "{sentence}");
         let (_, own_name) = name.rsplit_once('/').unwrap();
         prop_assert!(own_name.split('~').all(|part| sentence.contains(part)), "{sentence}");
     }
@@ -173,6 +181,7 @@ proptest! {
             services_affected: 1,
             attempts: 18,
             attempts_failed: failed,
+            attempts_seconds: None,
             limit: None,
         };
         for cause in CAUSES.into_iter().filter(|cause| *cause != Cause::Unknown) {
@@ -233,6 +242,37 @@ fn who_is_short_of_cpu_is_told_beside_a_healthy_network() {
             )
         );
     }
+}
+
+#[test]
+fn the_longest_wait_is_told_whatever_comes_first() {
+    let shortages = [short("a", 0.05, Some(0.5)), short("b", 0.45, None)];
+    assert_eq!(
+        sentence(&told(&[], &shortages, 3)),
+        "nothing is out of the ordinary in the network; 2 of 3 nodes are short of CPU (tasks wait for it up to 45% of the \
+         time, the hypervisor takes up to 50% of its time): round trips there are their own"
+    );
+}
+
+#[test]
+fn the_network_is_called_fine_only_where_that_is_known() {
+    let evidence =
+        Evidence { flows: 3, flows_affected: 3, attempts: 4, attempts_failed: 4, ..Evidence::default() };
+    let service = ComponentId::Service { namespace: "shop".to_owned(), name: "cart".to_owned() };
+    let faults = [fault(service, Cause::Refused, evidence)];
+    let known = Told { attribution: Attribution::Workload, ..told(&faults, &[], 0) };
+    let fault = "service shop/cart refuses connections (4 of 4 attempts): nothing listens there";
+    assert_eq!(sentence(&known), format!("the network is fine, but {fault}"));
+    assert_eq!(
+        sentence(&Told { nhi: HealthIndicator::InsufficientData, ..known }),
+        format!("there is too little traffic to tell how the network is, but {fault}")
+    );
+    assert_eq!(
+        without_all_clear(&sentence(&known)),
+        format!("too few nodes reported to tell how the network is, but {fault}")
+    );
+    let nothing = sentence(&told(&[], &[], 0));
+    assert_eq!(without_all_clear(&nothing), "too few nodes reported to tell how the network is");
 }
 
 #[test]

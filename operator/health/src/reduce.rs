@@ -21,10 +21,10 @@ pub(crate) enum Subject {
     /// own.
     WorkloadPort(Id, u16),
     PodPort(Id, u16),
-    /// What listens on a node's own address, where the port isn't told.
+    /// A listener on a node's own address whose port isn't known.
     Node(Id),
     Address(Id),
-    /// What listens on this port of nodes' own addresses: a DaemonSet on the host's network, a kubelet.
+    /// The listeners on this port of nodes' own addresses, such as a DaemonSet on the host network or the kubelets.
     Hosts(u16),
 }
 
@@ -44,8 +44,8 @@ impl Subject {
         }
     }
 
-    /// Whether it is known to be served by something: a Service says so, a remote is dialled by its name. That a pod or a
-    /// node has such a port is only known once it has answered.
+    /// True if it is known that something should listen there: a Service declares it, or a remote is dialled by its
+    /// name. That a pod or a node listens on a port is known only once it has answered.
     pub(crate) fn is_declared(self) -> bool {
         matches!(self, Self::Service(_) | Self::Aws(_) | Self::Address(_))
     }
@@ -73,7 +73,7 @@ pub(crate) enum Reach {
     External,
 }
 
-/// What makes two records of a window one cell.
+/// The properties that two records of a window must share to be one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Flow {
     pub(crate) subject: Subject,
@@ -92,7 +92,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Whether the flow leaves its node, as far as is known.
+    /// True if the flow leaves its node, as far as is known.
     pub(crate) fn leaves_node(&self) -> bool {
         self.local_node != self.remote_node
     }
@@ -112,8 +112,12 @@ pub(crate) struct Handshakes {
     pub(crate) established: u64,
     pub(crate) refused: u64,
     pub(crate) unanswered: u64,
+    /// Of the unanswered ones, those that went unanswered in an earlier window already and still wait.
+    pub(crate) waiting: u64,
     /// Attempts that are under way: no evidence, but they may have been sent again.
     pub(crate) pending: u64,
+    /// Time that opening connections took, in microseconds for each second.
+    opening_us: u64,
 }
 
 impl Handshakes {
@@ -122,11 +126,19 @@ impl Handshakes {
         self.established.saturating_add(self.refused).saturating_add(self.unanswered)
     }
 
+    /// Attempts without an outcome that need an explanation. As many connections are being opened at any moment as are opened
+    /// in the time that it takes to open one (Little's law), and by chance there may be twice as many.
+    fn overdue(self) -> u64 {
+        self.pending.saturating_sub((2.0 * self.opening_us as f64 / 1e6).ceil() as u64)
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.established = self.established.saturating_add(other.established);
         self.refused = self.refused.saturating_add(other.refused);
         self.unanswered = self.unanswered.saturating_add(other.unanswered);
+        self.waiting = self.waiting.saturating_add(other.waiting);
         self.pending = self.pending.saturating_add(other.pending);
+        self.opening_us = self.opening_us.saturating_add(other.opening_us);
     }
 }
 
@@ -199,8 +211,15 @@ pub(crate) fn reduce(flows: &[FlowWindow], names: &mut Names) -> Vec<Cell> {
         }
         same
     });
-    cells.iter_mut().for_each(without_requests_again);
+    cells.iter_mut().for_each(|cell| cell.data = without_requests_again(cell.data, cell.handshakes));
     cells
+}
+
+/// The node and the zone of an endpoint.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    node: Option<Id>,
+    zone: Option<Id>,
 }
 
 fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
@@ -221,42 +240,69 @@ fn cell(record: &FlowWindow, names: &Names) -> Option<Cell> {
         return None;
     }
     let text = |name: &Option<_>| name.as_deref().and_then(|name: &str| names.text(name));
+    let place = if is_client_in_transit {
+        // Nor about the way: a new pod's network may not be set up yet. As beside its server, it crosses none.
+        Place { node: text(&record.remote.node), zone: text(&record.remote.zone) }
+    } else {
+        let node = text(&record.local.node).or_else(|| names.text(&record.reporter));
+        Place { node, zone: text(&record.local.zone) }
+    };
     let flow = Flow {
         subject: subject(server, names)?,
         role: record.role,
         reach: reach(&record.remote),
         local,
         remote,
-        // What a pod that comes or goes tries still says something of whom it tries; nothing of the pod.
+        // The attempts of a pod that comes or goes are evidence about the server, not about the pod.
         local_pod: text(&record.local.pod).filter(|_| !is_client_in_transit),
         remote_pod: text(&record.remote.pod),
-        local_node: text(&record.local.node).or_else(|| names.text(&record.reporter)),
+        local_node: place.node,
         remote_node: text(&record.remote.node),
-        local_zone: text(&record.local.zone),
+        local_zone: place.zone,
         remote_zone: text(&record.remote.zone),
         client_namespace: client.pod.as_deref().and_then(namespace_of).and_then(|name| names.text(name)),
     };
-    let handshakes = match record.role {
+    let handshakes = handshakes_of(record);
+    let round_trips = RoundTrips::of(record);
+    if is_client_in_transit {
+        return Some(Cell { flow, data: Data::default(), handshakes, round_trips: RoundTrips::default() });
+    }
+    Some(Cell { flow, data: data_of(record), handshakes, round_trips })
+}
+
+fn data_of(record: &FlowWindow) -> Data {
+    Data {
+        segments: record.data_segments_out,
+        // What the other end had already wasn't lost: its acknowledgement was late.
+        retransmissions: record.retransmissions.saturating_sub(record.spurious_retransmissions),
+        timeouts: record.timeouts,
+    }
+}
+
+fn handshakes_of(record: &FlowWindow) -> Handshakes {
+    match record.role {
         Role::Client => Handshakes {
             established: record.connections.established,
             refused: record.connections.refused,
             // Who still waits is unanswered in every window in which it waits.
             unanswered: record.connections.timed_out.saturating_add(record.connections.waiting),
+            waiting: record.connections.waiting,
             pending: pending(&record.connections),
+            opening_us: opening_us(record),
         },
         Role::Server => Handshakes::default(),
-    };
-    let round_trips = RoundTrips::of(record);
-    if is_client_in_transit {
-        return Some(Cell { flow, data: Data::default(), handshakes, round_trips: RoundTrips::default() });
     }
-    let data = Data {
-        segments: record.data_segments_out,
-        // What the other end had already wasn't lost: its acknowledgement was late.
-        retransmissions: record.retransmissions.saturating_sub(record.spurious_retransmissions),
-        timeouts: record.timeouts,
-    };
-    Some(Cell { flow, data, handshakes, round_trips })
+}
+
+/// Data of one record, without connection requests that were sent again.
+pub(crate) fn data_alone(record: &FlowWindow) -> Data {
+    without_requests_again(data_of(record), handshakes_of(record))
+}
+
+/// Time that opening connections took, for each second of the window.
+fn opening_us(record: &FlowWindow) -> u64 {
+    let took = record.handshake_us.as_ref().or(record.rtt_us.as_ref()).map_or(0, |took| took.p50);
+    record.connections.established.saturating_mul(took) / u64::from(record.window_seconds.max(1))
 }
 
 /// Attempts of this window that have no outcome yet.
@@ -266,8 +312,8 @@ fn pending(connections: &Connections) -> u64 {
     connections.attempted.saturating_sub(decided)
 }
 
-/// Whether a node's own process, the kubelet that probes, talks to a pod of its own node: it crosses no network, and
-/// dials pods that aren't up yet.
+/// True if a process of the node itself, such as the kubelet that probes, talks to a pod of the same node. Such a flow
+/// crosses no network, and it dials pods that haven't started yet.
 fn is_of_nodes_own(client: &Endpoint, server: &Endpoint) -> bool {
     client.kind == Some(EndpointKind::Node) && client.pod.is_none() && client.node == server.node
 }
@@ -280,25 +326,24 @@ const LENIENCE: f64 = 1.3;
 
 /// Connection requests sent again, as far as unanswered ones tell. The kernel counts them among retransmissions and
 /// time-outs, but they are no data: that new connections fail doesn't make the open ones lossy.
-fn requests_again(cell: &Cell) -> u64 {
-    let Handshakes { unanswered, pending, .. } = cell.handshakes;
+fn requests_again(data: Data, handshakes: Handshakes) -> u64 {
+    let (unanswered, pending) = (handshakes.unanswered, handshakes.overdue());
     if unanswered == 0 && pending == 0 {
         return 0;
     }
-    let attempts = cell.handshakes.decided().saturating_add(pending) as f64;
+    let attempts = handshakes.decided().saturating_add(pending) as f64;
     // What has no answer yet may have been sent again as well.
     let unanswered = unanswered.saturating_add(pending) as f64;
     // Of those that were lost once, some got through at the second try.
     let lost_once = (unanswered / attempts).sqrt() * attempts;
     let again = (LENIENCE * (lost_once + (TRIES_AGAIN - 1.0) * unanswered)).ceil() as u64;
-    again.min(cell.data.timeouts)
+    again.min(data.timeouts)
 }
 
-fn without_requests_again(cell: &mut Cell) {
-    let again = requests_again(cell);
-    cell.data.retransmissions = cell.data.retransmissions.saturating_sub(again);
+fn without_requests_again(data: Data, handshakes: Handshakes) -> Data {
+    let retransmissions = data.retransmissions.saturating_sub(requests_again(data, handshakes));
     // A record may be cut by a window's edge: a retransmission is a segment whatever the other counter says.
-    cell.data.segments = cell.data.segments.max(cell.data.retransmissions);
+    Data { retransmissions, segments: data.segments.max(retransmissions), ..data }
 }
 
 /// The namespace of `namespace/name`.
@@ -343,28 +388,5 @@ fn reach(remote: &Endpoint) -> Reach {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
-
-    use super::*;
-
-    /// Retransmissions that are left of six, all of them time-outs, of a flow with these connection attempts.
-    fn left(connections: &str) -> u64 {
-        let record = format!(
-            r#"{{"window_start":"2026-11-22T12:00:00Z","window_seconds":15,"reporter":"a","role":"client",
-                "local":{{"ip":"198.18.11.50","pod":"shop/web","node":"a"}},
-                "remote":{{"ip":"198.18.12.51","port":80,"pod":"shop/db","service":"shop/db","node":"b"}},
-                "connections":{{{connections}}},"data_segments_out":20,"retransmissions":6,"timeouts":6}}"#
-        );
-        let record: FlowWindow = serde_json::from_str(&record).unwrap();
-        reduce(&[record], &mut Names::default())[0].data.retransmissions
-    }
-
-    #[test]
-    fn connection_requests_sent_again_are_no_lost_data() {
-        assert_eq!(left(r#""attempted":2,"timed_out":2"#), 0);
-        assert_eq!(left(r#""attempted":2"#), 0, "they have no outcome yet");
-        assert_eq!(left(r#""waiting":2"#), 0, "they wait since an earlier window");
-        assert_eq!(left(r#""attempted":2,"established":2"#), 6, "each was answered");
-    }
-}
+#[path = "reduce_tests.rs"]
+mod tests;

@@ -6,14 +6,15 @@ use tidewatch_records::{FlowWindow, Role};
 
 use crate::delays::quantile;
 use crate::finding::ratio;
+use crate::lately::Lately;
 use crate::project::{FlowKey, decided, key, unanswered};
-use crate::reduce::quickest_of;
-use crate::verdict::{Cause, ComponentFault, ComponentId, Evidence, Showing};
+use crate::reduce::{data_alone, quickest_of};
+use crate::verdict::{Cause, ComponentFault, ComponentId, Evidence, Showing, Verdict};
 
 /// Of the time that the component adds, what a flow must take for it to be one that shows it.
 const SHOWS_DELAY: f64 = 0.75;
 
-/// What a monitor's flows saw of a component at fault.
+/// The part that a monitor's flows have in a component's fault.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     fault: &'a ComponentFault,
@@ -52,8 +53,9 @@ impl<'a> Share<'a> {
 
     pub(crate) fn add(&mut self, flow: &'a FlowWindow) {
         self.flows.insert(key(flow));
-        self.segments = self.segments.saturating_add(flow.data_segments_out);
-        self.retransmissions = self.retransmissions.saturating_add(lost(flow));
+        let data = data_alone(flow);
+        self.segments = self.segments.saturating_add(data.segments);
+        self.retransmissions = self.retransmissions.saturating_add(data.retransmissions);
         self.attempts = self.attempts.saturating_add(decided(flow));
         self.refused = self.refused.saturating_add(refused(flow));
         self.unanswered = self.unanswered.saturating_add(unanswered(flow));
@@ -79,8 +81,9 @@ impl<'a> Share<'a> {
     }
 
     fn is_affected(&self, flow: &FlowWindow) -> bool {
-        let usual = flow.data_segments_out as f64 * self.fault.evidence.baseline_ratio;
-        let loses = lost(flow) as f64 > 2.0 * usual;
+        let data = data_alone(flow);
+        let loses =
+            data.retransmissions as f64 > 2.0 * data.segments as f64 * self.fault.evidence.baseline_ratio;
         let (added_us, _) = self.added_us();
         let is_late = |flow: &FlowWindow| {
             let rtt = flow.rtt_us.as_ref().filter(|rtt| rtt.count > 0);
@@ -96,7 +99,10 @@ impl<'a> Share<'a> {
     }
 
     /// The fault as the monitor's flows show it; as the cluster's do where they don't. None where none crosses it.
-    pub(crate) fn into_fault(self) -> Option<ComponentFault> {
+    pub(crate) fn into_fault(self, cluster: &Verdict, lately: &mut Lately) -> Option<ComponentFault> {
+        if self.fault.evidence.attempts_seconds.is_some() {
+            return self.into_fault_of_minutes(cluster, lately);
+        }
         if self.flows.is_empty() {
             return None;
         }
@@ -108,6 +114,20 @@ impl<'a> Share<'a> {
             let showing = if is_now { Showing::Elsewhere } else { self.fault.showing };
             ComponentFault { showing, ..self.fault.clone() }
         })
+    }
+
+    /// A fault that stands on the attempts of several minutes, which is told while nobody tries as well. Its evidence is
+    /// that of all who tried: not one of them was let in.
+    fn into_fault_of_minutes(self, cluster: &Verdict, lately: &mut Lately) -> Option<ComponentFault> {
+        let (start, seconds) = (cluster.window_start, cluster.window_seconds);
+        let tries_now = self.refused > 0 || self.unanswered > 0;
+        let tried = lately.has_tried(self.component(), tries_now, start, seconds);
+        if !tried && self.flows.is_empty() {
+            return None;
+        }
+        let is_elsewhere = !tried && self.fault.showing == Showing::Now;
+        let showing = if is_elsewhere { Showing::Elsewhere } else { self.fault.showing };
+        Some(ComponentFault { showing, ..self.fault.clone() })
     }
 
     fn evidence(&self) -> Evidence {
@@ -130,14 +150,10 @@ impl<'a> Share<'a> {
             services_affected: self.services.len() as u64,
             attempts: self.attempts,
             attempts_failed: if self.fault.cause == Cause::Refused { self.refused } else { self.unanswered },
+            attempts_seconds: None,
             limit: of_cluster.limit,
         }
     }
-}
-
-/// Retransmissions of what the other end hadn't received already.
-fn lost(flow: &FlowWindow) -> u64 {
-    flow.retransmissions.saturating_sub(flow.spurious_retransmissions)
 }
 
 fn refused(flow: &FlowWindow) -> u64 {

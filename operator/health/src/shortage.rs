@@ -1,10 +1,10 @@
-//! Nodes that are short of CPU or memory, as their own kernels tell. Round trips there are their own: a packet that waits
-//! for a CPU looks like a packet that is late.
+//! Nodes that are short of CPU or memory, as their own kernels report. Slow round trips at such a node are caused by
+//! the node: a packet that waits for a CPU can't be told from one that the network delayed.
 //!
-//! What the kernel calls pressure (docs.kernel.org/accounting/psi) is the share of time in which at least one task was
-//! ready to run and waited. On a node with time to spare it stays below a few percent, at 40% hardly a request passes
-//! without having waited. A container held back by its CPU limit counts as waiting too, on a node that idles; so the
-//! node has to be busy as well. Steal is CPU time that the hypervisor gave to other guests, which no guest sees as pressure.
+//! Pressure (docs.kernel.org/accounting/psi) is the share of time in which at least one task was ready to run and had
+//! to wait. On a node with idle CPUs it stays below a few percent; at 40% hardly a request is served without having
+//! waited. A container that its CPU limit throttles counts as waiting too, even on an idle node, so the node has to be
+//! busy as well. Steal is CPU time that the hypervisor gave to other guests, which no guest sees as pressure.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,16 +24,17 @@ struct Bounds {
 
 /// Share of time in which some task waited for a CPU.
 const CPU_PRESSURE: Bounds = Bounds { from: 0.40, until: 0.25 };
-/// Share of CPU time that isn't idle, for that pressure to be the node's and not that of one container's limit.
+/// Share of CPU time that isn't idle. Below it, the pressure is that of containers throttled by their limits, not the
+/// node's.
 const BUSY: Bounds = Bounds { from: 0.70, until: 0.50 };
 /// Share of CPU time that the hypervisor gave to others: a tenth are 100 ms of each second, in pieces of many round trips.
 const STEAL: Bounds = Bounds { from: 0.10, until: 0.05 };
 /// Share of time in which some task waited for memory: reclaim stops whoever asks for a page, soft interrupts among them.
 const MEMORY_PRESSURE: Bounds = Bounds { from: 0.20, until: 0.10 };
 
-/// Time over which figures are averaged, so that a job of some seconds is no shortage.
+/// Time over which figures are averaged, so that a job of a few seconds is no shortage.
 const AVERAGED_SECONDS: f64 = 30.0;
-/// A node that tells nothing for so long isn't remembered.
+/// A node that reports nothing for this long is forgotten.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 impl Bounds {
@@ -42,7 +43,7 @@ impl Bounds {
     }
 }
 
-/// Recent pressure of each node.
+/// The recent pressure of each node, by name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Nodes(BTreeMap<Name, State>);
@@ -51,7 +52,7 @@ pub(crate) struct Nodes(BTreeMap<Name, State>);
 struct State {
     seen: Timestamp,
     cpu_pressure: f64,
-    /// None where the kernel doesn't tell.
+    /// None if the kernel doesn't report it.
     busy: Option<f64>,
     steal: f64,
     memory_pressure: f64,
@@ -64,13 +65,13 @@ struct State {
 pub(crate) struct Shortages {
     /// The worst first.
     pub(crate) list: Vec<NodeShortage>,
-    /// Nodes that told how they were.
+    /// Number of nodes that reported their figures.
     pub(crate) nodes: usize,
     short: HashSet<Id>,
 }
 
 impl Shortages {
-    /// Whether round trips at the node may be its own.
+    /// True if slow round trips at the node may be caused by the node itself.
     pub(crate) fn is_short(&self, node: Id) -> bool {
         self.short.contains(&node)
     }
@@ -125,7 +126,7 @@ impl State {
         self.short_of_memory = MEMORY_PRESSURE.holds(self.memory_pressure, self.short_of_memory);
     }
 
-    /// The state after a window that by itself would be `now`.
+    /// Moves the state towards `now`, the state that the new window alone would give.
     fn follow(&mut self, now: &Self, seconds: f64) {
         let step = 1.0 - (-seconds / AVERAGED_SECONDS).exp();
         let towards = |before: f64, now: f64| before + step * (now - before);
@@ -169,7 +170,7 @@ impl Nodes {
     }
 }
 
-/// Whether the kernel tells any of what a shortage is judged by.
+/// True if the kernel reports any of the figures by which a shortage is judged.
 fn tells(figures: &NodeFigures) -> bool {
     [figures.cpu_pressure_ratio, figures.steal_ratio, figures.memory_pressure_ratio]
         .iter()
@@ -219,7 +220,7 @@ mod tests {
         }
     }
 
-    /// What is told of node a in windows of 15 s, one for each of its figures.
+    /// The shortages that are reported for node a in windows of 15 s, one for each of its figures.
     fn told(all: &[NodeFigures]) -> Vec<Vec<NodeShortage>> {
         let names = Names::default();
         let mut nodes = Nodes::default();

@@ -1,27 +1,28 @@
-//! Words against a component that windows say, added up over time. The rules are in seconds, so that short windows mean
-//! faster words and no more false ones: what windows that begin within the same half minute say adds up, but a single
-//! blip may have straddled them, so that together they count as one.
+//! The evidence of windows against a component, added up over time; one window's evidence is called a word. The rules
+//! are in seconds, so that shorter windows lead to faster verdicts but not to more false ones. Windows that begin
+//! within the same half minute are added up, but count as one, since a single blip may have straddled them.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Windows that begin this far apart speak for themselves.
+/// Windows that begin this far apart each count on their own.
 const SLOT_SECONDS: u32 = 30;
 
-/// The time that one word stands for: half a minute, or a window where windows are longer.
+/// The length of a slot: half a minute, or one window where windows are longer.
 pub(crate) fn slot(window_seconds: u32) -> SignedDuration {
     SignedDuration::from_secs(i64::from(window_seconds.max(SLOT_SECONDS)))
 }
 
-/// What one window says against a component.
+/// The evidence of one window against a component.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Word {
     pub(crate) start: Timestamp,
     /// Log-odds.
     pub(crate) score: f64,
-    /// The most that it counts against a blip as bad.
+    /// Bound on the log-odds: how much rarer a blip of this size is than a fault.
     pub(crate) most: f64,
-    /// So bad that a blip that straddles two windows can't be it: its windows speak for themselves, however short.
+    /// True if the harm is too large for a blip that straddles two windows. Such windows each count on their own,
+    /// however short they are.
     pub(crate) severe: bool,
 }
 
@@ -48,12 +49,12 @@ impl Words {
         self.0.iter().filter(move |word| word.start >= first)
     }
 
-    /// Log-odds of the slot that ends with the last word.
+    /// Log-odds of the slot that ends with the last word; 0 where there is none.
     pub(crate) fn lately(&self, slot: SignedDuration) -> f64 {
         self.0.len().checked_sub(1).map_or(0.0, |last| self.sum(last, slot).0)
     }
 
-    /// Slots since `first` that reach `threshold`, of those that can be had together.
+    /// Number of slots since `first` that reach `threshold`, counting only slots that don't overlap.
     pub(crate) fn slots_that_show(&self, first: Timestamp, slot: SignedDuration, threshold: f64) -> u32 {
         let shows = |score: f64| if score >= threshold { 1.0 } else { 0.0 };
         let count = self.most_together(
@@ -64,7 +65,7 @@ impl Words {
         count as u32
     }
 
-    /// What all words say together, each slot as far as a blip can't be it.
+    /// Sum of all words' log-odds, each slot counted up to the bound that a blip sets.
     pub(crate) fn pooled(&self, slot: SignedDuration) -> f64 {
         self.most_together(
             slot,
@@ -96,8 +97,8 @@ impl Words {
         within.fold((0.0, 0.0), |(score, most), word| (score + word.score, f64::max(most, word.most)))
     }
 
-    /// The largest sum over words that can be had together: those that are a slot apart, each with what leads up to it;
-    /// and severe ones that follow each other, each on its own.
+    /// The largest sum over words that may count together: words at least a slot apart, each with the rest of its slot,
+    /// and severe words in a row, each on its own.
     fn most_together(
         &self,
         slot: SignedDuration,

@@ -1,4 +1,4 @@
-//! Which components each cell's data crosses.
+//! The components that each cell's data crosses.
 //!
 //! A component has two *ways* that can fail on their own: out of a node and into it, from one zone to the other and
 //! back, towards a service and from it. A half is one way of one component; a cell lists the halves it crosses.
@@ -182,7 +182,7 @@ pub(crate) fn half(component: usize, way: Way) -> usize {
     component * 2 + usize::from(way == Way::Second)
 }
 
-/// What the data of `flow`, from its local end to its remote, crosses.
+/// The components that the data of `flow` crosses from its local end to its remote end.
 fn crossed(flow: &Flow) -> impl Iterator<Item = (Component, Way)> {
     let leaves = flow.leaves_node();
     let towards = if flow.role == Role::Client { Way::First } else { Way::Second };

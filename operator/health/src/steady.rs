@@ -1,4 +1,4 @@
-//! How long something has been equally bad.
+//! The time for which a harm has stayed at the same level.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

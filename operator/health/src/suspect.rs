@@ -68,7 +68,7 @@ impl<C: Channel> Look<'_, C> {
         (score >= self.thresholds.of(Class::Infrastructure)).then_some(Suspect { candidate, says })
     }
 
-    /// What cells say, compared with how it is elsewhere.
+    /// The support of cells, compared with the flows of their services elsewhere.
     fn say(&self, cells: impl Iterator<Item = (usize, Elsewhere)>) -> Vec<(usize, Support<f32>)> {
         let say = |(cell, elsewhere): (usize, Elsewhere)| {
             let as_usual = *self.supports.get(cell)?;
@@ -88,8 +88,8 @@ impl<C: Channel> Look<'_, C> {
             && self.channel.bears_out(&suspect.candidate, self.space)
     }
 
-    /// Whether it stands without the flows that a heavy fault found before explains, or does much worse on them than that
-    /// fault does: what a heavy fault leaves over is no fault of its own.
+    /// True if the suspect stands without the flows that a heavy fault found before explains, or does much worse on
+    /// them than that fault does. The remainder of a heavy fault is no fault of its own.
     fn is_more_than_explained(&self, suspect: &Suspect) -> bool {
         let candidate = &suspect.candidate;
         let mut explained = Vec::new();
@@ -122,7 +122,7 @@ impl<C: Channel> Look<'_, C> {
         Breadth::of(crossing).is_of_infrastructure(candidate.column)
     }
 
-    /// Whether a pod that isn't answered is so by several services that answer others.
+    /// True if several services that answer other clients leave the pod without an answer.
     fn dials_in_vain_alone(&self, suspect: &Suspect) -> bool {
         let column = suspect.candidate.column;
         let cells: Vec<usize> = suspect.says.iter().map(|(cell, _)| *cell).collect();
@@ -138,7 +138,7 @@ impl<C: Channel> Look<'_, C> {
         hurt >= SERVICES_DIALLED && score >= self.thresholds.of(Class::Workload)
     }
 
-    /// Whether the internet as a whole would be blamed for what one address does.
+    /// True if the internet as a whole would be blamed for a single address.
     fn is_one_address(&self, suspect: &Suspect) -> bool {
         if suspect.candidate.component != Component::Internet {
             return false;
@@ -166,12 +166,12 @@ pub(crate) struct Found {
     pub(crate) rival: Option<Component>,
     /// Cells that cross the component in its guilty ways, and whether each is more likely hurt than not.
     pub(crate) cells: Vec<(usize, bool)>,
-    /// What each of them adds to the two scores.
+    /// Contribution of each cell to the two scores.
     says: Vec<(f32, f32)>,
 }
 
 impl Suspect {
-    /// Whether it is a pod whose own requests go unanswered.
+    /// True if it is a pod whose own connection requests go unanswered.
     fn dials_in_vain(&self) -> bool {
         let Candidate { component, column, ways, .. } = self.candidate;
         matches!(component, Component::Pod(_)) && column.is_handshake() && ways == Ways::One(Way::First)

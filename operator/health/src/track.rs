@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::blip::Blips;
 use crate::candidate::Thresholds;
 use crate::config::Sensitivity;
-use crate::finding::Finding;
+use crate::finding::{Finding, MOSTLY_ARRIVES};
 use crate::names::Id;
 use crate::slots::{Word, Words, slot};
 use crate::space::Component;
@@ -15,7 +15,7 @@ use crate::verdict::{Cause, Class, Evidence};
 
 /// Slots without any traffic across a component for which a fault is still believed: three minutes.
 const PATIENCE: i32 = 6;
-/// How long a component that was at fault and is cleared is taken at its first word.
+/// Time after its clearing in which a component that shows once is named again at once.
 const RECENT_SECONDS: i64 = 300;
 /// Slots whose words against a component are added up: the three minutes within which a loss of 0.2% is to be named. A
 /// suspicion that isn't confirmed within them is none.
@@ -25,7 +25,7 @@ const UNBOUNDED: f64 = 1e9;
 /// Windows in a row that must tell of another cause before the cause of what is at fault is another: when a fault ends
 /// in the middle of a window, what is left of it looks like something else.
 const CAUSE_SHOWS: u32 = 2;
-/// How long, and for how many windows, a component must be quiet to be cleared.
+/// Least time for which a component must be quiet to be cleared, besides the number of quiet windows that the rule demands.
 const QUIET_SECONDS: u32 = 45;
 
 /// When to speak and when to stop. A slot is half a minute, or a window where windows are longer.
@@ -37,8 +37,9 @@ pub(crate) struct Rule {
     of: i32,
     /// Quiet windows in a row that clear it, of [`QUIET_SECONDS`] at least.
     clears: u32,
-    /// What windows must say against a path together, in log-odds against blips, besides the logarithm of the number of
-    /// paths, each of which can blip in every slot: e^12 are the slots of a week and a half, each with the five before it.
+    /// Log-odds against blips that the windows against a path must reach together, on top of the logarithm of the
+    /// number of paths, each of which can blip in every slot. e^12 is the number of slots in a week and a half, each
+    /// combined with the five before it.
     sure: Option<f64>,
     thresholds: Thresholds,
 }
@@ -57,6 +58,16 @@ impl Rule {
     /// Start of the first window whose showing still counts.
     fn counts_from(self, window: Timestamp, slot: SignedDuration) -> Timestamp {
         after(window, slot, self.of)
+    }
+
+    /// Slots in which a component must show.
+    pub(crate) fn shows(self) -> u32 {
+        self.shows
+    }
+
+    /// Log-odds that it takes to suspect a component of this class.
+    pub(crate) fn threshold(self, class: Class) -> f64 {
+        self.thresholds.of(class)
     }
 
     fn is_met(self, track: &Track, window: &Passing<'_>) -> bool {
@@ -88,6 +99,24 @@ pub(crate) struct Passing<'a> {
     pub(crate) paths: usize,
 }
 
+impl Passing<'_> {
+    /// Start of the first window that shows what was found in this one.
+    fn began(&self, finding: &Finding) -> Timestamp {
+        let before = finding.evidence.attempts_seconds.map_or(0, |all| all.saturating_sub(self.seconds));
+        self.start.saturating_sub(SignedDuration::from_secs(i64::from(before))).unwrap_or(self.start)
+    }
+}
+
+/// The kind of evidence by which a component was named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Basis {
+    /// Windows that each showed it. It is cleared when it was quiet long enough.
+    #[default]
+    Windows,
+    /// Rare attempts, all of which failed. It is cleared by the first that succeeds, or when nobody has tried for long.
+    Attempts,
+}
+
 /// One component under suspicion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Track {
@@ -106,7 +135,7 @@ pub(crate) struct Track {
     /// Seconds in a row without traffic across it.
     #[serde(default)]
     unseen_seconds: u32,
-    /// What the last windows said.
+    /// Evidence of the last windows.
     #[serde(default, rename = "said")]
     words: Words,
     /// The first window of this suspicion that showed it plainly.
@@ -115,9 +144,15 @@ pub(crate) struct Track {
     /// Another cause that shows, and in how many windows in a row.
     #[serde(default)]
     other_cause: Option<(Cause, u32)>,
-    /// How long it has been as bad as it is.
+    /// Time for which the harm has been at its present level.
     #[serde(default)]
     steady: Option<Steady>,
+    /// Kind of evidence by which it was named, if it is active.
+    #[serde(default)]
+    basis: Basis,
+    /// The last window for which rare attempts showed it.
+    #[serde(default)]
+    pooled: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -152,7 +187,12 @@ impl Tracks {
         self.tracks.iter().filter(|track| track.active)
     }
 
-    /// Whether all that is at fault is a question between components of different classes.
+    /// The kind of evidence by which the component was named, if it is at fault.
+    pub(crate) fn basis(&self, component: Component) -> Option<Basis> {
+        self.active().find(|track| track.component == component).map(|track| track.basis)
+    }
+
+    /// True if everything at fault is an open question between components of different classes.
     pub(crate) fn is_ambiguous(&self) -> bool {
         let named = |component: Component| self.active().any(|track| track.component == component);
         let mut active = self.active().peekable();
@@ -180,20 +220,16 @@ impl Tracks {
         }
         self.cleared.retain(|(_, when)| start.duration_since(*when).as_secs() <= RECENT_SECONDS);
         for finding in window.findings {
-            let (harm, more) = (finding.harm, finding.surely_more);
-            let most = self.blips.most(finding.component, harm, more, start, window.seconds);
-            // What isn't bounded has to be told in JSON too.
-            let most = most.min(UNBOUNDED);
-            let word = Word { start, score: finding.score, most, severe: finding.is_severe() };
+            let word = self.word(finding, start, window.seconds);
             match self.tracks.iter_mut().find(|track| track.component == finding.component) {
                 Some(track) => track.show(word, finding, &window, rule),
-                None => self.tracks.push(Track::new(word, finding, rule)),
+                None => self.tracks.push(Track::new(word, finding, &window, rule)),
             }
         }
         for track in &mut self.tracks {
             let shows = track.is_plain(slot, rule) && track.is_said_in(start);
             let returns = shows && self.cleared.iter().any(|(component, _)| *component == track.component);
-            track.active |= rule.is_met(track, &window) || returns;
+            track.judge(rule.is_met(track, &window) || returns, start);
             if track.is_said_in(start) {
                 track.quiet = 0;
                 track.quiet_seconds = 0;
@@ -211,8 +247,13 @@ impl Tracks {
         let patience = slot.saturating_mul(PATIENCE).as_secs();
         let (cleared, blips) = (&mut self.cleared, &mut self.blips);
         self.tracks.retain(|track| {
-            let over = (track.quiet >= rule.clears && track.quiet_seconds >= QUIET_SECONDS)
-                || i64::from(track.unseen_seconds) >= patience;
+            let over = match track.basis {
+                Basis::Windows => {
+                    (track.quiet >= rule.clears && track.quiet_seconds >= QUIET_SECONDS)
+                        || i64::from(track.unseen_seconds) >= patience
+                }
+                Basis::Attempts => track.pooled != Some(start),
+            };
             if track.active {
                 if over {
                     cleared.push((track.component, start));
@@ -228,15 +269,26 @@ impl Tracks {
             suspected
         });
     }
+
+    /// The word of a finding in a window. One that stands on rare attempts is no evidence of the window alone.
+    fn word(&self, finding: &Finding, start: Timestamp, seconds: u32) -> Word {
+        if finding.is_pooled() {
+            return Word { start, score: 0.0, most: 0.0, severe: false };
+        }
+        let (harm, more) = (finding.harm, finding.surely_more);
+        // What isn't bounded has to be told in JSON too.
+        let most = self.blips.most(finding.component, harm, more, start, seconds).min(UNBOUNDED);
+        Word { start, score: finding.score, most, severe: finding.is_severe() }
+    }
 }
 
 impl Track {
-    fn new(word: Word, finding: &Finding, rule: Rule) -> Self {
+    fn new(word: Word, finding: &Finding, window: &Passing<'_>, rule: Rule) -> Self {
         let mut words = Words::default();
         words.push(word);
         Self {
             component: finding.component,
-            since: word.start,
+            since: window.began(finding),
             cause: finding.cause,
             score: finding.score,
             evidence: finding.evidence,
@@ -249,6 +301,8 @@ impl Track {
             suspected: (finding.score >= rule.thresholds.of(finding.component.class())).then_some(word.start),
             other_cause: None,
             steady: finding.level().map(|level| Steady::new(word.start, level)),
+            basis: Basis::default(),
+            pooled: finding.is_pooled().then_some(word.start),
         }
     }
 
@@ -256,13 +310,14 @@ impl Track {
         let slot = slot(window.seconds);
         let from = rule.counts_from(word.start, slot);
         if !self.active && self.words.since(from).next().is_none() {
-            self.since = word.start;
+            self.since = window.began(finding);
         }
         self.words.push(word);
         if self.suspected.is_none() && self.is_plain(slot, rule) {
             self.suspected = Some(word.start);
         }
-        self.score = self.words.lately(slot);
+        self.score = if finding.is_pooled() { finding.score } else { self.words.lately(slot) };
+        self.pooled = if finding.is_pooled() { Some(word.start) } else { self.pooled };
         self.rival = finding.rival;
         if self.takes_cause(finding) {
             self.evidence = finding.evidence;
@@ -273,12 +328,21 @@ impl Track {
         }
     }
 
-    /// Whether it is named though this window doesn't show it.
+    /// Decides if the component is at fault from this window on: by the rule for windows, or by rare attempts.
+    fn judge(&mut self, by_windows: bool, window: Timestamp) {
+        if by_windows {
+            (self.active, self.basis) = (true, Basis::Windows);
+        } else if !self.active && self.pooled == Some(window) {
+            (self.active, self.basis) = (true, Basis::Attempts);
+        }
+    }
+
+    /// True if it is named although this window doesn't show it.
     pub(crate) fn is_passing(&self) -> bool {
         self.active && (self.quiet > 0 || self.unseen_seconds > 0)
     }
 
-    /// Whether this window's cause, and the evidence with it, is what there is to tell from now on.
+    /// True if this window's cause, and its evidence, replace those reported so far.
     fn takes_cause(&mut self, finding: &Finding) -> bool {
         let cause = finding.cause;
         if !self.active || cause == self.cause {
@@ -287,7 +351,8 @@ impl Track {
             return true;
         }
         // That nobody tried in this window doesn't mean that anybody would have been answered.
-        if self.cause.is_about_attempts() && finding.evidence.attempts == 0 {
+        let nobody_tried = finding.evidence.attempts == 0;
+        if self.cause.is_about_attempts() && nobody_tried && !self.carries_data(finding) {
             return false;
         }
         let before = self.other_cause.filter(|(other, _)| *other == cause).map_or(0, |(_, windows)| windows);
@@ -299,16 +364,23 @@ impl Track {
         shows
     }
 
+    /// True if it is a path that was reported as down while this window's data gets through.
+    fn carries_data(&self, finding: &Finding) -> bool {
+        self.cause == Cause::Unreachable
+            && self.component.class() == Class::Infrastructure
+            && finding.evidence.retransmission_ratio < MOSTLY_ARRIVES
+    }
+
     fn is_said_in(&self, window: Timestamp) -> bool {
         self.words.last().is_some_and(|word| word.start == window)
     }
 
-    /// Whether the last words are plain enough for the component to be suspected.
+    /// True if the last words are strong enough for the component to be suspected.
     fn is_plain(&self, slot: SignedDuration, rule: Rule) -> bool {
         self.words.lately(slot) >= rule.thresholds.of(self.component.class())
     }
 
-    /// Whether it has been as bad as now for so long that this is how it is.
+    /// True if the harm has been at its present level for so long that it counts as usual.
     fn is_settled(&self, now: Timestamp) -> bool {
         self.active && self.steady.is_some_and(|steady| steady.is_long(now))
     }
@@ -324,85 +396,5 @@ impl Track {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic fails the test, as it should")]
-
-    use super::*;
-    use crate::names::Names;
-
-    /// Windows of 30 s of one node, each with the cause that it shows, if any.
-    fn watched(windows: &[Option<Cause>]) -> (Tracks, Vec<Option<Cause>>, Vec<bool>) {
-        let node = Component::Node(Names::default().intern(&"a".into()));
-        let mut tracks = Tracks::default();
-        let (mut named, mut frozen) = (Vec::new(), Vec::new());
-        for (number, cause) in (0_i64..).zip(windows) {
-            let start = Timestamp::from_second(30 * number).unwrap();
-            let findings: Vec<Finding> = cause.iter().map(|cause| finding(node, *cause)).collect();
-            let passing = Passing { start, seconds: 30, findings: &findings, paths: 12 };
-            let rule = Rule::of(Sensitivity::Standard);
-            tracks.step(passing, rule, |_| true);
-            named.push(tracks.active().next().map(|track| track.cause));
-            frozen.push(tracks.frozen(start, 30, rule).next().is_some());
-        }
-        (tracks, named, frozen)
-    }
-
-    fn finding(component: Component, cause: Cause) -> Finding {
-        let harm = if cause == Cause::PacketLoss { 0.003 } else { f64::INFINITY };
-        Finding {
-            component,
-            cause,
-            score: 30.0,
-            harm,
-            surely_more: harm,
-            evidence: Evidence { attempts: 10, ..Evidence::default() },
-            rival: None,
-            cells: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_suspicion_that_is_never_confirmed_does_not_freeze_what_is_usual() {
-        let every_fifth: Vec<Option<Cause>> =
-            (0..60).map(|n| (n % 5 == 0).then_some(Cause::PacketLoss)).collect();
-        let (_, named, frozen) = watched(&every_fifth);
-        assert!(named.iter().all(Option::is_none));
-        assert!(frozen.iter().skip(POOLED as usize).all(|frozen| !frozen), "{frozen:?}");
-        assert!(frozen[..4].iter().all(|frozen| *frozen), "{frozen:?}");
-    }
-
-    #[test]
-    fn the_cause_stays_until_two_windows_tell_of_another() {
-        let (cut, lossy) = (Some(Cause::Unreachable), Some(Cause::PacketLoss));
-        let (_, named, _) = watched(&[lossy, cut, cut, lossy, cut, lossy, lossy]);
-        assert_eq!(named, [None, cut, cut, cut, cut, cut, lossy]);
-    }
-
-    #[test]
-    fn what_is_forgotten_after_a_gap_is_who_is_suspected_and_not_who_blips() {
-        let mut windows = vec![None; 7];
-        windows[0] = Some(Cause::PacketLoss);
-        let (mut tracks, ..) = watched(&windows);
-        let node = Component::Node(Names::default().intern(&"a".into()));
-        let most =
-            |tracks: &Tracks| tracks.blips.most(node, 0.001, 0.0, Timestamp::from_second(180).unwrap(), 30);
-        let learned = most(&tracks);
-        assert!(learned < most(&Tracks::default()));
-        tracks.forget();
-        assert!((most(&tracks) - learned).abs() < 1e-9);
-        assert!(tracks.tracks.is_empty());
-    }
-
-    #[test]
-    fn what_an_older_engine_kept_can_be_read() {
-        let (tracks, ..) = watched(&[Some(Cause::Latency), Some(Cause::Latency)]);
-        let mut kept = serde_json::to_value(&tracks).unwrap();
-        kept.as_object_mut().unwrap().remove("blips");
-        let track = kept["tracks"][0].as_object_mut().unwrap();
-        for new in ["said", "suspected", "quiet_seconds", "unseen_seconds", "other_cause", "steady"] {
-            assert!(track.remove(new).is_some(), "{new}");
-        }
-        let read: Tracks = serde_json::from_value(kept).unwrap();
-        assert_eq!(read.active().count(), 1, "what was at fault still is");
-    }
-}
+#[path = "track_tests.rs"]
+mod tests;

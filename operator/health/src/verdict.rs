@@ -1,9 +1,11 @@
-//! What the inference concludes from one evaluation window. The serialised form is what `tidewatch analyze` prints.
+//! The verdict of the inference on one evaluation window. `tidewatch analyze` prints it in its serialised form.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::reason;
 
 /// The verdict on one evaluation window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,10 +21,20 @@ pub struct Verdict {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shortages: Vec<NodeShortage>,
     pub coverage: Coverage,
-    /// What the verdict stands on, and whether it is enough.
+    /// The traffic behind the verdict, and the amount that is needed.
     pub traffic: Traffic,
     /// One sentence that a person can act on.
     pub reason: String,
+}
+
+impl Verdict {
+    /// Takes back that the network is healthy, where too few nodes reported for anybody to know.
+    pub fn withdraw_all_clear(&mut self) {
+        if self.nhi == HealthIndicator::Healthy {
+            self.nhi = HealthIndicator::InsufficientData;
+            self.reason = reason::without_all_clear(&self.reason);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,13 +86,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether connection attempts show it.
+    /// True if connection attempts show this cause.
     pub(crate) fn is_about_attempts(self) -> bool {
         matches!(self, Self::Unreachable | Self::Refused | Self::ConnectionFailures | Self::ConntrackFull)
     }
 }
 
-/// What a node is short of.
+/// A resource that a node can be short of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
@@ -172,13 +184,13 @@ pub struct ComponentFault {
     pub evidence: Evidence,
 }
 
-/// What the verdict on a component stands on.
+/// The figures behind the verdict on a component.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
     /// Retransmitted / sent data segments over the flows that cross the component.
     pub retransmission_ratio: f64,
-    /// What the same flows' services were used to.
+    /// The usual ratio of the same flows' services.
     pub baseline_ratio: f64,
     /// Median round-trip time over those flows, and what they were used to, where there are enough samples.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,6 +212,9 @@ pub struct Evidence {
     pub attempts: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub attempts_failed: u64,
+    /// Time in which the attempts were made, where clients try so rarely that several windows are judged together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts_seconds: Option<u32>,
     /// The limit of the node's own that was reached, where the cause is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitReached>,
@@ -263,7 +278,7 @@ const USELESS_LOSS: f64 = 0.1;
 const USELESS_DELAY_US: f64 = 100_000.0;
 
 impl Evidence {
-    /// Whether it is worse than what is usual, in the unit that the cause is about.
+    /// True if the figures are worse than usual, in the unit that the cause is about.
     pub(crate) fn is_worse(&self, cause: Cause) -> bool {
         let (loses, is_slower) = (self.loses_more(), self.is_slower());
         let shows = match cause {
@@ -299,7 +314,7 @@ impl Evidence {
         now.checked_sub(usual)
     }
 
-    /// How bad it is, from 0 to 1.
+    /// Severity from 0 to 1.
     fn severity(&self, cause: Cause) -> f64 {
         let failed = self.attempts_failed as f64 / self.attempts.max(1) as f64;
         let lost = (self.retransmission_ratio - self.baseline_ratio) / USELESS_LOSS;
@@ -333,7 +348,7 @@ pub(crate) fn sort_worst_first(components: &mut [ComponentFault]) {
     });
 }
 
-/// How much the verdict saw.
+/// Number of records and flows that the verdict saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     pub records: u64,

@@ -5,8 +5,8 @@
 mod lab;
 
 use lab::{Fault, Harm, Hop, Lab, Watch, named, nothing};
-use tidewatch_health::{Attribution, Cause, HealthIndicator};
-use tidewatch_records::NodeFigures;
+use tidewatch_health::{Attribution, Cause, HealthIndicator, Window};
+use tidewatch_records::{Connections, Endpoint, Lifecycle, NodeFigures, Role};
 
 /// Healthy windows before anything happens.
 const HISTORY: usize = 8;
@@ -200,5 +200,32 @@ fn a_node_whose_table_is_full_is_told_with_its_figures_and_without_hurt_traffic_
         assert_eq!(verdict.components[0].cause, Cause::ConntrackFull);
         let told = "the connection-tracking table of node zone-2-b is full (65536 of 65536 entries): 900 packets turned away, ";
         assert!(verdict.reason.starts_with(told), "{}", verdict.reason);
+    }
+}
+
+#[test]
+fn requests_of_pods_that_are_starting_say_nothing_of_their_node() {
+    // After a reboot all pods of a node start, and the network plugin lets none of them out for some time.
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    let starts = |end: &Endpoint| end.node.as_deref() == Some("zone-2-b");
+    for window in 0..WINDOWS {
+        let (start, seconds) = (watch.lab.start(), watch.lab.seconds);
+        let mut flows = watch.lab.records(&nothing);
+        let is_starting = window < 4;
+        for flow in flows.iter_mut().filter(|_| is_starting) {
+            let is_client = flow.role == Role::Client;
+            let client = if is_client { &mut flow.local } else { &mut flow.remote };
+            if starts(client) {
+                client.lifecycle = Some(Lifecycle::Starting);
+                let attempted = flow.connections.established;
+                flow.connections = if is_client {
+                    Connections { attempted, timed_out: attempted, ..Connections::default() }
+                } else {
+                    Connections::default()
+                };
+            }
+        }
+        let verdict = watch.engine.evaluate(&Window { start, seconds, flows: &flows, nodes: &[] });
+        assert_eq!(named(&verdict), Vec::<String>::new(), "in window {window}: {verdict:#?}");
     }
 }

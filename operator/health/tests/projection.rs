@@ -119,6 +119,45 @@ fn a_monitor_s_latency_is_told_of_its_own_flows_in_milliseconds() {
 }
 
 #[test]
+fn requests_sent_again_are_no_lost_data_of_a_monitor_s_flows() {
+    let (verdict, mut flows) = cluster(Lab { opens: 5.0, ..Lab::default() }, |hop| {
+        let unanswered = if hop.calls("shop/payments") && hop.to_service { 0.5 } else { 0.0 };
+        Harm { unanswered, spares_open: true, ..Harm::default() }
+    });
+    assert_eq!(verdict.components[0].cause, Cause::Overload, "{verdict:#?}");
+    for flow in flows.iter_mut().filter(|flow| flow.role == Role::Client) {
+        // Each connection carries little: requests that are sent again outnumber the data.
+        flow.data_segments_out = flow.connections.established;
+        flow.retransmissions = 4 * flow.connections.timed_out;
+        flow.timeouts = flow.retransmissions;
+    }
+    let mine = monitor(&verdict, &flows, |flow| {
+        flow.role == Role::Client && flow.remote.service.as_deref() == Some("shop/payments")
+    });
+    let evidence = &mine.components[0].evidence;
+    assert!(evidence.attempts_failed > 0 && mine.components[0].showing == Showing::Now, "{mine:#?}");
+    assert!(evidence.retransmission_ratio < 0.01, "{}", mine.reason);
+}
+
+#[test]
+fn a_verdict_on_too_few_reports_does_not_call_the_network_fine() {
+    let (verdict, flows) = cluster(Lab::default(), |hop| {
+        let unanswered = if hop.calls("shop/payments") && hop.to_service { 1.0 } else { 0.0 };
+        Harm { unanswered, ..Harm::default() }
+    });
+    let mut mine = monitor(&verdict, &flows, |flow| flow.remote.service.as_deref() == Some("shop/payments"));
+    assert!(mine.reason.starts_with("the network is fine, but "), "{}", mine.reason);
+    mine.withdraw_all_clear();
+    assert_eq!(mine.nhi, HealthIndicator::InsufficientData);
+    assert!(
+        mine.reason
+            .starts_with("too few nodes reported to tell how the network is, but service shop/payments"),
+        "{}",
+        mine.reason
+    );
+}
+
+#[test]
 fn flows_that_do_not_show_the_fault_are_told_what_others_show() {
     let (verdict, mut flows) = cluster(Lab::default(), pair_loss);
     for flow in &mut flows {

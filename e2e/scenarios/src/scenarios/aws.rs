@@ -27,7 +27,7 @@ const OTHER: (&str, &str) = ("210987654321", "us-east-1");
 const ALARMS: [&str; 3] = ["latency", "elsewhere", "website-fails"];
 const CANARY: &str = "website";
 
-/// What there must be in AWS: where, of which kind, what its name begins with, and how many.
+/// The resources that must exist in AWS: account and Region, kind, prefix of the name, and number.
 const IN_AWS: [((&str, &str), &str, &str, usize); 7] = [
     // The metric's, the network's and the composite of both.
     (OWN, "alarm", "lab-shop-latency-", 3),
@@ -158,7 +158,7 @@ fn at_rest(bed: &Bed, double: &AwsDouble<'_>) -> anyhow::Result<()> {
 
 const METRICS: &str = "monitoring:PutMetricData";
 
-/// What happens in AWS is told by the objects: an alarm that fires, a canary that passes, then fails, and its alarm.
+/// Checks that the objects show events in AWS: an alarm that fires, a canary that passes and then fails, and its alarm.
 fn follows(bed: &Bed, double: &AwsDouble<'_>) -> anyhow::Result<()> {
     let ((), took) =
         wait_for(LIMIT, format!("canary {CANARY} passes"), || result_is(bed, RunResult::Passed))?;

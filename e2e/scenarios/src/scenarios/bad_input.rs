@@ -18,7 +18,7 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     told_by_a_condition(bed)
 }
 
-/// What the API itself refuses, with a word that the answer must have.
+/// Checks the objects that the API server itself refuses, with a word that the answer must contain.
 pub(super) fn refused(bed: &Bed) -> anyhow::Result<()> {
     let cases = [
         ("an empty selector", json!({"local": [{"pods": {"selector": {}}}]}), "at least one label"),
@@ -60,7 +60,7 @@ pub(super) fn refused(bed: &Bed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What only the operator can know.
+/// Checks the mistakes that only the operator can know of.
 fn told_by_a_condition(bed: &Bed) -> anyhow::Result<()> {
     let cases = [
         ("unknown-zone", json!({"local": [{"zone": "zone-9"}]}), "zone-9"),

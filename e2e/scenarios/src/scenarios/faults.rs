@@ -128,7 +128,7 @@ impl Trial {
         Self { expected: both, ..self }
     }
 
-    /// What loses so little shows later.
+    /// The same with a longer limit, since a fault that loses little is detected later.
     #[must_use]
     pub fn mild(self) -> Self {
         Self { onset: MILD_ONSET_LIMIT, ..self }

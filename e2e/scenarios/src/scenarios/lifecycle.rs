@@ -1,4 +1,4 @@
-//! What the operator and the charts leave behind when they are no longer wanted: nothing.
+//! Removal of the monitors, the operator and the charts: they leave nothing behind.
 
 use std::time::Duration;
 

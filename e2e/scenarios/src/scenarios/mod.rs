@@ -1,4 +1,4 @@
-//! What is tried, and the order.
+//! The scenarios, and their order.
 
 mod aws;
 mod bad_input;
@@ -23,12 +23,12 @@ pub struct Scenario {
     pub run: fn(&Bed) -> anyhow::Result<()>,
 }
 
-/// What runs on one cluster, in order. Lanes run at the same time, each on a cluster of its own: most of a scenario is
-/// waiting for windows to pass.
+/// The scenarios that run on one cluster, in order. Lanes run at the same time, each on a cluster of its own, since
+/// most of a scenario is waiting for windows to pass.
 #[derive(Debug, Clone)]
 pub struct Lane {
     pub name: &'static str,
-    /// What its cluster runs.
+    /// The workload of its cluster.
     pub workload: Workload,
     pub scenarios: Vec<Scenario>,
 }

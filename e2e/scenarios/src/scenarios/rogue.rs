@@ -1,4 +1,4 @@
-//! What reaches the collector without being an agent's honest telemetry.
+//! Data sent to the collector that isn't an agent's honest telemetry.
 
 use std::fs;
 use std::path::Path;
@@ -138,7 +138,7 @@ fn forged(token: &str) -> anyhow::Result<String> {
     Ok(format!("{claims}.{reversed}"))
 }
 
-/// What the kubelet gave an agent's pod.
+/// The token that the kubelet gave to an agent's pod.
 fn of_an_agent(bed: &Bed) -> anyhow::Result<String> {
     let agents = bed.located("agent")?;
     let pid = agents.first().context("no agent")?.processes()?.first().copied().context("no process")?;
@@ -166,7 +166,7 @@ fn collector_ca(bed: &Bed) -> anyhow::Result<String> {
     map.data.and_then(|data| data.get("ca.crt").cloned()).context("no ca.crt in tidewatch-collector-ca")
 }
 
-/// What the operator's metrics count as rejected.
+/// The number of requests that the collector rejected, by the operator's metrics.
 fn rejections(bed: &Bed) -> anyhow::Result<f64> {
     let metrics = Metrics::now(&bed.cluster)?;
     Ok(metrics.sum("tidewatch_collector_requests_total", |labels| !labels.contains("\"ok\"")))

@@ -20,7 +20,7 @@ pub(super) struct Agents {
     running: Vec<(String, Child)>,
 }
 
-/// What they printed.
+/// The records that the agents printed.
 #[derive(Debug)]
 pub(super) struct Records(Vec<FlowWindow>);
 

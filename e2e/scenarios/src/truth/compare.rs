@@ -10,7 +10,7 @@ use super::kernel::KernelCounters;
 use super::sockets::ByPair;
 use crate::pods::Located;
 
-/// How far the two sides may be apart.
+/// Largest relative difference between the two sides.
 const TOLERANCE: f64 = 0.01;
 /// Events at the edges of the interval, which the two sides can't read in the same instant.
 const EDGE_EVENTS: u64 = 3;
@@ -36,7 +36,7 @@ impl Counter {
         Self { name, agents, kernel_least: kernel, kernel_most: kernel }
     }
 
-    /// Whether the agents say what the kernel says, within 1%.
+    /// True if the agents' figures agree with the kernel's within 1%.
     pub fn agrees(&self) -> bool {
         let slack = |kernel: u64| (kernel as f64 * TOLERANCE) as u64 + EDGE_EVENTS;
         self.agents + slack(self.kernel_least) >= self.kernel_least

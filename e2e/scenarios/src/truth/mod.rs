@@ -25,9 +25,9 @@ use sockets::Sockets;
 
 /// Windows are aligned to the clock, so both sides can be read at the same edges.
 const WINDOW_SECONDS: i64 = 5;
-/// How long before an edge the shop pauses: until what was under way is acknowledged or sent again.
+/// Time before an edge at which the shop pauses, so that everything under way is acknowledged or sent again.
 const SETTLING: Duration = Duration::from_millis(1500);
-/// How long after an edge it goes on: until the agents have read theirs, on a busy machine too.
+/// Time after an edge at which the shop goes on, so that the agents have read theirs even on a busy machine.
 const READING: Duration = Duration::from_millis(1500);
 
 /// A measurement that has begun.
@@ -38,7 +38,7 @@ pub struct Measurement {
     begin: Edge,
 }
 
-/// What the kernel said at the edge of a window.
+/// The kernel's counters at the edge of a window.
 #[derive(Debug)]
 struct Edge {
     at: Timestamp,

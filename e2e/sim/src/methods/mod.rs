@@ -34,7 +34,7 @@ pub struct Observed<'a> {
     pub start: Timestamp,
     pub seconds: u32,
     pub flows: &'a [FlowWindow],
-    /// How the nodes were in it, where their agents tell.
+    /// Figures of the nodes in this window, where their agents report them.
     pub nodes: &'a [NodeWindow],
     /// The same records as paths over components.
     pub crossings: &'a [Crossing],
@@ -47,7 +47,7 @@ pub struct Blamed {
     pub component: ComponentId,
     /// Where the method states one.
     pub confidence: Option<f64>,
-    /// What that is made from.
+    /// The log-odds that the confidence is made from.
     pub log_odds: Option<f64>,
     pub cause: Option<Cause>,
     /// For a person who looks at misses.
@@ -65,7 +65,7 @@ pub struct Finding {
     pub blamed: Vec<Blamed>,
     /// The method says that it can't tell.
     pub insufficient: bool,
-    /// Whose fault it is, where the method says so.
+    /// The class at fault, where the method states it.
     pub attribution: Option<Attribution>,
     /// The sentence that goes with it.
     pub sentence: String,
@@ -75,7 +75,7 @@ pub trait Method {
     /// A window that is known to be healthy.
     fn observe_history(&mut self, window: &Observed<'_>);
 
-    /// What is at fault as of this window.
+    /// The components at fault as of this window.
     fn verdict(&mut self, window: &Observed<'_>) -> Finding;
 }
 
@@ -115,7 +115,7 @@ impl MethodName {
         Self::TidewatchHigh,
     ];
 
-    /// Whether it is our engine, which needs no paths laid out for it.
+    /// True for our engine, which needs no paths prepared for it.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Tidewatch | Self::TidewatchLow | Self::TidewatchHigh)
     }

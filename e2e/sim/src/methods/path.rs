@@ -35,7 +35,7 @@ const LONGEST: usize = 10;
 pub struct Crossing {
     spots: [Spot; LONGEST],
     length: u8,
-    /// Who reports.
+    /// The end that reports.
     pub reporter: Spot,
     /// The server's service, or the remote: whose benign ratio to expect.
     pub subject: Spot,
@@ -78,7 +78,7 @@ enum Key {
     Nowhere,
 }
 
-/// What stands in the way of comparing components of different kinds: a method that compares within tiers asks here.
+/// The tier of a component. Methods that compare components within one tier only use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     Node,

@@ -1,4 +1,4 @@
-//! What most dashboards do: whatever retransmits more than 0.5% is at fault.
+//! The rule of most dashboards: a component that retransmits more than 0.5% is at fault.
 
 use super::path::Tally;
 use super::{Blamed, Finding, Method, Observed, Slide};

@@ -10,7 +10,7 @@ const UNANSWERED_S: f64 = 3.0;
 /// More than this many at once nobody waits for.
 const MOST_WAITING: usize = 400;
 
-/// How the client of a flow goes about connecting.
+/// The connection behaviour of a flow's client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
     /// Seconds after which it gives an attempt up.
@@ -40,7 +40,7 @@ impl Manner {
     }
 }
 
-/// What meets a SYN.
+/// The probabilities of what can happen to a SYN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Odds {
     pub refused: f64,
@@ -52,7 +52,7 @@ pub(crate) struct Odds {
     pub late: f64,
 }
 
-/// What became of one window's attempts, as the client's agent counts them.
+/// The outcomes of one window's attempts, as the client's agent counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub attempted: u64,
@@ -107,7 +107,7 @@ impl Caller {
         }
     }
 
-    /// What waits is forgotten: whom it dialled is gone for good.
+    /// Forgets the attempts that wait, since the server that they dialled is gone for good.
     pub(crate) fn forget(&mut self) {
         self.waiting.clear();
     }

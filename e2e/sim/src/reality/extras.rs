@@ -85,7 +85,7 @@ pub(crate) fn probes(
     }
 }
 
-/// Who dials dead ports, and on whom.
+/// A client that dials ports on which nothing listens, and the pods and nodes that it dials.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialler {
     /// A pod of its own, or one that has other things to do: a scraper that reads a wrong annotation.
@@ -183,7 +183,8 @@ impl Dialler {
         }
     }
 
-    /// Whether the dialler's pod is the one of this name: it is to keep it while it dials.
+    /// The service of the dialler's pod, if it is a pod of the cluster. That service must not be restarted while the
+    /// dialler dials.
     pub(crate) fn spares(&self, cluster: &Cluster) -> Option<usize> {
         self.pod.and_then(|pod| cluster.pods.get(pod)).map(|pod| pod.service)
     }

@@ -41,7 +41,7 @@ pub(crate) struct RealFlow<'a> {
     pub manner: Manner,
 }
 
-/// What both ends count.
+/// The counters of both ends.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counted {
     out: Sent,
@@ -237,7 +237,7 @@ impl RealFlow<'_> {
         Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious }
     }
 
-    /// What was under way when a machine stood still is sent again until it moves.
+    /// Segments that were under way when a machine stood still are sent again until it moves.
     fn stalls(&self, part: Part, counted: &mut Counted, dice: &mut Dice) {
         let stalled: f64 = self.nodes().map(|node| node.stalled_s).fold(0.0, f64::max);
         if stalled <= 0.0 {

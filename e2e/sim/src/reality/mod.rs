@@ -34,7 +34,7 @@ use crate::traffic::{FlowDraw, Moment};
 /// A pod that starts is known to start for so long after its replacement.
 const KNOWN_TO_START_S: f64 = 30.0;
 
-/// What a trial on real machines has beyond the others.
+/// The state of a trial on real machines that other trials don't have.
 #[derive(Debug, Clone)]
 pub(crate) struct Reality {
     pub clock: Clock,
@@ -220,7 +220,7 @@ impl Reality {
         self.came.extend(arriving.map(|pod| (*pod, from + KNOWN_TO_START_S)));
     }
 
-    /// What the cluster says of pods that come and go stands in the records.
+    /// Marks the pods that come and go in the records, as the collector does.
     fn mark(&self, cluster: &Cluster, conditions: &Conditions, records: &mut [FlowWindow]) {
         let mut stages: Vec<(std::sync::Arc<str>, Lifecycle)> = Vec::new();
         let mut tell = |pod: PodIndex, stage| {
@@ -270,7 +270,7 @@ impl Reality {
     }
 }
 
-/// What a window was like.
+/// A summary of one window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passed {
     pub touched: usize,
@@ -288,7 +288,7 @@ fn is_among(flow: &Flow, pods: &std::collections::BTreeSet<PodIndex>) -> bool {
     [flow.client, flow.server].iter().any(|peer| matches!(peer, Peer::Pod(pod) if pods.contains(pod)))
 }
 
-/// Whether an end of the flow doesn't listen yet, so that nobody is sent to it and it calls nobody.
+/// True if an end of the flow hasn't started yet, so that no traffic is sent to it and it makes no calls.
 fn waits_for_start(flow: &Flow, conditions: &Conditions) -> bool {
     [flow.client, flow.server]
         .iter()

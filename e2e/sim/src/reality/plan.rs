@@ -20,15 +20,16 @@ const CONNECTING_SERVICES: usize = 3;
 /// A flow that opens fewer is no witness.
 const WITNESS: f64 = 0.3;
 
-/// What a plan may depend on.
+/// The inputs of a plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
     pub kind: FaultKind,
     pub mode: Mode,
     /// Second of the onset.
     pub onset: f64,
-    /// Whether the nodes' kernels tell of conntrack tables, and whether they are instances that tell of allowances.
+    /// True if the nodes' kernels report their connection-tracking tables.
     pub tells: bool,
+    /// True if the nodes are EC2 instances that report the allowances of their type.
     pub ena: bool,
     /// The service whose few clients are patient.
     pub patient: ServiceIndex,
@@ -89,7 +90,8 @@ fn heavy(draw: plan::Draw, cluster: &Cluster, dice: &mut Dice) -> Vec<Injection>
     vec![Injection { place: shared_place(draw, ALL_LANES, cluster, dice), harm: plan::loss(ratio) }]
 }
 
-/// What opens connections through a place, as far as the harm holds there.
+/// The connections opened through a place that the harm applies to, and the numbers of flows and services that open
+/// them.
 fn witnesses(cluster: &Cluster, injection: &Injection) -> (f64, usize, usize) {
     let fault = Fault { kind: FaultKind::Healthy, injections: vec![*injection], intensity: Vec::new() };
     let (mut connects, mut flows, mut services) = (0.0, 0, BTreeSet::new());
@@ -219,7 +221,7 @@ fn short(sky: &mut Sky, (from, until): (f64, f64), nodes: Vec<NodeIndex>, shorta
     sky.events.push(Event { from, until, what: What::Short { nodes, shortage } });
 }
 
-/// What is expected in a cluster, and is nobody's fault.
+/// Adds the events of this kind that are normal in a cluster and nobody's fault.
 fn trouble(setting: Setting, cluster: &Cluster, sky: &mut Sky, dice: &mut Dice) {
     let (onset, end) = (setting.onset, setting.onset + 30.0 * STEPS as f64);
     let one = vec![any(cluster.nodes.len(), dice)];

@@ -13,9 +13,9 @@ const DRAWN: u64 = 12;
 /// One flow's round trips in one window.
 #[derive(Debug, Clone)]
 pub(crate) struct RoundTrips {
-    /// What the path takes when it is idle.
+    /// Round-trip time of the idle path.
     pub floor_us: f64,
-    /// How much longer an overloaded service makes the rest.
+    /// Factor by which an overloaded service lengthens round trips.
     pub factor: f64,
     /// Shortages at either end; one within a node.
     pub shortages: Vec<Shortage>,

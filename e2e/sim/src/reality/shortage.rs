@@ -5,7 +5,7 @@ use tidewatch_records::{AllowanceExceeded, NodeFigures};
 use crate::fault::Limit;
 use crate::random::Dice;
 
-/// How a shortage of CPU shows. Every flow with an end on the node feels it, those within the node too.
+/// The effects of a shortage of CPU. They show on every flow with an end on the node, also on flows within the node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Shortage {
     /// Share of time in which some task waits for a CPU.
@@ -19,7 +19,7 @@ pub(crate) struct Shortage {
     pub spurious: f64,
     /// Connections whose first SYN is answered only after a second.
     pub late: f64,
-    /// What it does to the volume of flows there: a load that uses the CPU, or flows that starve.
+    /// Factor on the volume of flows there: above 1 for a load that uses the CPU, below 1 for flows that starve.
     pub load: f64,
 }
 
@@ -79,7 +79,7 @@ impl Shortage {
     }
 }
 
-/// How a node is in one window.
+/// The state of a node in one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct NodeState {
     pub shortage: Option<Shortage>,
@@ -98,7 +98,7 @@ impl NodeState {
     }
 }
 
-/// What a cluster's kernels tell of their nodes.
+/// The node figures that a cluster's kernels report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     All,

@@ -78,11 +78,11 @@ pub(crate) struct Sky {
     pub starting: BTreeMap<PodIndex, f64>,
     /// So many times as many bursts until then.
     pub noisy: Option<(f64, f64)>,
-    /// Whether shortages of CPU are part of the weather.
+    /// True if nodes run short of CPU now and then.
     pub shortages: bool,
 }
 
-/// What the mess amounts to in one window.
+/// The effect of all events in one window.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Conditions {
     pub weather: Weather,
@@ -162,7 +162,7 @@ impl Sky {
         }
     }
 
-    /// What begins in this window.
+    /// Draws the events that begin in this window.
     fn draw(
         &mut self,
         cluster: &mut Cluster,

@@ -23,7 +23,7 @@ const JUST_BEFORE: SignedDuration = SignedDuration::from_mins(5);
 const AROUND: SignedDuration = SignedDuration::from_secs(30);
 /// Windows after the first with hints in which more may be added.
 const ADDING_WINDOWS: i64 = 2;
-/// Windows since the onset within which a fault may be told (2 of 4 must show it) and its hints added to.
+/// Windows since the onset within which the hints of a fault are looked for although it is in the status already.
 const TELLING_WINDOWS: i64 = 4 + ADDING_WINDOWS;
 
 const NETWORK_POLICY: &str = "NetworkPolicy";

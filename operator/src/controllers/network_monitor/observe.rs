@@ -7,9 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_health::{
-    Class, ComponentFault, ComponentId, Config, HealthIndicator, Lately, Verdict, project,
-};
+use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
 
 use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
@@ -169,8 +167,8 @@ fn view(
     let config = Config { sensitivity: spec.sensitivity };
     let mut verdict = project(&evaluation.verdict, config, lately, both());
     let reporting = Reporting::of(&selection.nodes(index), window);
-    if verdict.nhi == HealthIndicator::Healthy && reporting.is_too_little() {
-        verdict.nhi = HealthIndicator::InsufficientData;
+    if reporting.is_too_little() {
+        verdict.withdraw_all_clear();
     }
     View::Window(Box::new(WindowView {
         start: window.start,

@@ -65,16 +65,14 @@ impl Shortages {
                 next.extend(of_window.get(&key).map(|is| as_shown(is)).or(was));
             }
         }
-        self.nodes.retain(|key, node| {
-            node.windows > 0 || node.presence.comes_and_goes() || next.iter().any(|one| is_of(one, key))
-        });
+        self.nodes.retain(|key, node| node.windows > 0 || next.iter().any(|one| is_of(one, key)));
         // Those that are shown stay, so that the ten aren't others in each window.
         next.sort_by_key(|one| {
             let is_shown = standing.contains_key(&(one.node.clone(), one.resource));
-            (!is_shown, std::cmp::Reverse(leading_number(&one.pressure)))
+            (!is_shown, std::cmp::Reverse(severity(one)))
         });
         next.truncate(MOST);
-        next.sort_by_key(|one| (std::cmp::Reverse(leading_number(&one.pressure)), one.node.clone()));
+        next.sort_by_key(|one| (std::cmp::Reverse(severity(one)), one.node.clone()));
         next
     }
 }
@@ -94,14 +92,21 @@ fn as_shown(short: &health::NodeShortage) -> NodeShortage {
     let (node, resource) = (&short.node, resource(short.resource));
     let pressure = tens(short.pressure_ratio);
     let steal = short.steal_ratio.map(tens).filter(|steal| steal != "0%");
-    let by_others = steal.as_ref().map_or_else(String::new, |steal| {
-        format!(" (the hypervisor gave {steal} of its CPU time to other machines)")
-    });
+    // Time that others take shows as no pressure.
+    let why = match &steal {
+        Some(steal) if pressure == "0%" => {
+            format!("the hypervisor gave {steal} of its CPU time to other machines")
+        }
+        Some(steal) => format!(
+            "for {pressure} of the time some task waited for it (the hypervisor gave {steal} of its CPU time to other machines)"
+        ),
+        None => format!("for {pressure} of the time some task waited for it"),
+    };
     NodeShortage {
         node: node.clone(),
         resource,
         message: format!(
-            "node {node} is short of {}: for {pressure} of the time some task waited for it{by_others}; round trips there are the node's own",
+            "node {node} is short of {}: {why}; round trips there are the node's own",
             resource_name(resource)
         ),
         pressure,
@@ -114,8 +119,10 @@ fn tens(ratio: f64) -> String {
     percent_text((ratio.clamp(0.0, 1.0) * 10.0).round() / 10.0)
 }
 
-fn leading_number(percent: &str) -> u32 {
-    percent.trim_end_matches('%').parse().unwrap_or(0)
+/// Share of time that the node goes without, in percent.
+fn severity(short: &NodeShortage) -> u32 {
+    let of = |percent: &str| -> u32 { percent.trim_end_matches('%').parse().unwrap_or(0) };
+    of(&short.pressure).max(short.steal.as_deref().map_or(0, of))
 }
 
 pub(super) fn resource_name(resource: ShortResource) -> &'static str {
@@ -180,6 +187,21 @@ mod tests {
         let shown = shown(&windows);
         assert!(shown.iter().flatten().all(|one| one == "b 50%"), "{shown:?}");
         assert_eq!(shown.iter().filter(|shown| !shown.is_empty()).count(), 1 + 20, "{shown:?}");
+    }
+
+    #[test]
+    fn a_node_whose_time_others_take_is_told_by_that() {
+        let mut stolen = short("a", 0.02);
+        stolen.steal_ratio = Some(0.3);
+        let mut memory = Shortages::default();
+        let window = [stolen, short("b", 0.2)];
+        let standing = memory.show(&window, &[], at(0));
+        let standing = memory.show(&window, &standing, at(15));
+        assert_eq!(standing[0].node, "a", "30% is more than 20%");
+        assert_eq!(
+            standing[0].message,
+            "node a is short of CPU: the hypervisor gave 30% of its CPU time to other machines; round trips there are the node's own"
+        );
     }
 
     #[test]

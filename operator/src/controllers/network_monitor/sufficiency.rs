@@ -2,7 +2,7 @@
 
 use tidewatch_health::Traffic;
 
-use super::traffic::two_digits;
+use super::traffic::{counted, two_digits};
 
 /// Windows that are worth writing, seconds and as they are written: shorter ones are judged by the traffic of two minutes
 /// anyway.
@@ -15,10 +15,8 @@ pub(super) fn sentence(traffic: &Traffic, window_seconds: u32) -> String {
     let Traffic { segments, attempts, needed, seconds } = *traffic;
     let seen = match (segments, attempts) {
         (0, 0) => "no traffic".to_owned(),
-        (_, 0) => format!("{} data segments", two_digits(segments)),
-        _ => {
-            format!("{} data segments and {} connection attempts", two_digits(segments), two_digits(attempts))
-        }
+        (_, 0) => counted(segments, "data segment"),
+        _ => format!("{} and {}", counted(segments, "data segment"), counted(attempts, "connection attempt")),
     };
     format!(
         "too little traffic to tell: {seen} in {seconds} s, and it takes about {} segments to see a loss of 1%: {}",
@@ -55,6 +53,8 @@ mod tests {
             sentence(&traffic, 15),
             "too little traffic to tell: 610 data segments and 31 connection attempts in 120 s, and it takes about 1200 segments to see a loss of 1%: write evaluation.window: 5m"
         );
+        let hardly = sentence(&Traffic { segments: 1, attempts: 1, ..traffic }, 15);
+        assert!(hardly.contains(": 1 data segment and 1 connection attempt in 120 s"), "{hardly}");
         let silent = sentence(&Traffic { segments: 0, attempts: 0, ..traffic }, 15);
         assert!(silent.starts_with("too little traffic to tell: no traffic in 120 s"), "{silent}");
     }

@@ -128,6 +128,11 @@ pub(super) fn two_digits(number: u64) -> u64 {
     number.saturating_add(unit / 2) / unit * unit
 }
 
+/// A number of things, with its two leading digits.
+pub(super) fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", two_digits(number), if number == 1 { "" } else { "s" })
+}
+
 /// Microseconds as milliseconds with two leading digits, such as 0.52ms or 48ms.
 pub(super) fn rtt_text(us: u64) -> String {
     format!("{}ms", decimal(two_digits(us), 3))

@@ -1,14 +1,14 @@
-//! What monitors may say at a time, and sentences that are never true.
+//! The verdicts that are true at a given time, and a check for sentences that contradict themselves.
 
 use tidewatch_crds::network_monitor::{ComponentKind, FaultCause, FaultyComponent};
 
 use crate::expect::Expected;
 
-/// What may be said.
+/// The components that may be blamed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Allowed {
     components: Vec<Component>,
-    /// Whether a service that has no ready endpoint may be said to be down.
+    /// True if a service without a ready endpoint may be reported as down.
     pub(super) outages: bool,
 }
 
@@ -57,7 +57,8 @@ impl Allowed {
     }
 }
 
-/// Why a sentence can't be: what is blamed isn't worse than usual, or nothing failed of what is said to fail.
+/// The contradiction in a sentence, if it has one: the value that it blames isn't worse than usual, or none of the
+/// attempts that it blames failed.
 pub(super) fn contradicts_itself(sentence: &str) -> Option<String> {
     let words: Vec<&str> = sentence.split_whitespace().collect();
     for (place, word) in words.iter().enumerate() {

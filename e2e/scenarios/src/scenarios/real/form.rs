@@ -1,4 +1,4 @@
-//! How much of the lane is run: all of it takes hours, and `make test` has minutes.
+//! The part of the lane that is run. All of it takes hours, and `make test` has minutes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 /// Names of trials to run alone, with commas between.
 const ONLY: &str = "TRIAL";
 
-/// How much is run.
+/// The part of the lane that is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// Some minutes: some of ordinary life and some faults.
@@ -26,7 +26,7 @@ impl Form {
         }
     }
 
-    /// How long ordinary life is watched; `LIFE_SECONDS` says otherwise.
+    /// Time for which ordinary life is watched; `LIFE_SECONDS` overrides it.
     pub(super) fn life(self) -> anyhow::Result<Duration> {
         let seconds = match (std::env::var("LIFE_SECONDS"), self) {
             (Ok(text), _) => {
@@ -38,7 +38,7 @@ impl Form {
         Ok(Duration::from_secs(seconds))
     }
 
-    /// How long it is watched after its last event.
+    /// Time for which it is watched after its last event.
     pub(super) fn afterwards(self) -> Duration {
         Duration::from_secs(match self {
             Self::Short => 10,
@@ -46,7 +46,8 @@ impl Form {
         })
     }
 
-    /// Whether a trial of this name is run: those that `TRIAL` names, else all, or in the short form those that are `brief`.
+    /// True if a trial of this name is run: one that `TRIAL` lists; without `TRIAL` any, or in the short form only a
+    /// `brief` one.
     pub(super) fn includes(self, name: &str, brief: bool) -> bool {
         match std::env::var(ONLY) {
             Ok(only) => only.split(',').any(|wanted| wanted.trim() == name),

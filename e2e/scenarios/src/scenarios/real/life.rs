@@ -19,7 +19,7 @@ use crate::wait::{Look, wait_for};
 
 /// The node that is drained.
 const DRAINED: &str = "zone-2-b";
-/// What one event may take on a machine without a free CPU.
+/// Time limit of one event on a machine without a free CPU.
 const EVENT_LIMIT: Duration = Duration::from_secs(300);
 /// Until the monitors know what is usual, after the traffic has become another.
 const SETTLE_LIMIT: Duration = Duration::from_secs(240);

@@ -21,7 +21,7 @@ use crate::interrupt::interrupted;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A service without a ready endpoint for this long is really down for its clients.
 const DOWN: Duration = Duration::from_secs(4);
-/// What is said of it afterwards may come this late.
+/// Time after an outage in which it may still be reported.
 const AFTERMATH: Duration = Duration::from_secs(120);
 const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
@@ -35,7 +35,7 @@ pub(super) struct Listener<'a> {
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// What each monitor said last.
+    /// The last verdict of each monitor.
     last: BTreeMap<String, String>,
     /// Sentences that weren't true, each once.
     wrong: BTreeSet<String>,
@@ -48,10 +48,10 @@ struct Heard {
     was_down: BTreeMap<String, Instant>,
 }
 
-/// What was heard.
+/// The statements of all monitors while the work ran.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// How often a monitor changed what it says.
+    /// Number of times that a monitor changed its verdict.
     pub(super) statements: usize,
     wrong: BTreeSet<String>,
 }
@@ -148,7 +148,8 @@ impl<'a> Listener<'a> {
 }
 
 impl Listener<'_> {
-    /// Which nodes are short of CPU or memory is told beside the verdict, and is nobody's fault.
+    /// Reports changes of the nodes that are short of CPU or memory. They stand beside the verdict and are nobody's
+    /// fault.
     fn hear_shortages(&self, heard: &mut Heard, monitor: &str, status: &NetworkMonitorStatus) {
         let mut short: Vec<_> =
             status.node_shortages.iter().map(|it| format!("{} ({:?})", it.node, it.resource)).collect();
@@ -200,7 +201,7 @@ impl Heard {
         }
     }
 
-    /// Whether a service, named NAMESPACE/NAME, has just been without an endpoint.
+    /// True if a service, named NAMESPACE/NAME, was without an endpoint a short time ago.
     fn is_down(&self, component: &str) -> bool {
         let service = component.split_once('/').map_or(component, |(_, name)| name);
         self.was_down.get(service).is_some_and(|until| until.elapsed() <= AFTERMATH)

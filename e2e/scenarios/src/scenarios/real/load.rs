@@ -1,4 +1,4 @@
-//! How busy the machine is: the clients' own pace, or floods that take all of its CPU.
+//! The load on the machine: the clients' own pace, or floods that take all of its CPU.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const SAMPLE: Duration = Duration::from_secs(5);
 const BUSY: f64 = 0.95;
 const FLOODS: [(&str, u32); 3] = [("wrk-flood", 2), ("redis-flood", 2), ("pgbench-flood", 1)];
 
-/// How much the clients do.
+/// The load that the clients make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
     /// Even rates and bursts, with CPU to spare (as far as whatever else runs on the machine leaves it).
@@ -59,7 +59,7 @@ impl Load {
     }
 }
 
-/// What is worth knowing of the machine: CPU use and the kernel's own measure of waiting for it.
+/// The machine's CPU use, and the kernel's measure of the time that tasks wait for CPU.
 pub(super) fn machine() -> anyhow::Result<String> {
     let pressure = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     let some = pressure.lines().next().unwrap_or("no pressure information").to_owned();

@@ -15,13 +15,13 @@ use crate::expect::{Expected, FalseVerdict};
 use crate::pods::{Located, signal};
 
 const KUBECTL_LIMIT: Duration = Duration::from_secs(60);
-/// How long each of them lasts.
+/// Duration of each misbehaviour.
 const LASTS: Duration = Duration::from_secs(75);
 const HEAL_LIMIT: Duration = Duration::from_secs(240);
 const NAMESPACE: &str = "real";
 /// A pod that is started by hand for one of them.
 const POD: &str = "odd";
-/// What a client sees of a server that is there and doesn't do its work.
+/// Causes that may be reported for a server that runs but doesn't do its work.
 const HANGS: &[FaultCause] =
     &[FaultCause::Overload, FaultCause::Unreachable, FaultCause::ConnectionFailures, FaultCause::Unknown];
 

@@ -26,7 +26,7 @@ const ONSET_LIMIT: Duration = Duration::from_secs(180);
 const MILD_ONSET_LIMIT: Duration = Duration::from_secs(360);
 /// Until nothing is said any more.
 const HEAL_LIMIT: Duration = Duration::from_secs(240);
-/// How long a verdict is watched once it is there: it stays, and nothing comes beside it.
+/// Time for which a verdict is watched once it is there: it must stay, and no other component may be named beside it.
 const WATCHED: Duration = Duration::from_secs(30);
 
 const NAMESPACE: &str = "real";

@@ -1,4 +1,4 @@
-//! What `bench-nhi` can be asked.
+//! The commands and options of `bench-nhi`.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// The table of methods (also what runs without a subcommand, after `scale`, `onset`, `week` and `innocent`).
     Table(Table),
-    /// What real software and real machines do: connections that fail at a node, heavy loss, nodes short of CPU, restarts.
+    /// Trials modelled on real software and machines: connections that fail at a node, heavy loss, nodes short of CPU,
+    /// restarts.
     Reality(Reality),
     /// Windows recorded on real software, replayed: what was named, how soon, and what was named wrongly.
     Recorded(Recorded),
@@ -31,7 +32,7 @@ pub(crate) enum Command {
     Innocent(Innocent),
     /// The table that turns the engine's log-odds into its confidence, from development seeds.
     Calibrate(Calibrate),
-    /// How soon a fault is detected, and its end, by how much it loses.
+    /// Time until a fault and its end are detected, by the kind of fault and its share of loss.
     Onset(Onset),
     /// Time and memory of the engine for windows of 1,000 to 100,000 records.
     Scale(Scale),
