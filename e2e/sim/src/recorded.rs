@@ -1,9 +1,10 @@
 //! Windows that were recorded on real software, replayed through the engine: was what it said true?
 //!
-//! A directory holds `NAME.jsonl` (or `.jsonl.zst`) with resolved flow windows and nodes' figures, in time order, and
-//! beside it `NAME.truth.jsonl` with a line for each span in which something was at fault.
+//! A directory holds recordings: `NAME.jsonl` (or `.jsonl.zst`) with resolved flow windows and nodes' figures in time order,
+//! or a directory `NAME` with the files that an operator recorded (`windows-15s-TIME.jsonl.zst`, docs/recording.md). Beside
+//! each is `NAME.truth.jsonl` with a line for each span in which something was at fault.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -63,16 +64,78 @@ pub struct Replay {
     pub wrong: Vec<Wrong>,
 }
 
-/// Replays every recording of a directory, by name.
+/// Replays every recording of a directory, by name, in windows of so many seconds.
 pub fn replay_all(directory: &Path, seconds: u32) -> anyhow::Result<Vec<Replay>> {
+    let recordings = Recording::all(directory, seconds)?;
+    if recordings.is_empty() {
+        bail!(
+            "{} holds no recording (NAME.jsonl, NAME.jsonl.zst, or a directory NAME with an operator's windows-*.jsonl.zst)",
+            directory.display()
+        );
+    }
+    recordings.iter().map(|recording| recording.replay(seconds)).collect()
+}
+
+/// A recording's name and its files, oldest first.
+#[derive(Debug)]
+struct Recording {
+    name: String,
+    files: Vec<PathBuf>,
+    truth: PathBuf,
+}
+
+impl Recording {
+    fn all(directory: &Path, seconds: u32) -> anyhow::Result<Vec<Self>> {
+        let mut recordings = Vec::new();
+        for path in sorted(directory)? {
+            let files = if path.is_dir() {
+                windows_of_operator(&path, seconds)?
+            } else if stem(&path).is_some() {
+                vec![path.clone()]
+            } else {
+                continue;
+            };
+            let name = stem(&path).or_else(|| path.file_name()?.to_str());
+            let name =
+                name.with_context(|| format!("{}: a name that isn't text", path.display()))?.to_owned();
+            let truth = directory.join(format!("{name}.truth.jsonl"));
+            if !files.is_empty() {
+                recordings.push(Self { name, files, truth });
+            }
+        }
+        Ok(recordings)
+    }
+
+    fn replay(&self, seconds: u32) -> anyhow::Result<Replay> {
+        let mut follow = Follow::new(&self.name, spans(&self.truth)?, seconds);
+        for path in &self.files {
+            let mut reader = jsonl::open(path).with_context(|| format!("can't open {}", path.display()))?;
+            for record in reader.by_ref() {
+                match record {
+                    Ok(Record::Flow(flow)) => follow.flow(flow),
+                    Ok(Record::Node(node)) => follow.node(node),
+                    // The operator was stopped while it wrote its last window.
+                    Ok(Record::Accounting(_))
+                    | Err(jsonl::ReadError::Malformed { .. } | jsonl::ReadError::Truncated { .. }) => {}
+                    Err(error) => {
+                        return Err(error).with_context(|| format!("can't read {}", path.display()));
+                    }
+                }
+            }
+            if reader.malformed() * 100 > reader.line() * MOST_MALFORMED {
+                bail!("{}: {} of {} lines are malformed", path.display(), reader.malformed(), reader.line());
+            }
+        }
+        follow.judge();
+        Ok(follow.replay)
+    }
+}
+
+fn sorted(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| format!("can't read {}", directory.display()))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
-    paths.retain(|path| stem(path).is_some());
     paths.sort();
-    if paths.is_empty() {
-        bail!("{} holds no recording (NAME.jsonl or NAME.jsonl.zst)", directory.display());
-    }
-    paths.iter().map(|path| replay(path, seconds)).collect()
+    Ok(paths)
 }
 
 /// A recording's name; none for other files: truths, and the verdicts that an operator keeps beside its windows.
@@ -82,25 +145,28 @@ fn stem(path: &Path) -> Option<&str> {
     (!stem.ends_with(".truth") && !stem.starts_with("verdicts-")).then_some(stem)
 }
 
-/// Replays one recording in windows of so many seconds.
-pub fn replay(path: &Path, seconds: u32) -> anyhow::Result<Replay> {
-    let name = stem(path).with_context(|| format!("{} isn't named as a recording", path.display()))?;
-    let spans = spans(&path.with_file_name(format!("{name}.truth.jsonl")))?;
-    let mut follow = Follow::new(name, spans, seconds);
-    let mut reader = jsonl::open(path).with_context(|| format!("can't open {}", path.display()))?;
-    for record in reader.by_ref() {
-        match record {
-            Ok(Record::Flow(flow)) => follow.flow(flow),
-            Ok(Record::Node(node)) => follow.node(node),
-            Ok(Record::Accounting(_)) | Err(jsonl::ReadError::Malformed { .. }) => {}
-            Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+/// An operator's files of the longest recorded windows that make up windows of so many seconds.
+fn windows_of_operator(directory: &Path, seconds: u32) -> anyhow::Result<Vec<PathBuf>> {
+    let mut lengths: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
+    for path in sorted(directory)? {
+        let length = stem(&path)
+            .and_then(|stem| stem.strip_prefix("windows-")?.split_once("s-"))
+            .and_then(|(length, _)| length.parse().ok());
+        if let Some(length) = length {
+            lengths.entry(length).or_default().push(path);
         }
     }
-    if reader.malformed() * 100 > reader.line() * MOST_MALFORMED {
-        bail!("{}: {} of {} lines are malformed", path.display(), reader.malformed(), reader.line());
+    let known: Vec<String> = lengths.keys().map(|length| format!("{length} s")).collect();
+    let fits = lengths.into_iter().rev().find(|(length, _)| *length > 0 && seconds.is_multiple_of(*length));
+    match fits {
+        Some((_, files)) => Ok(files),
+        None if known.is_empty() => Ok(Vec::new()),
+        None => bail!(
+            "{} holds windows of {}, which don't make up windows of {seconds} s: choose --window accordingly",
+            directory.display(),
+            known.join(" and ")
+        ),
     }
-    follow.judge();
-    Ok(follow.replay)
 }
 
 fn spans(path: &Path) -> anyhow::Result<Vec<Span>> {
@@ -265,6 +331,31 @@ mod tests {
         assert!(telling.named_after.is_some_and(|after| after <= 60), "{telling:?}");
         assert!(telling.attribution_is_right && replay.wrong.is_empty(), "{replay:?}");
         assert!(replay.windows > 60 && replay.records > 5_000);
+    }
+
+    #[test]
+    fn an_operators_files_are_one_recording_and_their_truth_lies_beside_their_directory() {
+        let (flat, lane) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        record(flat.path(), FaultKind::HeavyNode);
+        let text = fs::read_to_string(flat.path().join("trial.jsonl")).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        // As the operator leaves it after a restart: the windows go on in a second file.
+        let starts =
+            |line: &&str| serde_json::from_str::<serde_json::Value>(line).unwrap()["window_start"].clone();
+        let middle = starts(&lines[lines.len() / 2]);
+        let (before, after) = lines.split_at(lines.iter().position(|line| starts(line) == middle).unwrap());
+        let directory = lane.path().join("faults-ease-default");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("windows-15s-20261127T140000Z.jsonl"), before.join("\n") + "\n").unwrap();
+        fs::write(directory.join("windows-15s-20261127T150000Z.jsonl"), after.join("\n") + "\n").unwrap();
+        fs::write(directory.join("verdicts-15s-Standard-20261127T140000Z.jsonl"), "{}\n").unwrap();
+        let truth = lane.path().join("faults-ease-default.truth.jsonl");
+        fs::copy(flat.path().join("trial.truth.jsonl"), truth).unwrap();
+        let mut expected = replay_all(flat.path(), 15).unwrap();
+        expected[0].name = "faults-ease-default".to_owned();
+        assert_eq!(replay_all(lane.path(), 15).unwrap(), expected);
+        let error = replay_all(lane.path(), 20).unwrap_err().to_string();
+        assert!(error.contains("holds windows of 15 s, which don't make up windows of 20 s"), "{error}");
     }
 
     #[test]
