@@ -10,6 +10,7 @@ use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 use tidewatch_health::{
     Class, ComponentFault, ComponentId, Config, HealthIndicator, Lately, Verdict, project,
 };
+use tidewatch_records::Name;
 
 use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
@@ -27,6 +28,8 @@ pub(super) struct Observed {
     pub now: Timestamp,
     pub generation: Option<i64>,
     pub fleet: Fleet,
+    /// Why the cluster isn't known as it is now, if it isn't: then nothing can be told.
+    pub unknown: Option<String>,
     pub monitor: Result<Monitored, Vec<SpecError>>,
 }
 
@@ -106,6 +109,7 @@ pub(super) fn observe(
         now: clock.now,
         generation: monitor.metadata.generation,
         fleet,
+        unknown: None,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
             let mut view = view(&spec, &selection, evaluation, index, clock, lately);
@@ -166,7 +170,8 @@ fn view(
     let (connections_seen, connections_reported) = window.connections();
     let config = Config { sensitivity: spec.sensitivity };
     let mut verdict = project(&evaluation.verdict, config, lately, both());
-    let reporting = Reporting::of(&selection.nodes(index), window);
+    let is_agentless = |name: &Name| index.node(name).is_some_and(|node| node.is_agentless());
+    let reporting = Reporting::of(&selection.nodes(index), is_agentless, window);
     if verdict.nhi == HealthIndicator::Healthy && reporting.is_too_little() {
         verdict.nhi = HealthIndicator::InsufficientData;
     }
