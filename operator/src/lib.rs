@@ -20,3 +20,4 @@ pub mod recording;
 pub mod run;
 pub mod server;
 pub mod telemetry;
+pub mod watch_health;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::passes::{Outcome, PassMetrics};
+use crate::watch_health::{WatchHealth, Watched};
 
 /// What kind of failure an error is, which decides when to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,22 +140,31 @@ where
     objects: Objects<K>,
     writer: Writer<DeserializeGuard<K>>,
     metrics: PassMetrics,
+    resource: Watched,
+    watches: WatchHealth,
 }
 
 impl<K> Loop<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    pub fn new(api: Api<DeserializeGuard<K>>, metrics: PassMetrics) -> Self {
+    /// Of the objects that `api` reads, which are `resource`.
+    pub fn new(
+        api: Api<DeserializeGuard<K>>,
+        resource: Watched,
+        metrics: PassMetrics,
+        watches: WatchHealth,
+    ) -> Self {
         let (objects, writer) = reflector::store();
-        Self { api, objects, writer, metrics }
+        Self { api, objects, writer, metrics, resource, watches }
     }
 
     pub fn objects(&self) -> Objects<K> {
         self.objects.clone()
     }
 
-    /// Reconciles until `cancel`; also the objects that `triggers` names.
+    /// Reconciles until `cancel`; also the objects that `triggers` names, and all of them when a watch begins to fail or
+    /// goes on.
     pub async fn run<R: Reconciler<Object = K>>(
         self,
         reconciler: Arc<R>,
@@ -164,10 +174,17 @@ where
     ) {
         let context =
             Arc::new(Context { reconciler, limits, attempts: Attempts::default(), metrics: self.metrics });
-        let watched = watcher(self.api, watcher::Config::default().page_size(500)).default_backoff();
+        let config = watcher::Config::default().page_size(500);
+        let watched = self.watches.watch(self.resource, self.api, config);
         // Who set which field is of no use here, and takes more room than the rest of an object.
         let watched = watched.modify(|object| object.meta_mut().managed_fields = None);
         let changed = trigger_self(reflector::reflector(self.writer, watched).touched_objects(), ());
+        let known = self.objects.clone();
+        let shaken = self.watches.changes().flat_map(move |()| {
+            let all: Vec<_> = known.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect();
+            stream::iter(all)
+        });
+        let triggers = stream::select(triggers, shaken);
         let queue = stream::select(changed, triggers.map(|object| Ok(ReconcileRequest::from(object))));
         let passes = applier(
             |object, context| Box::pin(pass::<R>(object, context)),
@@ -185,9 +202,8 @@ where
                 Err(controller::Error::ObjectNotFound(object)) => {
                     gone(&context, object.namespace.as_deref().unwrap_or_default(), &object.name);
                 }
-                Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is tried again");
-                }
+                // The watch's own, which are told of there.
+                Err(error) => tracing::debug!(kind = %K::kind(&()), %error, "the queue has an error"),
             }
         }
     }

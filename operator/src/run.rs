@@ -29,6 +29,7 @@ use crate::reconcile::ErrorClass;
 use crate::recording;
 use crate::server::{self, Readiness};
 use crate::telemetry::{self, Metrics};
+use crate::watch_health::WatchHealth;
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "tidewatch-operator";
@@ -89,6 +90,7 @@ struct Operator {
     probe_metrics: ProbeMetrics,
     aws_config: SdkConfig,
     readiness: Readiness,
+    watches: WatchHealth,
 }
 
 impl Operator {
@@ -116,6 +118,8 @@ impl Operator {
         });
         let probe_metrics = ProbeMetrics::default();
         metrics.register_with_plain(|own, plain| probe_metrics.register(own, plain));
+        let watches = WatchHealth::default();
+        metrics.register(|registry| watches.register(registry));
         let aws_config = load_config(aws_policy.region.clone(), aws_policy.enabled).await;
         Ok(Self {
             args,
@@ -134,7 +138,8 @@ impl Operator {
             canary_policy,
             probe_metrics,
             aws_config,
-            readiness: Readiness::default(),
+            readiness: Readiness::new(watches.clone()),
+            watches,
         })
     }
 
@@ -251,9 +256,11 @@ impl Operator {
             namespace: namespace.clone(),
             agent_service_account: self.args.agent_service_account.clone(),
         };
-        let watches = crate::cluster::watch(client.clone(), watching, cluster.clone(), end.clone());
+        let watches = self.watches.clone();
+        let watching =
+            crate::cluster::watch(client.clone(), watching, cluster.clone(), watches.clone(), end.clone());
         tasks.spawn(async move {
-            watches.await;
+            watching.await;
             Ok(())
         });
 
@@ -266,7 +273,8 @@ impl Operator {
             end.clone(),
         ));
 
-        let agents = agents::run(client.clone(), namespace, fleet, leadership.clone(), end.clone());
+        let agents =
+            agents::run(client.clone(), namespace, fleet, leadership.clone(), watches.clone(), end.clone());
         tasks.spawn(async move {
             agents.await;
             Ok(())
@@ -282,6 +290,7 @@ impl Operator {
                 metrics: self.alarm_metrics.clone(),
                 calls: self.aws_calls.clone(),
                 config: self.aws_config.clone(),
+                watches: watches.clone(),
             },
             end.clone(),
         );
@@ -301,6 +310,7 @@ impl Operator {
                 aws_policy: self.aws_policy.clone(),
                 calls: self.aws_calls.clone(),
                 config: self.aws_config.clone(),
+                watches: watches.clone(),
             },
             end.clone(),
         ));
@@ -317,11 +327,12 @@ impl Operator {
             metrics: self.monitor_metrics.clone(),
             publisher: self.aws_policy.enabled.then(|| self.publisher(end)),
             cluster_name: self.aws_policy.cluster_name.clone(),
+            watches: watches.clone(),
         };
         let end = end.clone();
         tasks.spawn(async move {
             tokio::select! {
-                () = cluster.synced() => {}
+                () = network_monitor::until_known(&cluster, &watches) => {}
                 () = end.cancelled() => return Ok(()),
             }
             network_monitor::run(dependencies, end).await;

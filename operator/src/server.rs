@@ -13,18 +13,32 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
+use crate::watch_health::WatchHealth;
 
-/// Whether the process can do its job: a standby that can reach the API server can, as can the leader.
+/// Whether the process can do its job: a standby that can reach the API server can, as can a leader that may watch what it
+/// stands on.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness {
+    answered: Arc<AtomicBool>,
+    watches: WatchHealth,
+}
 
 impl Readiness {
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    pub fn new(watches: WatchHealth) -> Self {
+        Self { watches, ..Self::default() }
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// The API server has answered.
+    pub fn set(&self, answered: bool) {
+        self.answered.store(answered, Ordering::Relaxed);
+    }
+
+    /// Why it isn't ready, if it isn't.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !self.answered.load(Ordering::Relaxed) {
+            return Some("the API server hasn't answered yet".to_owned());
+        }
+        self.watches.cant_work()
     }
 }
 
@@ -63,11 +77,10 @@ pub async fn start(
     Ok(bound)
 }
 
-async fn readyz(State(served): State<Served>) -> (StatusCode, &'static str) {
-    if served.readiness.get() {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the API server hasn't answered yet")
+async fn readyz(State(served): State<Served>) -> (StatusCode, String) {
+    match served.readiness.problem() {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, problem),
     }
 }
 

@@ -36,8 +36,10 @@ spec:
       dnsPolicy: ClusterFirstWithHostNet
       # The kernel's socket iterator walks the tasks of its own PID namespace and below.
       hostPID: true
+      {{- with .Values.agent.podSecurityContext }}
       securityContext:
-        seccompProfile: {type: RuntimeDefault}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with .Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
@@ -87,17 +89,10 @@ spec:
             timeoutSeconds: 5
           resources:
             {{- toYaml .Values.agent.resources | nindent 12 }}
+          {{- with .Values.agent.securityContext }}
           securityContext:
-            # Capabilities that a pod adds reach a process that isn't root only through file capabilities, which the
-            # image doesn't have. As root without the others, that is all it can do: BPF loads the programs, PERFMON
-            # attaches them to kernel functions, NET_ADMIN reads conntrack.
-            runAsUser: 0
-            privileged: false
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            capabilities:
-              drop: [ALL]
-              add: [BPF, PERFMON, NET_ADMIN]
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           volumeMounts:
             - {name: cgroup, mountPath: /sys/fs/cgroup, readOnly: true}
             - {name: token, mountPath: /var/run/secrets/tidewatch, readOnly: true}

@@ -41,6 +41,8 @@ pub enum FaultKind {
     ExpiredCredentials,
     NotFound,
     QuotaExceeded,
+    /// AWS doesn't take what is asked for, for a reason that the double doesn't model.
+    Invalid,
     /// Reads see the write only this much later.
     Lag(SignedDuration),
     /// The call is held before anything of it is done, until it is let go or forgotten (`Double::let_go`).
@@ -135,6 +137,7 @@ impl FaultKind {
                 let shape = modelled(&["LimitExceededException", "LimitExceededFault"], otherwise);
                 ApiError::new(shape, "The quota for this resource has been reached.")
             }
+            Self::Invalid => ApiError::validation("The request isn't valid."),
             Self::DropBefore | Self::DropAfter | Self::Lag(_) | Self::HoldBefore | Self::HoldAfter => {
                 return None;
             }

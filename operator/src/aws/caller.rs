@@ -5,7 +5,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatch::config::http::HttpResponse;
 use aws_sdk_cloudwatch::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use super::error::{AwsError, ErrorKind, kind_of};
+use super::error::{AwsError, ErrorKind, kind_of_refusal};
 use super::metrics::CallMetrics;
 use super::pace::{Pacer, Service};
 
@@ -58,9 +58,11 @@ impl Caller {
             SdkError::ServiceError(context) => {
                 let code = context.err().code().unwrap_or_default().to_owned();
                 let message = context.err().message().unwrap_or("AWS gave no reason").to_owned();
-                (kind_of(&code, status), code, message)
+                (kind_of_refusal(operation, &code, status), code, message)
             }
-            SdkError::ResponseError(_) => (kind_of("", status), String::new(), text(&error)),
+            SdkError::ResponseError(_) => {
+                (kind_of_refusal(operation, "", status), String::new(), text(&error))
+            }
             _ => unanswered(&error, self.role.as_deref()),
         };
         AwsError { operation, region: self.region.clone(), kind, code, message, retry_after: None }

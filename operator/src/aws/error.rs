@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NotFound,
     /// Somebody changed it at the same time.
     Conflict,
+    /// It can't be deleted while something else in AWS refers to it.
+    InUse,
     /// The account's quota is used up.
     Quota,
     /// No credentials, or they are no longer valid.
@@ -58,7 +60,8 @@ impl Classify for AwsError {
     fn class(&self) -> ErrorClass {
         match self.kind {
             ErrorKind::Terminal => ErrorClass::Terminal,
-            ErrorKind::Retry => ErrorClass::Retry,
+            // That something refers to it passes once that something goes or changes.
+            ErrorKind::Retry | ErrorKind::InUse => ErrorClass::Retry,
             ErrorKind::Throttled => ErrorClass::Throttled(self.retry_after),
             // Somebody must grant or raise something: asking often doesn't help.
             ErrorKind::Denied | ErrorKind::Quota => ErrorClass::Denied,
@@ -69,9 +72,19 @@ impl Classify for AwsError {
     }
 }
 
+/// The kind of a refusal of `operation`. What is deleted is named by what AWS itself told before, so that a deletion that
+/// is refused as invalid is one of something that others refer to (DeleteAlarms answers ValidationError for a child of a
+/// composite alarm).
+pub(super) fn kind_of_refusal(operation: &str, code: &str, status: Option<u16>) -> ErrorKind {
+    match kind_of(code, status) {
+        ErrorKind::Terminal if operation.starts_with("Delete") => ErrorKind::InUse,
+        kind => kind,
+    }
+}
+
 /// The kind that AWS's `code` stands for, or that the HTTP status suggests. Services write the same code with and
 /// without `Exception`, `Error` and `Fault`.
-pub(super) fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
+fn kind_of(code: &str, status: Option<u16>) -> ErrorKind {
     let stem = code.rsplit('#').next().unwrap_or(code);
     let stem = ["Exception", "Fault", "Error"]
         .iter()
@@ -167,6 +180,18 @@ mod tests {
         ] {
             assert_eq!(kind_of(code, Some(status)), kind, "{code} {status}");
         }
+    }
+
+    #[test]
+    fn a_deletion_that_is_refused_as_invalid_is_of_something_in_use() {
+        for (operation, kind) in [
+            ("DeleteAlarms", ErrorKind::InUse),
+            ("DeleteCanary", ErrorKind::InUse),
+            ("PutCompositeAlarm", ErrorKind::Terminal),
+        ] {
+            assert_eq!(kind_of_refusal(operation, "ValidationError", Some(400)), kind, "{operation}");
+        }
+        assert_eq!(kind_of_refusal("DeleteAlarms", "Throttling", Some(400)), ErrorKind::Throttled);
     }
 
     #[test]

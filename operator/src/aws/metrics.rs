@@ -29,6 +29,7 @@ impl CallMetrics {
         let outcome = match failed {
             None => "ok",
             Some(ErrorKind::Terminal) => "invalid",
+            Some(ErrorKind::InUse) => "in_use",
             Some(ErrorKind::Retry) => "failed",
             Some(ErrorKind::Throttled) => "throttled",
             Some(ErrorKind::Denied) => "denied",

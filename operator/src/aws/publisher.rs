@@ -183,7 +183,7 @@ fn may_be_repeated(error: &AwsError) -> bool {
     match error.kind {
         ErrorKind::Throttled | ErrorKind::Denied | ErrorKind::Credentials | ErrorKind::Quota => true,
         ErrorKind::Retry => !error.code.is_empty(),
-        ErrorKind::Terminal | ErrorKind::NotFound | ErrorKind::Conflict => false,
+        ErrorKind::Terminal | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::InUse => false,
     }
 }
 

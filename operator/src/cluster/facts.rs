@@ -116,6 +116,22 @@ pub struct NodeFact {
     pub created: Option<Timestamp>,
 }
 
+/// Labels of nodes that have no Linux kernel of their own that an agent could read: pods of theirs run elsewhere, or on
+/// Windows. The chart's agent.affinity says the same.
+const AGENTLESS: [(&str, &str); 4] = [
+    ("kubernetes.io/os", "windows"),
+    ("eks.amazonaws.com/compute-type", "fargate"),
+    ("type", "virtual-kubelet"),
+    ("liqo.io/type", "virtual-node"),
+];
+
+impl NodeFact {
+    /// Whether no agent can run on it, however the chart is set up.
+    pub fn is_agentless(&self) -> bool {
+        AGENTLESS.iter().any(|(key, value)| self.labels.get(*key).is_some_and(|it| &**it == *value))
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceFact {
     /// `namespace/name`.
@@ -194,7 +210,36 @@ pub struct NamespaceFact {
 
 #[cfg(test)]
 mod tests {
-    use super::Uid;
+    use super::{AGENTLESS, NodeFact, Uid};
+
+    #[test]
+    fn the_chart_leaves_out_the_nodes_that_cant_have_an_agent() {
+        let values = include_str!("../../../charts/tidewatch/values.yaml");
+        let agent = values.split("\nagent:\n").nth(1).unwrap().split("\npriorityClass:\n").next().unwrap();
+        for (key, value) in AGENTLESS {
+            let left_out = match key {
+                "kubernetes.io/os" => "nodeSelector: {kubernetes.io/os: linux}".to_owned(),
+                _ => format!("{{key: {key}, operator: NotIn, values: [{value}]}}"),
+            };
+            assert!(agent.contains(&left_out), "{left_out} isn't in the values");
+        }
+    }
+
+    #[test]
+    fn nodes_without_a_linux_kernel_of_their_own_cant_have_an_agent() {
+        for (key, value, agentless) in [
+            ("kubernetes.io/os", "windows", true),
+            ("kubernetes.io/os", "linux", false),
+            ("eks.amazonaws.com/compute-type", "fargate", true),
+            ("eks.amazonaws.com/compute-type", "ec2", false),
+            ("type", "virtual-kubelet", true),
+            ("type", "gpu", false),
+            ("liqo.io/type", "virtual-node", true),
+        ] {
+            let labels = std::sync::Arc::new([(key.to_owned(), value.to_owned())].into());
+            assert_eq!(NodeFact { labels, ..NodeFact::default() }.is_agentless(), agentless, "{key}={value}");
+        }
+    }
 
     #[test]
     fn a_uid_is_the_same_however_a_cgroup_spells_it() {

@@ -11,8 +11,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +19,7 @@ use super::Cluster;
 use super::index::{Fact, Kind};
 use super::intern::Interner;
 use super::reduce::{self, AgentIdentity, SlimNode, SlimPod, SlimPolicy};
+use crate::watch_health::{WatchHealth, Watched};
 
 /// Interval at which the past is swept.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -34,7 +34,13 @@ pub struct WatchConfig {
 
 /// Watches the cluster into `cluster` until `cancel`. Needs list and watch on pods, nodes, services and namespaces of the
 /// core group, on endpointslices of discovery.k8s.io and on networkpolicies of networking.k8s.io.
-pub async fn watch(client: Client, config: WatchConfig, cluster: Cluster, cancel: CancellationToken) {
+pub async fn watch(
+    client: Client,
+    config: WatchConfig,
+    cluster: Cluster,
+    health: WatchHealth,
+    cancel: CancellationToken,
+) {
     let agent = AgentIdentity { namespace: config.namespace, service_account: config.agent_service_account };
     let (mut pods, mut nodes, mut services, mut slices, mut namespaces) =
         (Interner::new(), Interner::new(), Interner::new(), Interner::new(), Interner::new());
@@ -49,24 +55,38 @@ pub async fn watch(client: Client, config: WatchConfig, cluster: Cluster, cancel
 
     let watches = async {
         tokio::join!(
-            follow(Kind::Pod, &cluster, watcher(pod_api, options()), move |pod| {
+            follow(Kind::Pod, &cluster, health.watch(Watched::PODS, pod_api, options()), move |pod| {
                 reduce::pod(pod, &agent, &mut pods).map(Fact::Pod)
             }),
-            follow(Kind::Node, &cluster, watcher(node_api, options()), move |node| {
+            follow(Kind::Node, &cluster, health.watch(Watched::NODES, node_api, options()), move |node| {
                 reduce::node(node, &mut nodes).map(Fact::Node)
             }),
-            follow(Kind::Service, &cluster, watcher(service_api, options()), move |service| {
-                reduce::service(service, &mut services).map(Fact::Service)
-            }),
-            follow(Kind::EndpointSlice, &cluster, watcher(slice_api, options()), move |slice| {
-                reduce::slice(slice, &mut slices).map(Fact::EndpointSlice)
-            }),
-            follow(Kind::Namespace, &cluster, watcher(namespace_api, options()), move |namespace| {
-                reduce::namespace(namespace.metadata, &mut namespaces).map(Fact::Namespace)
-            }),
-            follow(Kind::NetworkPolicy, &cluster, watcher(policy_api, options()), |policy| {
-                reduce::policy(policy).map(Fact::NetworkPolicy)
-            }),
+            follow(
+                Kind::Service,
+                &cluster,
+                health.watch(Watched::SERVICES, service_api, options()),
+                move |service| { reduce::service(service, &mut services).map(Fact::Service) }
+            ),
+            follow(
+                Kind::EndpointSlice,
+                &cluster,
+                health.watch(Watched::ENDPOINT_SLICES, slice_api, options()),
+                move |slice| { reduce::slice(slice, &mut slices).map(Fact::EndpointSlice) }
+            ),
+            follow(
+                Kind::Namespace,
+                &cluster,
+                health.watch(Watched::NAMESPACES, namespace_api, options()),
+                move |namespace| {
+                    reduce::namespace(namespace.metadata, &mut namespaces).map(Fact::Namespace)
+                }
+            ),
+            follow(
+                Kind::NetworkPolicy,
+                &cluster,
+                health.watch(Watched::NETWORK_POLICIES, policy_api, options()),
+                |policy| { reduce::policy(policy).map(Fact::NetworkPolicy) }
+            ),
             sweep(&cluster),
         )
     };
@@ -84,9 +104,7 @@ async fn follow<K>(
 ) where
     K: Resource + fmt::Debug,
 {
-    let mut events = std::pin::pin!(events.default_backoff());
-    // A watch that can't be made fails again and again in the same words: they are said once.
-    let mut last_error = String::new();
+    let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         let now = Timestamp::now();
         match event {
@@ -107,20 +125,12 @@ async fn follow<K>(
                 index.begin_list(kind);
                 false
             }),
-            Ok(Event::InitDone) => {
-                last_error.clear();
-                cluster.update(|index| {
-                    index.end_list(kind, now);
-                    true
-                });
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if text != last_error {
-                    tracing::warn!(?kind, %error, "the watch failed; the index keeps what it knew until it is back");
-                    last_error = text;
-                }
-            }
+            Ok(Event::InitDone) => cluster.update(|index| {
+                index.end_list(kind, now);
+                true
+            }),
+            // Told of by the watch's health; the index keeps what it knew until it goes on.
+            Err(_) => {}
         }
     }
 }

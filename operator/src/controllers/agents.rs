@@ -19,6 +19,7 @@ use super::network_monitor::FIELD_MANAGER;
 use crate::backoff::{Backoff, jitter};
 use crate::leader::Leadership;
 use crate::reconcile::{Classify, ErrorClass};
+use crate::watch_health::WatchHealth;
 
 /// Name of the ConfigMap with the template, and of the DaemonSet.
 pub const TEMPLATE_CONFIG_MAP: &str = "tidewatch-agent-template";
@@ -67,9 +68,10 @@ pub async fn run(
     namespace: String,
     fleet: channel::Sender<Fleet>,
     leadership: Leadership,
+    health: WatchHealth,
     cancel: CancellationToken,
 ) {
-    let mut watches = Watches::start(&client, &namespace);
+    let mut watches = Watches::start(&client, &namespace, &health);
     let api: Api<DaemonSet> = Api::namespaced(client, &namespace);
     let mut applied: Option<Applied> = None;
     let mut failures = 0_u32;

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+/// Reason of condition Ready while something that the status stands on can't be watched.
+pub(super) const WATCH_FAILING: &str = "WatchFailing";
+
 /// A kind's types of conditions.
 pub(super) trait ConditionKind: Copy {
     fn as_str(self) -> &'static str;

@@ -6,6 +6,8 @@ pub mod canary;
 mod conditions;
 mod events;
 pub mod in_aws;
+#[cfg(test)]
+mod list_server;
 pub mod network_monitor;
 mod object;
 pub mod retire;

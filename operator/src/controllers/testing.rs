@@ -17,11 +17,20 @@ mod control_plane;
 
 /// An administrator.
 pub(super) async fn client(server: &ControlPlane) -> kube::Client {
+    kube::Client::try_from(config(server).await).unwrap()
+}
+
+/// A user, with the rights that a role gives.
+pub(super) async fn client_as(server: &ControlPlane, user: &str) -> kube::Client {
+    let mut config = config(server).await;
+    config.auth_info.impersonate = Some(user.to_owned());
+    kube::Client::try_from(config).unwrap()
+}
+
+async fn config(server: &ControlPlane) -> kube::Config {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(server.kubeconfig()).unwrap();
-    let config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    kube::Client::try_from(config).unwrap()
+    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
 
 /// The operator's own access key.

@@ -142,6 +142,7 @@ async fn refusals_have_the_codes_by_which_the_sdk_s_users_know_them() {
         (FaultKind::Denied, "AccessDeniedException", 403),
         (FaultKind::ExpiredCredentials, "ExpiredTokenException", 403),
         (FaultKind::QuotaExceeded, "ServiceQuotaExceededException", 402),
+        (FaultKind::Invalid, "ValidationException", 400),
     ] {
         double.inject(Fault::once("StartCanary", kind));
         let error = client.start_canary().name("heartbeat").send().await.unwrap_err();

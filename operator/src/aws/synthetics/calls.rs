@@ -29,7 +29,7 @@ pub trait Synthetics: Send + Sync {
     fn runtimes(&self) -> Answer<'_, Vec<RuntimeSeen>>;
     /// Begins to make a canary; whether that succeeds is told by its state.
     fn create<'a>(&'a self, canary: &'a CanaryParts, tags: &'a Tags) -> Answer<'a, ()>;
-    /// Begins to change these fields, and no others.
+    /// Begins to change these fields, and no others; a runtime goes with the code.
     fn update<'a>(&'a self, canary: &'a CanaryParts, fields: &'a BTreeSet<Field>) -> Answer<'a, ()>;
     /// Begins to remove replicas in other Regions.
     fn remove_replicas<'a>(&'a self, name: &'a str, regions: &'a [String]) -> Answer<'a, ()>;

@@ -159,7 +159,8 @@ impl Synthetics for SdkSynthetics {
                     Field::Encryption => {
                         request.artifact_config(convert::encryption_to(config.encryption.as_ref()))
                     }
-                    Field::Runtime => request.runtime_version(&config.runtime),
+                    // AWS is reported to refuse a runtime alone (hashicorp/terraform-provider-aws#46792).
+                    Field::Runtime => request.runtime_version(&config.runtime).code(convert::code_to(canary)),
                     Field::Code => request.code(convert::code_to(canary)),
                     Field::Schedule => request.schedule(
                         convert::schedule_to(&config.schedule)

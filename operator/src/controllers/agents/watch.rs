@@ -8,13 +8,13 @@ use futures::stream::{self, Stream, StreamExt};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use tidewatch_crds::NetworkMonitor;
 use tokio::time::Instant;
 
 use super::{DAEMON_SET, TEMPLATE_CONFIG_MAP};
+use crate::watch_health::{WatchHealth, Watched};
 
 /// Changes that come together are answered together.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -42,7 +42,6 @@ pub(super) struct Watches {
     daemon_set: Option<DaemonSet>,
     listed: Listed,
     again: Option<Instant>,
-    last_error: String,
 }
 
 #[derive(Default)]
@@ -53,19 +52,19 @@ struct Listed {
 }
 
 impl Watches {
-    pub(super) fn start(client: &Client, namespace: &str) -> Self {
+    pub(super) fn start(client: &Client, namespace: &str, health: &WatchHealth) -> Self {
         let by_name = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let monitors: Api<PartialObjectMeta<NetworkMonitor>> = Api::all(client.clone());
         let templates: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         let daemon_sets: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
-        let monitors = watcher(monitors, watcher::Config::default().page_size(500))
-            .default_backoff()
+        let monitors = health
+            .watch(Watched::NETWORK_MONITORS, monitors, watcher::Config::default().page_size(500))
             .map(|event| event.map(|event| Change::Monitor(named(event))));
-        let templates = watcher(templates, by_name(TEMPLATE_CONFIG_MAP))
-            .default_backoff()
+        let templates = health
+            .watch(Watched::CONFIG_MAPS, templates, by_name(TEMPLATE_CONFIG_MAP))
             .map(|event| event.map(Change::Template));
-        let daemon_sets = watcher(daemon_sets, by_name(DAEMON_SET))
-            .default_backoff()
+        let daemon_sets = health
+            .watch(Watched::DAEMON_SETS, daemon_sets, by_name(DAEMON_SET))
             .map(|event| event.map(Change::DaemonSet));
         Self {
             changes: Box::pin(stream::select(monitors, stream::select(templates, daemon_sets))),
@@ -75,7 +74,6 @@ impl Watches {
             daemon_set: None,
             listed: Listed::default(),
             again: None,
-            last_error: String::new(),
         }
     }
 
@@ -104,7 +102,8 @@ impl Watches {
                             settled.get_or_insert(Instant::now() + SETTLE);
                         }
                     }
-                    Some(Err(error)) => self.say_once(&error),
+                    // Told of by the watch's health.
+                    Some(Err(_)) => {}
                 },
                 () = timer => {
                     settled = None;
@@ -146,14 +145,6 @@ impl Watches {
             },
             Change::Template(event) => take_one(event, &mut self.template, &mut self.listed.template),
             Change::DaemonSet(event) => take_one(event, &mut self.daemon_set, &mut self.listed.daemon_set),
-        }
-    }
-
-    fn say_once(&mut self, error: &watcher::Error) {
-        let text = error.to_string();
-        if text != self.last_error {
-            tracing::warn!(%error, "a watch of the agents' controller failed; it is tried again");
-            self.last_error = text;
         }
     }
 }

@@ -10,7 +10,7 @@ use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
 use super::plan::{Action, detector_key};
 use crate::aws::types::{AlarmConfig, Tags};
-use crate::aws::{Aws, AwsError, Connection, Scope};
+use crate::aws::{Aws, AwsError, Connection, ErrorKind, Scope};
 use crate::controllers::in_aws::{Clock, Objects};
 use crate::controllers::object::Target;
 use crate::reconcile::{Classify, ErrorClass};
@@ -57,7 +57,8 @@ pub(super) struct Applier<'a, O> {
 }
 
 impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
-    /// Executes `actions` in order; the first failure ends it. `status` is the one that stands, and is kept up.
+    /// Executes `actions` in order; a failure ends it, unless it is that AWS will never take one of them or that something
+    /// is still in use. `status` is the one that stands, and is kept up.
     pub(super) async fn apply(
         &self,
         target: &mut Target,
@@ -65,14 +66,33 @@ impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
         actions: Vec<Action>,
         memory: &mut Memory,
     ) -> Result<(), ApplyError> {
+        let mut refused = None;
+        let mut in_use = false;
         for action in actions {
-            tokio::select! {
+            // What takes the place of what goes must be there; and what something refers to refers to others itself.
+            if matches!(action, Action::Delete(_)) && (refused.is_some() || in_use) {
+                continue;
+            }
+            let resource = if let Action::Delete(resource) = &action { Some(resource.clone()) } else { None };
+            let done = tokio::select! {
                 biased;
                 () = self.lost.cancelled() => return Err(ApplyError::NotLeading),
-                done = self.one(target, status, action, memory) => done?,
+                done = self.one(target, status, action, memory) => done,
+            };
+            match (done, resource) {
+                (Ok(()), _) => {}
+                (Err(ApplyError::Aws(error)), Some(resource)) if error.kind == ErrorKind::InUse => {
+                    memory.in_use.insert((scope_of(&resource), resource.name), error.to_string());
+                    in_use = true;
+                }
+                // What is refused for good must not hold up what AWS would take.
+                (Err(ApplyError::Aws(error)), None) if error.kind == ErrorKind::Terminal => {
+                    refused.get_or_insert(error);
+                }
+                (Err(error), _) => return Err(error),
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
     async fn one(

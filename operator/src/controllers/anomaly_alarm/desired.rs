@@ -34,6 +34,8 @@ pub(super) struct Desired {
     pub mute: Option<MuteRule>,
     /// Tags of the user's and the owner's.
     pub tags: Tags,
+    /// Those of the owner's alone: what is taken over gets them before it is changed.
+    pub ownership: Tags,
     /// What is there under these names and isn't ours may be taken over: the alarm that the annotation names, and all that
     /// is named after the object.
     pub adopts: bool,
@@ -93,8 +95,9 @@ impl Desired {
             alarms: BTreeSet::from([calling]),
         });
         let tags = owner(alarm).tags(&spec.tags);
+        let ownership = owner(alarm).tags(&Tags::new());
         let adoptable_as = names.metric;
-        Ok(Self { scope, detector, metric, network, composite, mute, tags, adopts, adoptable_as })
+        Ok(Self { scope, detector, metric, network, composite, mute, tags, ownership, adopts, adoptable_as })
     }
 
     /// The alarms, in the order in which they are made.

@@ -117,7 +117,11 @@ fn an_alarm_that_asks_for_a_healthy_network_calls_by_a_composite() {
 #[test]
 fn an_alarm_of_alarms_names_what_calls_for_each() {
     let scope = Scope { region: "eu-west-1".to_owned(), role: None };
-    let child = |name: &str| ChildFact { alarm: Some((scope.clone(), name.to_owned())), looks_back: 300 };
+    let child = |name: &str| ChildFact {
+        alarm: Some((scope.clone(), name.to_owned())),
+        looks_back: 300,
+        deleting: false,
+    };
     let alarms = BTreeMap::from([("a".to_owned(), child("A")), ("b".to_owned(), child("B"))]);
     let facts = Facts { alarms, ..monitors(None) };
     let spec = json!({"alarms": {"anyOf": ["a", "b"]}, "when": {"networkHealth": {"monitor": "net"}}});

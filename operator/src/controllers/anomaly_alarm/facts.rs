@@ -7,6 +7,7 @@ use tidewatch_crds::{AnomalyAlarm, Provider, parse_duration};
 
 use crate::aws::Scope;
 use crate::aws::types::{DetectorConfig, DetectorId};
+use crate::controllers::in_aws::Shared;
 
 /// What is known of the rest of the cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -57,6 +58,17 @@ pub(super) struct ChildFact {
     pub alarm: Option<(Scope, String)>,
     /// Seconds that it looks back.
     pub looks_back: i64,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
+/// An AnomalyAlarm that combines the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Parent {
+    /// `namespace/name`
+    pub object: String,
+    /// Its composite alarms, as its status says: where they are and what they are called.
+    pub composites: Vec<(Scope, String)>,
 }
 
 /// Another object with the same detector.
@@ -85,7 +97,31 @@ pub(super) fn child(alarm: &AnomalyAlarm) -> ChildFact {
     ChildFact {
         alarm: calling.map(|resource| (scope_of(resource), resource.name.clone())),
         looks_back: looks_back(&alarm.spec),
+        deleting: alarm.metadata.deletion_timestamp.is_some(),
     }
+}
+
+/// The object as one that combines `child`, if it does.
+pub(super) fn parent_of(child: &str, alarm: &AnomalyAlarm) -> Option<Parent> {
+    alarm.spec.alarms.as_ref().filter(|alarms| alarms.any_of.iter().any(|name| name == child))?;
+    let meta = &alarm.metadata;
+    let resources = alarm.status.iter().flat_map(|status| &status.resources);
+    let composites = resources.filter(|resource| resource.kind == ResourceKind::CompositeAlarm);
+    Some(Parent {
+        object: format!(
+            "{}/{}",
+            meta.namespace.as_deref().unwrap_or_default(),
+            meta.name.as_deref().unwrap_or_default()
+        ),
+        composites: composites.map(|resource| (scope_of(resource), resource.name.clone())).collect(),
+    })
+}
+
+/// The object waits until something else in AWS lets go of what it wants to delete.
+pub(super) fn is_held(alarm: &AnomalyAlarm) -> bool {
+    let mut conditions = alarm.status.iter().flat_map(|status| &status.conditions);
+    let held = [Shared::InUse.as_str(), Shared::Deleting.as_str()];
+    conditions.any(|ready| ready.type_ == "Ready" && held.contains(&ready.reason.as_str()))
 }
 
 /// Seconds that the spec's evaluation looks back; of an alarm of alarms that isn't known.

@@ -1,10 +1,14 @@
 //! What is remembered of an object between its passes. All of it may be lost: then more is read, and nothing else differs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::desired::spec_hash;
+use super::facts::ChildFact;
+use crate::aws::Scope;
+use crate::aws::types::Alarm;
 use crate::backoff::jitter;
 use crate::controllers::in_aws::{Taken, Written};
 
@@ -21,6 +25,12 @@ pub(super) struct Memory {
     check_due: Instant,
     /// Names of alarms that this process created, with their tags, since the object was last in place.
     pub created: HashSet<String>,
+    /// The object as those that combine it were last told of it.
+    pub told_parents: Option<ChildFact>,
+    /// What AWS refused to delete in this pass, since something else refers to it, with AWS's sentence.
+    pub in_use: HashMap<(Scope, String), String>,
+    /// Alarms that were ours by their tags: when that was looked at, and the hash of what they were then, by ARN.
+    looked_at: HashMap<String, (Instant, String)>,
 }
 
 impl Default for Memory {
@@ -32,6 +42,9 @@ impl Default for Memory {
             // A process that just started must not check a thousand objects at once.
             check_due: Instant::now() + CHECK.mul_f64(jitter()),
             created: HashSet::new(),
+            told_parents: None,
+            in_use: HashMap::new(),
+            looked_at: HashMap::new(),
         }
     }
 }
@@ -54,6 +67,19 @@ impl Memory {
 
     pub(super) fn checked(&mut self) {
         self.check_due = Instant::now() + CHECK;
+    }
+
+    /// The tags of an alarm said that it is ours.
+    pub(super) fn was_ours(&mut self, alarm: &Alarm) {
+        self.looked_at.insert(alarm.arn.clone(), (Instant::now(), spec_hash(&alarm.config)));
+    }
+
+    /// It was ours when its tags were last looked at, which is no longer ago than they are looked at anyway, and it is
+    /// still what it was then: whoever made it anew would hardly have made the same.
+    pub(super) fn is_ours_still(&self, alarm: &Alarm) -> bool {
+        self.looked_at
+            .get(&alarm.arn)
+            .is_some_and(|(at, hash)| at.elapsed() < CHECK && *hash == spec_hash(&alarm.config))
     }
 
     pub(super) fn forget_write(&mut self, name: &str) {

@@ -1,10 +1,13 @@
 //! AnomalyAlarm: desired → observe → plan → apply → status.
 //!
-//! `desired` makes of the spec what should be in AWS; `observe` reads what is there; `plan` compares; `apply` writes;
-//! `status` folds what came of it. `pass` is the sequence. Only `observe` and `apply` do I/O.
+//! `desired` makes of the spec what should be in AWS; `observe` reads what is there, and `stale` what should go; `plan`
+//! compares, with `clear` for what should go; `apply` writes; `status` folds what came of it. `pass` is the sequence, and
+//! `ending` that of the end. Only `observe`, `stale` and `apply` do I/O.
 
 mod apply;
+mod clear;
 mod desired;
+mod ending;
 mod facts;
 mod memory;
 mod metric;
@@ -16,6 +19,7 @@ mod pass;
 mod plan;
 mod reading;
 mod reason;
+mod stale;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -28,7 +32,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Api, Client};
@@ -38,14 +41,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::pass::Alarms;
 use self::status::ConditionType;
-use self::world::Watched;
+use self::world::WatchedWorld;
 use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::controllers::in_aws::{AwsPolicy, KubeObjects, Memories, Objects as _};
 use crate::controllers::object::Target;
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
-use crate::reconcile::{Limits, Loop, Objects, Reconciler};
+use crate::reconcile::{Limits, Loop, Reconciler};
+use crate::watch_health::{WatchHealth, Watched};
 
 pub use self::apply::ApplyError;
 pub use self::metrics::AlarmMetrics;
@@ -66,23 +70,41 @@ pub struct Dependencies {
     pub metrics: AlarmMetrics,
     pub calls: CallMetrics,
     pub config: SdkConfig,
+    pub watches: WatchHealth,
 }
 
 /// Reconciles every alarm until `cancel`.
 pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
-    let Dependencies { client, policy, leadership, passes, instance, metrics, calls, config } = dependencies;
+    let Dependencies { client, policy, leadership, passes, instance, metrics, calls, config, watches } =
+        dependencies;
     let (wake, woken) = mpsc::unbounded();
     let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
-    let controller = Loop::new(Api::all(client.clone()), passes);
+    let controller = Loop::new(Api::all(client.clone()), Watched::ANOMALY_ALARMS, passes, watches.clone());
     let alarms = controller.objects();
     let (monitors, monitors_writer) = reflector::store();
     let (canaries, canaries_writer) = reflector::store();
-    let watching = watches::monitors(client.clone(), monitors_writer, alarms.clone(), wake.clone());
-    let watching_canaries = watches::canaries(client.clone(), canaries_writer, alarms.clone(), wake.clone());
+    let watching = watches::monitors(client.clone(), &watches, monitors_writer, alarms.clone(), wake.clone());
+    let watching_canaries =
+        watches::canaries(client.clone(), &watches, canaries_writer, alarms.clone(), wake.clone());
     // What isn't listed yet isn't missing: a pass before that would say of alarms that are in place that they wait for it.
-    let listed = (monitors.clone(), canaries.clone());
-    let listed = async move { tokio::join!(listed.0.wait_until_ready(), listed.1.wait_until_ready()) };
-    let world = Watched { alarms: alarms.clone(), monitors, canaries };
+    let (listed_monitors, listed_canaries) = (monitors.clone(), canaries.clone());
+    let listed = async {
+        tokio::join!(
+            async {
+                tokio::select! {
+                    _ = listed_monitors.wait_until_ready() => {}
+                    () = watches.until_failing(&[Watched::NETWORK_MONITORS]) => {}
+                }
+            },
+            async {
+                tokio::select! {
+                    _ = listed_canaries.wait_until_ready() => {}
+                    () = watches.until_failing(&[Watched::CANARIES]) => {}
+                }
+            },
+        )
+    };
+    let world = WatchedWorld { alarms, monitors, canaries };
     let shown = metrics.clone();
     let reconciler = Arc::new(Alarms {
         objects: KubeObjects::new(client, instance, "tidewatch.dev/anomaly-alarm", FINALIZER),
@@ -92,11 +114,14 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
         metrics,
         lost: leadership.lost,
         wake,
+        watches: watches.clone(),
         memories: Memories::default(),
         clock: Arc::new(Timestamp::now),
     });
-    // A name that is told stands for itself and for those that depend on it.
-    let triggers = woken.flat_map(move |key| futures::stream::iter(concerned(&key, &alarms)));
+    let triggers = woken.filter_map(|key| async move {
+        let (namespace, name) = key.split_once('/')?;
+        Some(ObjectRef::new(name).within(namespace))
+    });
     let passes = async {
         tokio::select! {
             _ = listed => {}
@@ -112,22 +137,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     shown.clear();
 }
 
-type AlarmRef = ObjectRef<DeserializeGuard<AnomalyAlarm>>;
-
-fn concerned(key: &str, alarms: &Objects<AnomalyAlarm>) -> Vec<AlarmRef> {
-    let Some((namespace, name)) = key.split_once('/') else { return Vec::new() };
-    let mut concerned = vec![ObjectRef::new(name).within(namespace)];
-    for other in alarms.state() {
-        let Ok(other) = &other.0 else { continue };
-        let combines = other.spec.alarms.as_ref().is_some_and(|all| all.any_of.iter().any(|n| n == name));
-        if combines && other.metadata.namespace.as_deref() == Some(namespace) {
-            concerned.push(ObjectRef::from_obj(&DeserializeGuard(Ok(other.clone()))));
-        }
-    }
-    concerned
-}
-
-impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, Watched> {
+impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, WatchedWorld> {
     type Object = AnomalyAlarm;
     type Error = ApplyError;
 
@@ -158,5 +168,6 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, Watched> {
 
     fn gone(&self, namespace: &str, name: &str) {
         self.forget(namespace, name);
+        self.wake_parents(namespace, name);
     }
 }

@@ -9,13 +9,12 @@ use tidewatch_crds::anomaly_alarm::{AnomalyAlarmStatus, Resource, ResourceKind};
 use tokio::time::Instant;
 
 use super::desired::{DETECTOR, Desired};
-use super::facts::{Sharer, detector_of, scope_of};
+use super::facts::{Parent, Sharer, detector_of, scope_of};
 use super::memory::Memory;
-use super::plan::detector_key;
-use crate::aws::types::{Alarm, Detector, DetectorId, MuteRule, Tags};
-use crate::aws::{Aws, AwsError, Connection, Scope};
+use crate::aws::types::{Alarm, Detector, MuteRule, Tags};
+use crate::aws::{Aws, AwsError, Connection};
 use crate::controllers::in_aws::again;
-use crate::controllers::in_aws::owner::{self, Whose};
+use crate::controllers::in_aws::owner::{self, Claim, Whose};
 
 /// What is there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,8 +75,12 @@ pub(super) enum MuteSeen {
 pub(super) enum Stale {
     Absent,
     Ours,
-    /// Left alone and forgotten.
-    NotOurs,
+    /// Never made by the operator: left alone and forgotten.
+    Foreign,
+    /// Not ours any more: left alone and forgotten; whose, in words.
+    NotOurs(String),
+    /// An alarm that the composite of another object names: AWS doesn't delete it before that changes. Whose composite.
+    Combined(String),
     /// A detector that others use: left to them and forgotten.
     InUse,
     /// A detector whose other users are about to let go of it.
@@ -95,8 +98,12 @@ pub(super) struct Subject<'a> {
     pub sharers: &'a [Sharer],
     /// Names in AWS that are this object's.
     pub own_names: &'a BTreeSet<String>,
+    /// Tells the objects that combine this one; asked only where something is to go.
+    pub parents: &'a (dyn Fn() -> Vec<Parent> + Sync),
     pub resync: Duration,
     pub now: Timestamp,
+    /// When the observation began.
+    pub begun: Instant,
 }
 
 impl Subject<'_> {
@@ -119,10 +126,20 @@ impl Subject<'_> {
                 memory.checked();
             }
         }
+        let (mut alarms_left, mut lost) = (false, BTreeSet::new());
         for resource in stale {
             let scope = scope_of(&resource);
             let connection = aws.connection(&scope).await;
-            let seen = self.stale_resource(&connection, &scope, &resource, memory).await?;
+            let seen = match resource.kind {
+                // It goes after the alarms, and who else uses it is asked then.
+                ResourceKind::Detector if alarms_left && !resource.foreign => Stale::Waiting,
+                _ => self.stale_resource(&connection, &scope, &resource, &lost, memory).await?,
+            };
+            alarms_left |=
+                is_alarm(resource.kind) && matches!(seen, Stale::Ours | Stale::Combined(_) | Stale::Waiting);
+            if matches!(seen, Stale::NotOurs(_)) {
+                lost.insert(resource.name.clone());
+            }
             observed.stale.push((resource, seen));
         }
         Ok(observed)
@@ -142,7 +159,7 @@ impl Subject<'_> {
         stale
     }
 
-    fn newer_than(&self, memory: &Memory) -> Instant {
+    pub(super) fn newer_than(&self, memory: &Memory) -> Instant {
         again::newer_than(memory.last_write, self.resync)
     }
 
@@ -157,6 +174,10 @@ impl Subject<'_> {
         let wanted: Vec<_> = desired.alarms().map(|(_, config)| config).collect();
         let names: Vec<String> = wanted.iter().map(|config| config.name().to_owned()).collect();
         let mut readings = connection.reader.alarms(self.key, &names, self.newer_than(memory)).await?;
+        // One that somebody made since that reading would be overwritten: what is to be made is looked for now.
+        if readings.values().any(Option::is_none) {
+            readings = connection.reader.alarms(self.key, &names, self.begun).await?;
+        }
         for config in wanted {
             let Some(alarm) = readings.remove(config.name()).flatten() else {
                 observed.alarms.insert(config.name().to_owned(), Seen::Absent);
@@ -171,18 +192,31 @@ impl Subject<'_> {
                 && alarm.config == config
                 && (!check || memory.created.contains(config.name()))
             {
+                if memory.created.contains(config.name()) {
+                    memory.was_ours(&alarm);
+                }
                 Owner::Assumed
             } else {
-                self.owner(connection, &alarm.arn, desired.adopts).await?
+                let claim = Claim { adopts: desired.adopts, recorded };
+                let owner = self.owner(connection, &alarm.arn, claim).await?;
+                if matches!(owner, Owner::Ours(_)) {
+                    memory.was_ours(&alarm);
+                }
+                owner
             };
             observed.alarms.insert(config.name().to_owned(), Seen::There { alarm, owner });
         }
         Ok(())
     }
 
-    async fn owner(&self, connection: &Connection, arn: &str, adopts: bool) -> Result<Owner, AwsError> {
+    pub(super) async fn owner(
+        &self,
+        connection: &Connection,
+        arn: &str,
+        claim: Claim,
+    ) -> Result<Owner, AwsError> {
         let tags = connection.cloudwatch.tags(arn).await?;
-        Ok(match self.object.whose(&tags, adopts) {
+        Ok(match self.object.whose(&tags, claim) {
             Whose::Ours => Owner::Ours(tags),
             Whose::Adoptable => Owner::Adoptable(tags),
             Whose::Other(whose) => Owner::Other(whose),
@@ -199,7 +233,11 @@ impl Subject<'_> {
         let Some((id, config)) = &desired.detector else {
             return Ok(());
         };
-        let detectors = connection.reader.detectors(self.key, Some(id), self.newer_than(memory)).await?;
+        let mut detectors = connection.reader.detectors(self.key, Some(id), self.newer_than(memory)).await?;
+        // One that somebody made since that list was read would be overwritten, and deleted with the object.
+        if !detectors.contains_key(id) {
+            detectors = connection.reader.detectors(self.key, Some(id), self.begun).await?;
+        }
         let sharers = || self.sharers.iter().filter(|s| s.scope == desired.scope && s.detector == *id);
         let recorded = self.status.resources.iter().find(|resource| {
             scope_of(resource) == desired.scope && detector_of(resource).as_ref() == Some(id)
@@ -242,10 +280,12 @@ impl Subject<'_> {
                     self.status.resources.iter().any(|resource| {
                         resource.kind == ResourceKind::MuteRule && resource.name == rule.name
                     });
-                if recorded {
+                // Its name is recorded before it is made, and somebody else may have made it instead.
+                if recorded && there == *rule {
                     MuteSeen::There(there)
                 } else {
-                    match self.owner(connection, &arn, desired.adopts).await? {
+                    let claim = Claim { adopts: desired.adopts, recorded };
+                    match self.owner(connection, &arn, claim).await? {
                         Owner::Other(whose) => MuteSeen::Other(whose),
                         Owner::Adoptable(_) => MuteSeen::Adoptable(there, arn),
                         Owner::Ours(_) | Owner::Assumed => MuteSeen::There(there),
@@ -255,88 +295,13 @@ impl Subject<'_> {
         };
         Ok(())
     }
+}
 
-    async fn stale_resource(
-        &self,
-        connection: &Connection,
-        scope: &Scope,
-        resource: &Resource,
-        memory: &Memory,
-    ) -> Result<Stale, AwsError> {
-        if resource.foreign {
-            return Ok(Stale::NotOurs);
-        }
-        match resource.kind {
-            // It is named after the object and recorded before it is made; to delete it twice does no harm.
-            ResourceKind::MuteRule => Ok(Stale::Ours),
-            ResourceKind::Detector => match detector_of(resource) {
-                Some(id) => self.stale_detector(connection, scope, &id, memory).await,
-                None => Ok(Stale::NotOurs),
-            },
-            ResourceKind::MetricAlarm | ResourceKind::NetworkAlarm | ResourceKind::CompositeAlarm => {
-                let names = [resource.name.clone()];
-                let readings = connection.reader.alarms(self.key, &names, self.newer_than(memory)).await?;
-                let Some(alarm) = readings.into_values().flatten().next() else {
-                    return Ok(self.unseen(&resource.name, memory));
-                };
-                Ok(match self.owner(connection, &alarm.arn, false).await? {
-                    Owner::Ours(_) | Owner::Assumed => Stale::Ours,
-                    Owner::Adoptable(_) | Owner::Other(_) => Stale::NotOurs,
-                })
-            }
-        }
-    }
-
-    /// What isn't seen isn't there, unless this process wrote it just now: then it is ours, and only reads are behind.
-    fn unseen(&self, name: &str, memory: &Memory) -> Stale {
-        if memory.written.just_wrote_any(name, self.now) { Stale::Ours } else { Stale::Absent }
-    }
-
-    /// A detector goes with its last user. Users are looked for in the cluster and among all alarms of the account.
-    async fn stale_detector(
-        &self,
-        connection: &Connection,
-        scope: &Scope,
-        id: &DetectorId,
-        memory: &Memory,
-    ) -> Result<Stale, AwsError> {
-        let sharers: Vec<&Sharer> =
-            self.sharers.iter().filter(|s| s.scope == *scope && s.detector == *id).collect();
-        if sharers.iter().any(|sharer| sharer.wants.is_some()) {
-            return Ok(Stale::InUse);
-        }
-        let detectors = connection.reader.detectors(self.key, None, self.newer_than(memory)).await?;
-        if !detectors.contains_key(id) && self.unseen(&detector_key(id), memory) == Stale::Absent {
-            return Ok(Stale::Absent);
-        }
-        let minute_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap_or_else(Instant::now);
-        let users = connection.reader.detector_users(minute_ago).await?;
-        let others: Vec<String> = users
-            .get(id)
-            .into_iter()
-            .flatten()
-            .filter(|name| !self.own_names.contains(*name))
-            .take(100)
-            .cloned()
-            .collect();
-        if others.is_empty() {
-            return Ok(Stale::Ours);
-        }
-        // That list may be a minute old: only what is there now counts.
-        let there = connection.cloudwatch.describe_alarms(&others).await?;
-        let users: Vec<&str> = there
-            .iter()
-            .filter(|alarm| crate::aws::detector_of(&alarm.config).as_ref() == Some(id))
-            .map(|alarm| alarm.config.name())
-            .collect();
-        let letting_go = |name: &&str| sharers.iter().any(|sharer| sharer.alarms.contains(*name));
-        Ok(if users.is_empty() {
-            Stale::Ours
-        } else if users.iter().all(letting_go) {
-            Stale::Waiting
-        } else {
-            Stale::InUse
-        })
+/// Whether it is an alarm, of whichever kind.
+pub(super) fn is_alarm(kind: ResourceKind) -> bool {
+    match kind {
+        ResourceKind::MetricAlarm | ResourceKind::NetworkAlarm | ResourceKind::CompositeAlarm => true,
+        ResourceKind::Detector | ResourceKind::MuteRule => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidewatch_crds::anomaly_alarm::{Breach, MissingData, NetworkHealthIs, Operator};
+use tidewatch_crds::anomaly_alarm::{Breach, MissingData, NetworkHealthIs, Operator, ResourceKind};
 use tidewatch_crds::{AnomalyAlarm, Provider};
 
 use super::facts::{CanaryInAws, Facts, Published, looks_back};
@@ -244,6 +244,12 @@ impl Parts<'_> {
         })
     }
 
+    /// The object's composite is in CloudWatch.
+    fn is_combined(&self) -> bool {
+        let mut resources = self.alarm.status.iter().flat_map(|status| &status.resources);
+        resources.any(|resource| resource.kind == ResourceKind::CompositeAlarm && resource.arn.is_some())
+    }
+
     fn children(&self, names: &[String]) -> Result<String, Problem> {
         let mut terms = Vec::new();
         for name in names {
@@ -254,6 +260,10 @@ impl Parts<'_> {
             }
             let child = self.facts.alarms.get(name).ok_or_else(|| waiting("isn't there: create it"))?;
             let (scope, alarm) = child.alarm.as_ref().ok_or_else(|| waiting("isn't in CloudWatch yet"))?;
+            // A new rule would keep it from being deleted; one that stands is for the user to change.
+            if child.deleting && !self.is_combined() {
+                return Err(waiting("is being deleted: remove it from alarms.anyOf, or create it again"));
+            }
             if scope != self.scope {
                 return Err(Problem::new(
                     Shared::InvalidSpec,

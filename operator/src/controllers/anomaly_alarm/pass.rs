@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER, Resource};
+use tidewatch_crds::anomaly_alarm::{FINALIZER, Resource};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Applier, ApplyError};
 use super::desired::{Desired, owner};
+use super::facts::child;
 use super::memory::Memory;
 use super::metrics::AlarmMetrics;
 use super::names::Names;
 use super::observe::{Observed, Subject};
-use super::plan::{Plan, Standing, plan};
+use super::plan::{Action, Plan, Standing, plan};
 use super::reason::{Problem, Reason};
 use super::status::{ConditionType, Outcome, events, fold};
 use super::world::{World, facts, key, sharers};
@@ -23,15 +24,16 @@ use crate::aws::{Aws, AwsError};
 use crate::backoff::Backoff;
 use crate::controllers::conditions::find;
 use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
-use crate::controllers::in_aws::{AwsPolicy, Clock, Memories, Objects, Shared, drift, last_error};
+use crate::controllers::in_aws::{
+    AwsPolicy, Clock, Memories, Objects, Shared, drift, last_error, left_behind,
+};
 use crate::controllers::object::Target;
+use crate::watch_health::{WatchHealth, Watched};
 
 /// When to try again: sooner than elsewhere, since an alarm that isn't there guards nothing.
-const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(40) };
+pub(super) const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(40) };
 /// How often it is looked whether what something else must mend is mended.
 const MENDED: Duration = Duration::from_secs(30);
-/// How often it is looked whether what is deleted is gone.
-const DELETING: Duration = Duration::from_secs(2);
 
 /// Reconciles alarms, one pass at a time for each.
 pub(super) struct Alarms<O, W> {
@@ -43,14 +45,15 @@ pub(super) struct Alarms<O, W> {
     pub lost: CancellationToken,
     /// Told which other objects to look at again.
     pub wake: UnboundedSender<String>,
+    pub watches: WatchHealth,
     pub memories: Memories<Memory>,
     pub clock: Clock,
 }
 
 /// How a series of rounds ended.
-struct Reached {
+pub(super) struct Reached {
     observed: Observed,
-    plan: Plan,
+    pub plan: Plan,
 }
 
 impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
@@ -58,6 +61,8 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
     pub(super) async fn pass(&self, alarm: &AnomalyAlarm) -> Result<Option<Duration>, ApplyError> {
         let key = key(alarm);
         let mut memory = Memory::from(self.memories.take(&key));
+        memory.in_use.clear();
+        self.tell_parents(alarm, &mut memory);
         let deleting = alarm.metadata.deletion_timestamp.is_some();
         let result = if deleting {
             self.delete(alarm, &key, &mut memory).await
@@ -68,6 +73,27 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
             self.memories.put(&key, memory);
         }
         result
+    }
+
+    /// Wakes the objects that combine this one when what they see of it changed, whoever changed it: their rules name its
+    /// alarm, and AWS deletes no alarm that a rule names.
+    fn tell_parents(&self, alarm: &AnomalyAlarm, memory: &mut Memory) {
+        let seen = child(alarm);
+        if memory.told_parents.as_ref() != Some(&seen) {
+            let meta = &alarm.metadata;
+            self.wake_parents(
+                meta.namespace.as_deref().unwrap_or_default(),
+                meta.name.as_deref().unwrap_or_default(),
+            );
+            memory.told_parents = Some(seen);
+        }
+    }
+
+    /// Wakes the objects that combine the one of that name.
+    pub(super) fn wake_parents(&self, namespace: &str, name: &str) {
+        for parent in self.world.parents(namespace, name) {
+            let _ = self.wake.unbounded_send(parent.object);
+        }
     }
 
     /// The object is gone.
@@ -90,7 +116,9 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         let before = status.clone();
         let facts = facts(alarm, &self.world);
         let region = self.aws.region();
-        let desired = match Desired::new(alarm, &facts, &self.policy, region.as_deref()) {
+        let desired =
+            self.known(alarm).and_then(|()| Desired::new(alarm, &facts, &self.policy, region.as_deref()));
+        let desired = match desired {
             Ok(desired) => desired,
             Err(problem) => {
                 let terminal = problem.reason.is_terminal();
@@ -113,6 +141,21 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 Ok(Some(delay))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// That what the object stands on is known as it is now.
+    fn known(&self, alarm: &AnomalyAlarm) -> Result<(), Problem> {
+        let spec = &alarm.spec;
+        let metric = spec.metric.as_ref();
+        let monitor = spec.when.is_some() || metric.is_some_and(|metric| metric.network_monitor.is_some());
+        let canary = metric.is_some_and(|metric| metric.canary.is_some());
+        let mut needed = vec![Watched::ANOMALY_ALARMS];
+        needed.extend(monitor.then_some(Watched::NETWORK_MONITORS));
+        needed.extend(canary.then_some(Watched::CANARIES));
+        match self.watches.failing(&needed) {
+            Some(why) => Err(Problem::new(Shared::WatchFailing, why)),
+            None => Ok(()),
         }
     }
 
@@ -151,58 +194,8 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         Ok(Some(again::unfinished(memory.attempts.saturating_add(1), BACKOFF)))
     }
 
-    /// Deletes what was made, then lets the object go.
-    async fn delete(
-        &self,
-        alarm: &AnomalyAlarm,
-        key: &str,
-        memory: &mut Memory,
-    ) -> Result<Option<Duration>, ApplyError> {
-        let mut target = Target::of(alarm);
-        let mut status = alarm.status.clone().unwrap_or_default();
-        let before = status.clone();
-        let retain = alarm.spec.deletion_policy == DeletionPolicy::Retain;
-        if target.has_finalizer(FINALIZER) && !retain && !status.resources.is_empty() {
-            if !self.policy.enabled {
-                let resources = status.resources.clone();
-                let outcome = self.outcome(alarm, None, None, resources, Some(Problem::left_in_aws()));
-                self.write(&mut target, &before, &fold(&before, &outcome)).await?;
-                return Ok(Some(REFUSED));
-            }
-            let left = match self.rounds(alarm, key, &mut target, &mut status, None, memory).await {
-                Ok(Reached { plan, .. }) => {
-                    let undone = (!plan.actions.is_empty()).then(|| "it is still seen in AWS".to_owned());
-                    let problem = plan.waiting.or(undone).map(|why| Problem::new(Shared::Deleting, why));
-                    problem.map(|problem| (plan.resources, problem, None))
-                }
-                Err(ApplyError::Aws(error)) => {
-                    Some((status.resources.clone(), Problem::of(&error), Some(error)))
-                }
-                Err(error) => return Err(error),
-            };
-            if let Some((resources, problem, error)) = left {
-                let delay = error.as_ref().map_or(DELETING, |error| self.after(error, memory));
-                memory.last_write = Some(Instant::now());
-                let resources = if resources.is_empty() { status.resources.clone() } else { resources };
-                let mut outcome = self.outcome(alarm, None, None, resources, Some(problem));
-                let last = status.last_error.as_ref();
-                outcome.error = error.map(|error| last_error(last, &error, outcome.now, delay));
-                self.write(&mut target, &status, &fold(&status, &outcome)).await?;
-                return Ok(Some(delay));
-            }
-        }
-        if target.has_finalizer(FINALIZER) {
-            self.objects
-                .set_finalizer(&mut target, false)
-                .await
-                .map_err(|source| ApplyError::object(&target, source))?;
-        }
-        self.forget(&target.namespace, &target.name);
-        Ok(None)
-    }
-
     /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
-    async fn rounds(
+    pub(super) async fn rounds(
         &self,
         alarm: &AnomalyAlarm,
         key: &str,
@@ -213,25 +206,33 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
     ) -> Result<Reached, ApplyError> {
         let own_names = self.own_names(alarm, status);
         let sharers = self.sharers(alarm, desired, status);
+        let (namespace, name) = (target.namespace.clone(), target.name.clone());
+        let parents = || self.world.parents(&namespace, &name);
         let mut round = 0;
         // What is recorded is what stands in the status; what was deleted since is left out here.
         let mut view = status.clone();
         loop {
             round += 1;
+            let settled = settled(&view, alarm.metadata.generation);
             let subject = Subject {
                 key,
                 object: owner(alarm),
                 status: &view,
-                settled: settled(&view, alarm.metadata.generation),
+                settled,
                 sharers: &sharers,
                 own_names: &own_names,
+                parents: &parents,
                 resync: self.policy.resync(),
                 now: (self.clock)(),
+                begun: Instant::now(),
             };
             let observed = subject.observe(&self.aws, desired, memory).await?;
             let has_finalizer = target.has_finalizer(FINALIZER);
-            let standing = Standing { status: &view, has_finalizer, now: subject.now };
+            let standing = Standing { status: &view, has_finalizer, settled, now: subject.now };
             let plan = plan(desired, &observed, standing, memory);
+            for what in &plan.left {
+                self.objects.tell(target, &left_behind(what)).await;
+            }
             if plan.actions.is_empty() || round > ROUNDS {
                 return Ok(Reached { observed, plan });
             }
@@ -242,10 +243,21 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 lost: &self.lost,
                 clock: &self.clock,
             };
+            let lets_go = plan.actions.iter().any(Action::changes_composite);
             applier.apply(target, status, plan.actions, memory).await?;
+            if lets_go {
+                self.wake_held(&target.namespace, key);
+            }
             self.metrics.repaired(plan.drift.len());
             drift::tell(&self.objects, target, plan.drift).await;
             view.resources = plan.resources;
+        }
+    }
+
+    /// Wakes the objects that wait to delete what a composite may have named.
+    fn wake_held(&self, namespace: &str, except: &str) {
+        for held in self.world.held(namespace).into_iter().filter(|held| held != except) {
+            let _ = self.wake.unbounded_send(held);
         }
     }
 
@@ -276,12 +288,12 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
     }
 
     /// When to try again after AWS refused.
-    fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
+    pub(super) fn after(&self, error: &AwsError, memory: &mut Memory) -> Duration {
         memory.attempts = memory.attempts.saturating_add(1);
         again::after(error, memory.attempts, BACKOFF)
     }
 
-    fn outcome<'a>(
+    pub(super) fn outcome<'a>(
         &'a self,
         alarm: &AnomalyAlarm,
         desired: Option<&'a Desired>,
@@ -297,12 +309,13 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
             observed,
             resources,
             problem,
+            deleting: alarm.metadata.deletion_timestamp.is_some(),
             error: None,
         }
     }
 
     /// Writes the status if it differs from the one that stands, and tells what changed.
-    async fn write(
+    pub(super) async fn write(
         &self,
         target: &mut Target,
         before: &AnomalyAlarmStatus,
@@ -318,7 +331,7 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
             self.objects.tell(target, &happened).await;
         }
         if before.resources != next.resources {
-            // Those that combine this alarm need its name, and those that share its detector may have waited for it.
+            // There may be more to do than could be seen with the resources as they were.
             let _ = self.wake.unbounded_send(format!("{}/{}", target.namespace, target.name));
         }
         Ok(())

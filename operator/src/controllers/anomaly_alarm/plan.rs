@@ -9,11 +9,11 @@ use tidewatch_crds::anomaly_alarm::{ADOPT_ANNOTATION, AnomalyAlarmStatus, Resour
 
 use super::desired::{Desired, spec_hash};
 use super::memory::Memory;
-use super::observe::{DetectorSeen, MuteSeen, Observed, Owner, Seen, Stale, same};
+use super::observe::{DetectorSeen, MuteSeen, Observed, Owner, Seen, same};
 use super::reason::{Problem, Reason};
 use crate::aws::types::{AlarmConfig, DetectorConfig, DetectorId, MuteRule, Tags};
 use crate::controllers::in_aws::Shared;
-use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, retag};
+use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, changed_by_hand, retag};
 
 /// One thing to do. Each may be repeated without harm.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,17 @@ pub(super) enum Action {
     Delete(Resource),
 }
 
+impl Action {
+    /// It may make AWS forget that an alarm is referred to.
+    pub(super) fn changes_composite(&self) -> bool {
+        match self {
+            Self::PutAlarm(config, _) => matches!(**config, AlarmConfig::Composite(_)),
+            Self::Delete(resource) => resource.kind == ResourceKind::CompositeAlarm,
+            _ => false,
+        }
+    }
+}
+
 /// What to do, and what stands when it is done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Plan {
@@ -41,6 +52,8 @@ pub(super) struct Plan {
     pub waiting: Option<String>,
     /// Hand-made changes that are undone, in words.
     pub drift: Vec<String>,
+    /// What stays in AWS though it is recorded, in words.
+    pub left: Vec<String>,
 }
 
 /// What is known of the object so far.
@@ -48,6 +61,8 @@ pub(super) struct Plan {
 pub(super) struct Standing<'a> {
     pub status: &'a AnomalyAlarmStatus,
     pub has_finalizer: bool,
+    /// The status says that this generation of the spec is in place: what differs was changed by hand.
+    pub settled: bool,
     pub now: Timestamp,
 }
 
@@ -67,7 +82,7 @@ pub(super) fn plan(
         }
         plan.make(desired, observed, standing, memory);
     }
-    plan.clear_away(observed);
+    plan.clear_away(desired.is_none(), observed, memory);
     plan
 }
 
@@ -118,7 +133,7 @@ fn problem(desired: &Desired, observed: &Observed) -> Option<Problem> {
 
 impl Plan {
     fn make(&mut self, desired: &Desired, observed: &Observed, standing: Standing<'_>, memory: &Memory) {
-        let Standing { status, has_finalizer, now } = standing;
+        let Standing { status, has_finalizer, .. } = standing;
         let owned = observed.detector.ours;
         let mut resources = desired.resources(owned);
         for resource in &mut resources {
@@ -126,25 +141,15 @@ impl Plan {
                 resource.arn = Some(alarm.arn.clone());
             }
         }
-        let mut works = Vec::new();
+        let mut works = Works::default();
         if let Some((id, config)) = &desired.detector {
-            self.detector(id, config, &observed.detector, (memory, now), &mut works);
+            self.detector(id, config, &observed.detector, standing, memory, &mut works);
         }
         for (_, config) in desired.alarms() {
             self.alarm(desired, &config, observed, standing, memory, &mut works);
         }
         if let Some(rule) = &desired.mute {
-            let differs = match &observed.mute {
-                MuteSeen::Assumed | MuteSeen::Other(_) => false,
-                MuteSeen::Absent => true,
-                MuteSeen::There(there) | MuteSeen::Adoptable(there, _) => there != rule,
-            };
-            if differs {
-                works.push(Action::PutMute(rule.clone(), desired.tags.clone()));
-            }
-            if let MuteSeen::Adoptable(_, arn) = &observed.mute {
-                works.push(Action::Tag(arn.clone(), desired.tags.clone()));
-            }
+            self.mute(desired, rule, &observed.mute, standing, &mut works);
         }
         if !has_finalizer {
             self.actions.push(Action::AddFinalizer);
@@ -156,7 +161,8 @@ impl Plan {
             all.extend(resources.iter().cloned());
             self.actions.push(Action::Record(all));
         }
-        self.actions.append(&mut works);
+        self.actions.append(&mut works.claims);
+        self.actions.append(&mut works.changes);
         self.resources = resources;
     }
 
@@ -165,8 +171,9 @@ impl Plan {
         id: &DetectorId,
         config: &DetectorConfig,
         seen: &DetectorSeen,
-        (memory, now): (&Memory, Timestamp),
-        works: &mut Vec<Action>,
+        standing: Standing<'_>,
+        memory: &Memory,
+        works: &mut Works,
     ) {
         let differs = match &seen.there {
             None => true,
@@ -175,11 +182,40 @@ impl Plan {
         if !differs {
             return;
         }
-        if memory.written.just_wrote(&detector_key(id), &format!("{config:?}"), now) {
+        if memory.written.just_wrote(&detector_key(id), &format!("{config:?}"), standing.now) {
             self.waiting = Some(format!("the anomaly detector for {id} was written and isn't seen yet"));
-        } else {
-            works.push(Action::PutDetector(id.clone(), config.clone()));
+            return;
         }
+        if standing.settled {
+            self.drift.push(undone(&format!("the anomaly detector for {id}"), seen.there.is_some()));
+        }
+        works.changes.push(Action::PutDetector(id.clone(), config.clone()));
+    }
+
+    fn mute(
+        &mut self,
+        desired: &Desired,
+        rule: &MuteRule,
+        seen: &MuteSeen,
+        standing: Standing<'_>,
+        works: &mut Works,
+    ) {
+        let there = match seen {
+            MuteSeen::Assumed | MuteSeen::Other(_) => return,
+            MuteSeen::Absent => None,
+            MuteSeen::There(there) => Some(there),
+            MuteSeen::Adoptable(there, arn) => {
+                works.claims.push(Action::Tag(arn.clone(), desired.tags.clone()));
+                Some(there)
+            }
+        };
+        if there == Some(rule) {
+            return;
+        }
+        if standing.settled {
+            self.drift.push(undone(&format!("mute rule {}", rule.name), there.is_some()));
+        }
+        works.changes.push(Action::PutMute(rule.clone(), desired.tags.clone()));
     }
 
     fn alarm(
@@ -189,76 +225,87 @@ impl Plan {
         observed: &Observed,
         standing: Standing<'_>,
         memory: &Memory,
-        works: &mut Vec<Action>,
+        works: &mut Works,
     ) {
-        let Standing { status, now, .. } = standing;
+        let Standing { status, now, settled, .. } = standing;
         let name = config.name();
         let tags = desired.tags_of(config, observed.detector.ours);
         let hash = spec_hash(config);
         let just_wrote = memory.written.just_wrote(name, &hash, now);
-        let mut put = |waiting: &mut Option<String>| {
+        let put = |waiting: &mut Option<String>, works: &mut Works| {
             if just_wrote {
                 *waiting = Some(format!("alarm {name} was written and isn't seen yet"));
             } else {
-                works.push(Action::PutAlarm(Box::new(config.clone()), tags.clone()));
+                works.changes.push(Action::PutAlarm(Box::new(config.clone()), tags.clone()));
             }
         };
         match observed.alarms.get(name) {
             None | Some(Seen::Absent) => {
                 let made = status.resources.iter().any(|r| r.name == name && r.arn.is_some());
                 if made && !just_wrote {
-                    self.drift.push(format!("alarm {name} was deleted by hand, and is made again"));
+                    self.drift.push(undone(&format!("alarm {name}"), false));
                 }
-                put(&mut self.waiting);
+                put(&mut self.waiting, works);
             }
             Some(Seen::There { alarm, owner }) => {
                 let there = match owner {
                     Owner::Ours(there) | Owner::Adoptable(there) => Some(there),
                     Owner::Assumed | Owner::Other(_) => None,
                 };
-                if alarm.config != *config {
+                let differs = alarm.config != *config;
+                if differs {
                     let by_hand = there.is_some_and(|there| there.get(SPEC_HASH) == Some(&hash));
                     if by_hand && !just_wrote {
-                        self.drift.push(format!("alarm {name} was changed by hand, and is put back"));
-                    }
-                    put(&mut self.waiting);
-                }
-                if let Some(there) = there {
-                    let retag = retag(there, &tags, &status.tag_keys);
-                    let (due, unseen) = memory.written.due(&alarm.arn, retag, now);
-                    works.extend(retagging(&alarm.arn, due));
-                    if unseen {
-                        self.waiting =
-                            Some(format!("the tags of alarm {name} were written and aren't seen yet"));
+                        self.drift.push(undone(&format!("alarm {name}"), true));
                     }
                 }
+                let Some(there) = there else {
+                    if differs {
+                        put(&mut self.waiting, works);
+                    }
+                    return;
+                };
+                let retag = retag(there, &tags, &status.tag_keys);
+                let (due, unseen) = memory.written.due(&alarm.arn, retag, now);
+                if unseen {
+                    self.waiting = Some(format!("the tags of alarm {name} were written and aren't seen yet"));
+                }
+                let adopting = matches!(owner, Owner::Adoptable(_)) && !unseen;
+                if adopting && !differs {
+                    works.claims.extend(retagging(&alarm.arn, due));
+                    return;
+                }
+                if adopting {
+                    // Whose it is, before it is changed: the hash of what was written comes with the rest, afterwards.
+                    works.claims.push(Action::Tag(alarm.arn.clone(), desired.ownership.clone()));
+                }
+                if differs {
+                    put(&mut self.waiting, works);
+                }
+                let by_hand = changed_by_hand(&due);
+                if settled && !adopting && !by_hand.is_empty() {
+                    self.drift.push(undone(&format!("alarm {name} (tags {})", by_hand.join(", ")), true));
+                }
+                works.changes.extend(retagging(&alarm.arn, due));
             }
         }
     }
+}
 
-    /// What is no longer wanted, the composite first.
-    fn clear_away(&mut self, observed: &Observed) {
-        let alarms_left = observed
-            .stale
-            .iter()
-            .any(|(resource, stale)| resource.kind != ResourceKind::Detector && *stale == Stale::Ours);
-        for (resource, stale) in &observed.stale {
-            match stale {
-                Stale::Absent | Stale::NotOurs => {}
-                Stale::InUse if !alarms_left => {}
-                Stale::Ours if resource.kind != ResourceKind::Detector || !alarms_left => {
-                    self.actions.push(Action::Delete(resource.clone()));
-                }
-                // Whether others still use a detector is decided when our own alarms are gone: two that let go at the
-                // same time would else each leave it to the other.
-                Stale::InUse | Stale::Ours | Stale::Waiting => {
-                    self.resources.push(resource.clone());
-                    self.waiting.get_or_insert_with(|| {
-                        format!("the anomaly detector for {} goes when its last alarm is gone", resource.name)
-                    });
-                }
-            }
-        }
+/// What is to be written for what is desired.
+#[derive(Debug, Default)]
+struct Works {
+    /// Tags that say whose it is, of what is taken over: before anything is changed.
+    claims: Vec<Action>,
+    changes: Vec<Action>,
+}
+
+/// A change by hand, as it is told.
+fn undone(what: &str, is_there: bool) -> String {
+    if is_there {
+        format!("{what} was changed by hand, and is put back")
+    } else {
+        format!("{what} was deleted by hand, and is made again")
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::aws::types::{Alarm, Detector, State, Training};
-use crate::controllers::anomaly_alarm::facts::{Facts, MonitorFact, Published};
+use crate::controllers::anomaly_alarm::facts::{Facts, MonitorFact, Published, scope_of};
+use crate::controllers::anomaly_alarm::observe::Stale;
 use crate::controllers::in_aws::AwsPolicy;
 
 fn desired() -> Desired {
@@ -65,7 +66,7 @@ fn in_place(desired: &Desired) -> (Observed, AnomalyAlarmStatus) {
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn standing(status: &AnomalyAlarmStatus, has_finalizer: bool) -> Standing<'_> {
-    Standing { status, has_finalizer, now: NOW }
+    Standing { status, has_finalizer, settled: false, now: NOW }
 }
 
 fn nothing() -> Observed {
@@ -200,10 +201,111 @@ fn everything_goes_in_reverse_and_the_detector_only_when_the_alarms_are_gone() {
     let second = plan(None, &observed(Stale::Absent, Stale::Ours), standing(&status, true), &memory);
     assert_eq!(kinds(&second), ["delete Detector"]);
     assert!(second.resources.is_empty() && second.waiting.is_none(), "{second:?}");
-    for (left, forgotten) in [(Stale::InUse, true), (Stale::NotOurs, true), (Stale::Waiting, false)] {
+    let not_ours = Stale::NotOurs("it was made by someone else".to_owned());
+    for (left, forgotten) in
+        [(Stale::InUse, true), (Stale::Foreign, true), (not_ours, true), (Stale::Waiting, false)]
+    {
         let plan = plan(None, &observed(Stale::Absent, left.clone()), standing(&status, true), &memory);
         assert!(plan.actions.is_empty(), "{left:?}");
         assert_eq!(plan.resources.is_empty(), forgotten, "{left:?}");
+    }
+}
+
+#[test]
+fn what_others_refer_to_waits_with_all_that_it_refers_to_itself() {
+    let desired = desired();
+    let (mut observed, status) = in_place(&desired);
+    let elsewhere = |resource: &Resource| Resource { region: "us-east-1".to_owned(), ..resource.clone() };
+    let stale = |kind: ResourceKind, stale: Stale| {
+        let resource = desired.resources(true).into_iter().find(|resource| resource.kind == kind).unwrap();
+        (elsewhere(&resource), stale)
+    };
+    observed.stale = vec![
+        stale(ResourceKind::MuteRule, Stale::Ours),
+        stale(ResourceKind::CompositeAlarm, Stale::Combined("shop/all".to_owned())),
+        stale(ResourceKind::NetworkAlarm, Stale::Ours),
+        stale(ResourceKind::MetricAlarm, Stale::Ours),
+    ];
+    let moved = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
+    assert_eq!(kinds(&moved), ["delete MuteRule"]);
+    let problem = moved.problem.unwrap();
+    assert_eq!(problem.reason, Reason::Shared(Shared::InUse));
+    assert!(problem.message.contains("AnomalyAlarm shop/all"), "{}", problem.message);
+    let recorded: Vec<&str> = moved.resources.iter().map(|resource| resource.region.as_str()).collect();
+    assert_eq!(recorded[..4], ["us-east-1", "us-east-1", "us-east-1", "eu-west-1"], "what goes comes first");
+    // Its end waits whole: an alarm that is still there stays muted.
+    let ending = plan(None, &observed, standing(&status, true), &Memory::default());
+    assert_eq!(kinds(&ending), [""; 0]);
+
+    // What AWS refused without our knowing who refers to it isn't tried again in the same pass.
+    observed.stale[1].1 = Stale::Ours;
+    let composite = observed.stale[1].0.clone();
+    let mut memory = Memory::default();
+    memory.in_use.insert((scope_of(&composite), composite.name), "AWS said no".to_owned());
+    let refused = plan(None, &observed, standing(&status, true), &memory);
+    assert_eq!(kinds(&refused), [""; 0]);
+    assert!(refused.problem.unwrap().message.contains("AWS said no"));
+}
+
+#[test]
+fn what_is_taken_over_is_ours_by_its_tags_before_anything_is_changed() {
+    let desired = desired();
+    let (mut observed, status) = in_place(&desired);
+    let name = desired.metric.as_ref().unwrap().name.clone();
+    let Some(Seen::There { alarm, owner }) = observed.alarms.get_mut(&name) else { panic!() };
+    *owner = Owner::Adoptable(Tags::new());
+    let mut other = (**alarm).clone();
+    if let AlarmConfig::Metric(config) = &mut other.config {
+        config.evaluation_periods = 9;
+    }
+    *alarm = Arc::new(other);
+    observed.detector.there.as_mut().unwrap().config.timezone = "Asia/Tokyo".to_owned();
+    let mut rule = desired.mute.clone().unwrap();
+    rule.duration = "PT1H".to_owned();
+    observed.mute = MuteSeen::Adoptable(rule, "arn:mute".to_owned());
+    let adopted = plan(Some(&desired), &observed, standing(&status, true), &Memory::default());
+    assert_eq!(kinds(&adopted), ["tag", "tag", "detector", "metric", "tag", "mute"]);
+    let Action::Tag(_, first) = &adopted.actions[0] else { panic!() };
+    assert_eq!(*first, desired.ownership, "the hash of what isn't written yet comes later");
+}
+
+#[test]
+fn what_differs_though_the_spec_is_in_place_was_changed_by_hand() {
+    let desired = desired();
+    let (observed, status) = in_place(&desired);
+    type Change = fn(&mut Observed, &str);
+    let changes: [(Change, &str); 5] = [
+        (|o, _| o.detector.there.as_mut().unwrap().config.timezone = "Asia/Tokyo".to_owned(), "changed"),
+        (|o, _| o.detector.there = None, "deleted"),
+        (|o, _| o.mute = MuteSeen::Absent, "deleted"),
+        (
+            |o, _| {
+                let MuteSeen::There(rule) = &mut o.mute else { panic!() };
+                rule.duration = "PT1H".to_owned();
+            },
+            "changed",
+        ),
+        (
+            |o, name| {
+                let Some(Seen::There { owner: Owner::Ours(tags), .. }) = o.alarms.get_mut(name) else {
+                    panic!()
+                };
+                tags.remove("tidewatch.dev/owner-uid");
+            },
+            "changed",
+        ),
+    ];
+    let name = desired.metric.as_ref().unwrap().name.clone();
+    for (change, says) in changes {
+        let mut changed = observed.clone();
+        change(&mut changed, &name);
+        for settled in [true, false] {
+            let standing = Standing { settled, ..standing(&status, true) };
+            let repaired = plan(Some(&desired), &changed, standing, &Memory::default());
+            assert_eq!(repaired.actions.len(), 1, "{:?}", repaired.actions);
+            let told = repaired.drift.iter().any(|told| told.contains(says));
+            assert_eq!(told, settled, "{:?}", repaired.drift);
+        }
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Outcome<'a> {
     pub resources: Vec<Resource>,
     /// None: all is in place.
     pub problem: Option<Problem>,
+    /// The object is being deleted: what its alarm says isn't read any more.
+    pub deleting: bool,
     pub error: Option<LastError>,
 }
 
@@ -68,6 +70,10 @@ pub(super) fn fold(previous: &AnomalyAlarmStatus, outcome: &Outcome<'_>) -> Anom
     if let (Some(desired), Some(observed)) = (outcome.desired, outcome.observed) {
         states(&mut next, previous, desired, observed);
         training(&mut next, desired, observed);
+    }
+    if outcome.deleting {
+        (next.state, next.metric_state, next.network_state) = (None, None, None);
+        (next.since, next.reason, next.reading, next.overview) = (None, None, None, None);
     }
     if outcome.problem.is_none()
         && let Some(desired) = outcome.desired

@@ -53,6 +53,7 @@ fn outcome<'a>(desired: &'a Desired, observed: Option<&'a Observed>) -> Outcome<
         observed,
         resources: desired.resources(true),
         problem: None,
+        deleting: false,
         error: None,
     }
 }

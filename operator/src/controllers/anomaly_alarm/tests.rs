@@ -9,6 +9,8 @@ mod fleet;
 mod lag;
 mod lifecycle;
 mod outage;
+mod ownership;
+mod parents;
 mod roles;
 mod sweeps;
 mod world;

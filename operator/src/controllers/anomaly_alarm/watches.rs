@@ -9,23 +9,25 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tidewatch_crds::anomaly_alarm::AnomalyAlarmSpec;
 use tidewatch_crds::{AnomalyAlarm, Canary, CanarySpec, CanaryStatus, NetworkMonitor};
 
 use super::world::key;
 use crate::reconcile::Objects;
+use crate::watch_health::{WatchHealth, Watched};
 
 type Event<K> = Result<watcher::Event<DeserializeGuard<K>>, watcher::Error>;
 
 /// Keeps the monitors, and wakes their alarms.
 pub(super) async fn monitors(
     client: Client,
+    health: &WatchHealth,
     writer: Writer<DeserializeGuard<NetworkMonitor>>,
     alarms: Objects<AnomalyAlarm>,
     wake: UnboundedSender<String>,
 ) {
-    tell(watched::<NetworkMonitor>(client), writer, alarms, wake, |spec, monitor| {
+    let watched = health.watch(Watched::NETWORK_MONITORS, Api::all(client), config());
+    tell(watched, writer, alarms, wake, |spec, monitor| {
         let metric = spec.metric.as_ref().and_then(|metric| metric.network_monitor.as_ref());
         let when = spec.when.as_ref().map(|when| &when.network_health);
         metric.is_some_and(|metric| metric.name == monitor)
@@ -38,11 +40,13 @@ pub(super) async fn monitors(
 /// none of them concerns an alarm.
 pub(super) async fn canaries(
     client: Client,
+    health: &WatchHealth,
     writer: Writer<DeserializeGuard<Canary>>,
     alarms: Objects<AnomalyAlarm>,
     wake: UnboundedSender<String>,
 ) {
-    let reduced = watched::<Canary>(client).modify(|canary| {
+    let watched = health.watch(Watched::CANARIES, Api::all(client), config());
+    let reduced = watched.modify(|canary: &mut DeserializeGuard<Canary>| {
         canary.meta_mut().managed_fields = None;
         if let Ok(canary) = &mut canary.0 {
             canary.spec = CanarySpec { provider: canary.spec.provider, ..CanarySpec::default() };
@@ -58,11 +62,8 @@ pub(super) async fn canaries(
     .await;
 }
 
-fn watched<K>(client: Client) -> impl Stream<Item = Event<K>> + Send
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    watcher(Api::all(client), watcher::Config::default().page_size(500)).default_backoff()
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(500)
 }
 
 /// Wakes the alarms of the same namespace that name what changed.
@@ -78,13 +79,8 @@ async fn tell<K>(
 {
     let mut touched = std::pin::pin!(reflector::reflector(writer, watched).touched_objects());
     while let Some(object) = touched.next().await {
-        let object = match object {
-            Ok(object) => object,
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "the watch failed; it is tried again");
-                continue;
-            }
-        };
+        // A failure is told of by the watch's health.
+        let Ok(object) = object else { continue };
         for alarm in alarms.state() {
             let Ok(alarm) = &alarm.0 else { continue };
             if alarm.metadata.namespace == object.meta().namespace && names(&alarm.spec, &object.name_any()) {

@@ -8,7 +8,8 @@ use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
 use super::desired::detector_config;
 use super::facts::{
-    CanaryFact, CanaryInAws, ChildFact, Facts, MonitorFact, Published, Sharer, child, detector_of, scope_of,
+    CanaryFact, CanaryInAws, ChildFact, Facts, MonitorFact, Parent, Published, Sharer, child, detector_of,
+    is_held, parent_of, scope_of,
 };
 use crate::aws::Scope;
 use crate::reconcile::Objects;
@@ -18,18 +19,22 @@ pub(super) trait World: Send + Sync + 'static {
     fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact>;
     fn canary(&self, namespace: &str, name: &str) -> Option<CanaryFact>;
     fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact>;
+    /// The alarms that combine this one.
+    fn parents(&self, namespace: &str, name: &str) -> Vec<Parent>;
+    /// The alarms of a namespace that wait until others let go of what they want to delete, as `namespace/name`.
+    fn held(&self, namespace: &str) -> Vec<String>;
     /// The other alarms whose status records one of these detectors.
     fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm>;
 }
 
 /// As the watches last saw it.
-pub(super) struct Watched {
+pub(super) struct WatchedWorld {
     pub alarms: Objects<AnomalyAlarm>,
     pub monitors: Store<DeserializeGuard<NetworkMonitor>>,
     pub canaries: Store<DeserializeGuard<Canary>>,
 }
 
-impl World for Watched {
+impl World for WatchedWorld {
     fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact> {
         let monitor = self.monitors.get(&ObjectRef::new(name).within(namespace))?;
         monitor.0.as_ref().ok().map(monitor_fact)
@@ -43,6 +48,20 @@ impl World for Watched {
     fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact> {
         let alarm = self.alarms.get(&ObjectRef::new(name).within(namespace))?;
         alarm.0.as_ref().ok().map(child)
+    }
+
+    fn parents(&self, namespace: &str, name: &str) -> Vec<Parent> {
+        let all = self.alarms.state();
+        let others = all.iter().filter_map(|alarm| alarm.0.as_ref().ok());
+        let near = others.filter(|alarm| alarm.metadata.namespace.as_deref() == Some(namespace));
+        near.filter_map(|alarm| parent_of(name, alarm)).collect()
+    }
+
+    fn held(&self, namespace: &str) -> Vec<String> {
+        let all = self.alarms.state();
+        let others = all.iter().filter_map(|alarm| alarm.0.as_ref().ok());
+        let near = others.filter(|alarm| alarm.metadata.namespace.as_deref() == Some(namespace));
+        near.filter(|alarm| is_held(alarm)).map(key).collect()
     }
 
     fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm> {

@@ -42,6 +42,7 @@ use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
 use crate::reconcile::{Classify, ErrorClass, Limits, Loop, Reconciler};
+use crate::watch_health::{WatchHealth, Watched};
 
 pub use self::policy::Policy;
 pub(super) use self::status::STOPPED;
@@ -68,6 +69,7 @@ pub struct Dependencies {
     pub aws_policy: AwsPolicy,
     pub calls: CallMetrics,
     pub config: SdkConfig,
+    pub watches: WatchHealth,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +109,12 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
     let targets = dependencies.policy.targets(api_server.addresses());
     let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
     let engine = Engine::new(prober, dependencies.metrics.clone(), wake.clone());
-    let controller = Loop::new(Api::all(dependencies.client.clone()), dependencies.passes.clone());
+    let controller = Loop::new(
+        Api::all(dependencies.client.clone()),
+        Watched::CANARIES,
+        dependencies.passes.clone(),
+        dependencies.watches.clone(),
+    );
     let in_aws = in_aws(&dependencies, wake, &cancel);
     let (policy, follower) = (dependencies.policy.clone(), engine.clone());
     let following = api_server.follow(|addresses| follower.allow(policy.targets(addresses)));
@@ -128,7 +135,7 @@ fn in_aws(
     wake: mpsc::UnboundedSender<String>,
     cancel: &CancellationToken,
 ) -> AwsCanaries<KubeObjects<Canary>> {
-    let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, .. } =
+    let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, watches, .. } =
         dependencies.clone();
     let tuning = Tuning::every(aws_policy.resync());
     AwsCanaries::new(Surroundings {
@@ -138,6 +145,7 @@ fn in_aws(
         aws_policy,
         lost: leadership.lost,
         clock: Arc::new(Timestamp::now),
+        watches,
     })
 }
 
@@ -222,6 +230,7 @@ impl Canaries {
             provider: Provider::Embedded,
             suspended: canary.spec.suspend,
             problem: problem.as_ref(),
+            unwatched: self.dependencies.watches.failing(&[Watched::CANARIES]),
             history: &history,
             run_now: heeded.map(String::as_str),
             aws: left,

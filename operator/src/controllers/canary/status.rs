@@ -6,7 +6,7 @@ use tidewatch_crds::CanaryStatus;
 use tidewatch_crds::canary::{AwsCanary, Provider, RunResult};
 
 use super::desired::Problem;
-use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions};
+use crate::controllers::conditions::{ConditionKind, Says, Truth, WATCH_FAILING, conditions};
 use crate::controllers::events::Happened;
 use crate::embedded::{Change, History, is_due as is_worth_telling};
 
@@ -37,6 +37,8 @@ pub(super) struct Known<'a> {
     pub provider: Provider,
     pub suspended: bool,
     pub problem: Option<&'a Problem>,
+    /// Why changes of the object aren't seen, if they aren't.
+    pub unwatched: Option<String>,
     pub history: &'a History,
     pub run_now: Option<&'a str>,
     /// What it still has in AWS, where it was run before.
@@ -64,6 +66,9 @@ pub(super) fn status(previous: &CanaryStatus, known: &Known<'_>) -> CanaryStatus
 }
 
 fn ready(known: &Known<'_>) -> Says<ConditionType> {
+    if let Some(why) = &known.unwatched {
+        return Says::new(ConditionType::Ready, Truth::Unknown, WATCH_FAILING, why.clone());
+    }
     let (truth, reason, message) = match (known.problem, known.suspended) {
         (Some(problem), _) => (Truth::False, problem.reason, problem.message.clone()),
         (None, true) => (Truth::True, "Suspended", "suspended, as declared".to_owned()),
@@ -210,6 +215,7 @@ mod tests {
             provider: Provider::Embedded,
             suspended: false,
             problem: None,
+            unwatched: None,
             history,
             run_now: None,
             aws: None,
@@ -287,6 +293,7 @@ mod tests {
             provider: Provider::Embedded,
             suspended: false,
             problem: Some(&problem),
+            unwatched: None,
             history: &history,
             run_now: None,
             aws: None,
@@ -299,5 +306,28 @@ mod tests {
             .map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str()))
             .collect();
         assert_eq!(says, [("Ready", "False", "InvalidSpec"), ("Passing", "Unknown", "NotRunning")]);
+    }
+
+    #[test]
+    fn a_canary_whose_changes_arent_seen_goes_on_and_isnt_said_to_be_as_declared() {
+        let mut history = History::default();
+        history.record(&run(0, None));
+        let known = Known {
+            generation: Some(2),
+            provider: Provider::Embedded,
+            suspended: false,
+            problem: None,
+            unwatched: Some("the operator isn't allowed to list and watch canaries".to_owned()),
+            history: &history,
+            run_now: None,
+            aws: None,
+            now: at(1),
+        };
+        let status = status(&CanaryStatus::default(), &known);
+        let says = |kind: &str| {
+            let condition = status.conditions.iter().find(|condition| condition.type_ == kind).unwrap();
+            (condition.status.as_str(), condition.reason.as_str())
+        };
+        assert_eq!((says("Ready"), says("Passing")), (("Unknown", "WatchFailing"), ("True", "Passed")));
     }
 }

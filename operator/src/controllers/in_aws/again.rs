@@ -20,12 +20,7 @@ pub(in crate::controllers) fn rest() -> Duration {
 
 /// When to try again what AWS refused, after so many passes in a row.
 pub(in crate::controllers) fn after(error: &AwsError, attempts: u32, backoff: Backoff) -> Duration {
-    // What others refer to can't be deleted yet; that passes.
-    let class = match error.class() {
-        ErrorClass::Terminal if error.operation.starts_with("Delete") => ErrorClass::Retry,
-        class => class,
-    };
-    backoff.delay(class, attempts, jitter()).unwrap_or(REFUSED)
+    backoff.delay(error.class(), attempts, jitter()).unwrap_or(REFUSED)
 }
 
 /// When to look again at what isn't as declared yet, after so many passes in a row.

@@ -4,6 +4,7 @@
 pub(super) mod again;
 pub(super) mod drift;
 mod last_error;
+mod left_behind;
 mod memories;
 mod names;
 mod objects;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub(super) use last_error::last_error;
+pub(super) use left_behind::left_behind;
 pub(super) use memories::{Memories, Taken};
 pub(super) use names::{identity, short_hash};
 pub(super) use objects::{KubeObjects, Objects};

@@ -22,6 +22,15 @@ pub(in crate::controllers) struct Owner<'a> {
     pub uid: &'a str,
 }
 
+/// What an object says for something being its own, besides the tags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::controllers) struct Claim {
+    /// Its annotation allows it to take over what isn't its own.
+    pub adopts: bool,
+    /// Its status records exactly this.
+    pub recorded: bool,
+}
+
 /// Whose something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::controllers) enum Whose {
@@ -48,17 +57,26 @@ impl<'a> Owner<'a> {
     }
 
     /// Whose something with these tags is. What another object has is never taken over: two can't have the same.
-    pub(in crate::controllers) fn whose(&self, tags: &Tags, adopts: bool) -> Whose {
+    pub(in crate::controllers) fn whose(&self, tags: &Tags, claim: Claim) -> Whose {
         let tag = |key: &str| tags.get(key).map(String::as_str);
-        let other = |whose: String| if adopts { Whose::Adoptable } else { Whose::Other(whose) };
+        let other = |whose: String| if claim.adopts { Whose::Adoptable } else { Whose::Other(whose) };
+        let names = (tag(NAMESPACE), tag(NAME));
+        let names_us = names == (Some(self.namespace), Some(self.name));
+        let (kind, namespace, name) = (self.kind, names.0.unwrap_or("?"), names.1.unwrap_or("?"));
         let Some(uid) = tag(UID) else {
-            return other(format!("it was made by someone else (it has no tag {UID})"));
+            return match names {
+                // One tag is missing, and the status and the others say whose it is: it is put back.
+                _ if names_us && claim.recorded => Whose::Ours,
+                (Some(_), Some(_)) if !names_us => Whose::Other(format!(
+                    "it belongs to {kind} {namespace}/{name} (its tag {UID} is missing)"
+                )),
+                _ => other(format!("it was made by someone else (it has no tag {UID})")),
+            };
         };
         if uid == self.uid {
             return Whose::Ours;
         }
-        let (kind, namespace, name) = (self.kind, tag(NAMESPACE).unwrap_or("?"), tag(NAME).unwrap_or("?"));
-        if (namespace, name) == (self.namespace, self.name) {
+        if names_us {
             let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
             return other(format!(
                 "it belongs to {article} {kind} of this name that is gone or of another cluster (uid {uid})"
@@ -76,6 +94,13 @@ pub(in crate::controllers) fn is_owned(tags: &Tags) -> bool {
 /// Keys of those of `tags` that are the user's.
 pub(in crate::controllers) fn users_keys(tags: &Tags) -> Vec<String> {
     tags.keys().filter(|key| !key.starts_with(OWN)).cloned().collect()
+}
+
+/// The tags of a `retag` that only somebody's hand can have changed while the spec stayed as it is: the user's, and those
+/// that say whose it is. The operator's hashes may differ for other reasons, such as another version of the operator.
+pub(in crate::controllers) fn changed_by_hand(retag: &Retag) -> Vec<&str> {
+    let is_theirs = |key: &&str| !key.starts_with(OWN) || [UID, NAMESPACE, NAME].contains(key);
+    retag.set.keys().chain(&retag.remove).map(String::as_str).filter(is_theirs).collect()
 }
 
 /// What is to be done for tags to be as wanted.
@@ -112,17 +137,49 @@ mod tests {
     #[test]
     fn whose_something_is_is_told_by_its_tags_and_only_what_nobody_has_is_adopted() {
         let (mine, before, others) = (owner("cpu", "2"), owner("cpu", "1"), owner("mem", "3"));
+        let claim = |adopts| Claim { adopts, recorded: false };
         for adopts in [false, true] {
-            assert_eq!(mine.whose(&mine.tags(&Tags::new()), adopts), Whose::Ours);
-            let Whose::Other(whose) = mine.whose(&others.tags(&Tags::new()), adopts) else {
+            assert_eq!(mine.whose(&mine.tags(&Tags::new()), claim(adopts)), Whose::Ours);
+            let Whose::Other(whose) = mine.whose(&others.tags(&Tags::new()), claim(adopts)) else {
                 panic!("another object's was taken")
             };
             assert_eq!(whose, "it belongs to AnomalyAlarm shop/mem (uid 3)");
         }
         for theirs in [Tags::new(), tags(&[("team", "a")]), before.tags(&Tags::new())] {
-            assert_eq!(mine.whose(&theirs, true), Whose::Adoptable, "{theirs:?}");
-            assert!(matches!(mine.whose(&theirs, false), Whose::Other(_)), "{theirs:?}");
+            assert_eq!(mine.whose(&theirs, claim(true)), Whose::Adoptable, "{theirs:?}");
+            assert!(matches!(mine.whose(&theirs, claim(false)), Whose::Other(_)), "{theirs:?}");
         }
+    }
+
+    #[test]
+    fn without_the_owners_uid_the_status_and_the_other_tags_tell() {
+        let (mine, others) = (owner("cpu", "2"), owner("mem", "3"));
+        let without = |owner: &Owner<'_>, gone: &[&str]| {
+            let mut tags = owner.tags(&Tags::new());
+            tags.retain(|key, _| !gone.contains(&key.as_str()));
+            tags
+        };
+        let recorded = Claim { recorded: true, adopts: false };
+        assert_eq!(mine.whose(&without(&mine, &[UID]), recorded), Whose::Ours);
+        for (tags, claim) in [
+            (without(&mine, &[UID]), Claim::default()),
+            (without(&mine, &[UID, NAME]), recorded),
+            (Tags::new(), recorded),
+        ] {
+            assert!(matches!(mine.whose(&tags, claim), Whose::Other(_)), "{tags:?} {claim:?}");
+        }
+        // The other object will put its tag back: it isn't for anyone to take.
+        let theirs = mine.whose(&without(&others, &[UID]), Claim { adopts: true, recorded: true });
+        assert!(matches!(&theirs, Whose::Other(whose) if whose.contains("shop/mem")), "{theirs:?}");
+    }
+
+    #[test]
+    fn hashes_of_the_operators_are_no_change_by_hand() {
+        let retag = Retag {
+            set: tags(&[("tidewatch.dev/spec-hash", "1"), ("tidewatch.dev/owner-uid", "1"), ("team", "a")]),
+            remove: vec!["old".to_owned(), "tidewatch.dev/old".to_owned()],
+        };
+        assert_eq!(changed_by_hand(&retag), ["team", "tidewatch.dev/owner-uid", "old"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Why something isn't in place in AWS, as far as the kinds have the same causes.
 
 use crate::aws::{AwsError, ErrorKind};
+use crate::controllers::conditions::WATCH_FAILING;
 
 /// Reasons of condition Ready that all kinds in AWS have; a kind's own are beside these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(in crate::controllers) enum Shared {
     AwsDisabled,
     RegionUnknown,
     Deleting,
+    InUse,
+    WatchFailing,
     Throttled,
     Denied,
     NoCredentials,
@@ -35,6 +38,8 @@ impl Shared {
             Self::AwsDisabled => "AWSDisabled",
             Self::RegionUnknown => "RegionUnknown",
             Self::Deleting => "Deleting",
+            Self::InUse => "InUse",
+            Self::WatchFailing => WATCH_FAILING,
             Self::Throttled => "Throttled",
             Self::Denied => "Denied",
             Self::NoCredentials => "NoCredentials",
@@ -58,6 +63,7 @@ impl Shared {
     fn of(error: &AwsError) -> Self {
         match error.kind {
             ErrorKind::Terminal => Self::Rejected,
+            ErrorKind::InUse => Self::InUse,
             ErrorKind::Throttled => Self::Throttled,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::Credentials => Self::NoCredentials,

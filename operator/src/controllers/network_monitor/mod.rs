@@ -17,6 +17,8 @@ mod plan;
 mod publish;
 pub(super) mod published;
 mod reporting;
+#[cfg(test)]
+mod rights_tests;
 mod selection;
 mod shortages;
 mod spec;
@@ -55,6 +57,7 @@ use crate::leader::Leadership;
 use crate::passes::PassMetrics;
 use crate::reconcile::{Limits, Loop, Objects, Reconciler};
 use crate::telemetry::Metrics;
+use crate::watch_health::{WatchHealth, Watched};
 
 pub use self::apply::{ApplyError, FIELD_MANAGER};
 pub use self::metrics::MonitorMetrics as NetworkMonitorMetrics;
@@ -62,6 +65,27 @@ pub use self::spec::Policy;
 
 /// How often what belongs to deleted monitors is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often it is looked whether what the verdicts stand on is known again.
+const UNKNOWN: Duration = Duration::from_secs(10);
+/// What every verdict stands on. NetworkPolicies only explain a fault.
+const STANDS_ON: [Watched; 8] = [
+    Watched::PODS,
+    Watched::NODES,
+    Watched::SERVICES,
+    Watched::NAMESPACES,
+    Watched::ENDPOINT_SLICES,
+    Watched::NETWORK_MONITORS,
+    Watched::CONFIG_MAPS,
+    Watched::DAEMON_SETS,
+];
+
+/// Waits until verdicts can be made, or until it can be told why they can't.
+pub async fn until_known(cluster: &Cluster, watches: &WatchHealth) {
+    tokio::select! {
+        () = cluster.synced() => {}
+        () = watches.until_failing(&STANDS_ON) => {}
+    }
+}
 
 /// What the controller stands on.
 #[derive(Clone)]
@@ -81,6 +105,7 @@ pub struct Dependencies {
     pub publisher: Option<Publisher>,
     /// Tells this cluster's metrics from another's.
     pub cluster_name: String,
+    pub watches: WatchHealth,
 }
 
 /// Reconciles every monitor until `cancel`.
@@ -93,7 +118,8 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
         dependencies.leadership.clone(),
         dependencies.instance.clone(),
     );
-    let controller = Loop::new(api, dependencies.passes.clone());
+    let controller =
+        Loop::new(api, Watched::NETWORK_MONITORS, dependencies.passes.clone(), dependencies.watches.clone());
     let shown = dependencies.metrics.clone();
     let objects = controller.objects();
     let reconciler = Arc::new(Monitors {
@@ -172,13 +198,23 @@ impl Monitors {
             Clock { now, waiting_since, last_window, agent_window_seconds: policy.agent_window_seconds };
         let fleet = self.dependencies.fleet.borrow().clone();
         let index = self.dependencies.cluster.read();
-        let observed = observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock, &mut lately);
+        let unknown = self.dependencies.watches.failing(&STANDS_ON).or_else(|| {
+            (!index.synced()).then(|| "the cluster's objects haven't all been listed yet".to_owned())
+        });
+        let observed = Observed {
+            unknown,
+            ..observe(monitor, spec, evaluation.as_deref(), &index, fleet, clock, &mut lately)
+        };
         self.with_memory(key, |memory| memory.lately = lately);
         observed
     }
 
     /// Hands a window that wasn't yet to the publisher, and notes how publishing goes.
     fn publish(&self, key: &Key, observed: &mut Observed) {
+        // What can't be told isn't published either.
+        if observed.unknown.is_some() {
+            return;
+        }
         let Ok(monitored) = &mut observed.monitor else { return };
         let Some(to) = &monitored.spec.cloud_watch else { return };
         let Some(publisher) = &self.dependencies.publisher else {
@@ -274,6 +310,9 @@ impl Reconciler for Monitors {
 
 /// When to look again though nothing happened: when the next window would be late.
 fn next_look(observed: &Observed, agent_window_seconds: u32) -> Option<Duration> {
+    if observed.unknown.is_some() {
+        return Some(UNKNOWN);
+    }
     let monitored = observed.monitor.as_ref().ok()?;
     let window = monitored.spec.window_seconds;
     Some(match monitored.view {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
+use tidewatch_records::Name;
 
 use super::components::{faulty_component, same_component};
 use super::hints::{Onset, hints};
@@ -25,6 +26,8 @@ pub(super) struct Observed {
     pub now: Timestamp,
     pub generation: Option<i64>,
     pub fleet: Fleet,
+    /// Why the cluster isn't known as it is now, if it isn't: then nothing can be told.
+    pub unknown: Option<String>,
     pub monitor: Result<Monitored, Vec<SpecError>>,
 }
 
@@ -104,6 +107,7 @@ pub(super) fn observe(
         now: clock.now,
         generation: monitor.metadata.generation,
         fleet,
+        unknown: None,
         monitor: spec.map(|spec| {
             let (selection, unresolved) = Selection::new(&spec, index);
             let mut view = view(&spec, &selection, evaluation, index, clock, lately);
@@ -166,7 +170,8 @@ fn view(
     let (connections_seen, connections_reported) = window.connections();
     let config = Config { sensitivity: spec.sensitivity };
     let mut verdict = project(&evaluation.verdict, config, lately, both());
-    let reporting = Reporting::of(&selection.nodes(index), window);
+    let is_agentless = |name: &Name| index.node(name).is_some_and(|node| node.is_agentless());
+    let reporting = Reporting::of(&selection.nodes(index), is_agentless, window);
     if reporting.is_too_little() {
         verdict.withdraw_all_clear();
     }

@@ -16,7 +16,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
             verdict,
             hints: std::collections::BTreeMap::new(),
             traffic: TrafficTotals::of([flow().build()].iter(), std::iter::empty()),
-            reporting: Reporting { reported: 1, expected: 1 },
+            reporting: Reporting { reported: 1, expected: 1, agentless: 0 },
             nodes_reporting: 1,
             nodes_ready: 1,
             connections_seen: 1,
@@ -36,6 +36,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
         now: at(start + 60),
         generation: Some(1),
         fleet: Fleet { desired: 1, ready: 1, problem: None },
+        unknown: None,
         monitor: Ok(Monitored { spec, unresolved: vec![], view, publishing: None }),
     }
 }

@@ -100,7 +100,7 @@ mod tests {
                 std::iter::empty(),
             ),
             hints: std::collections::BTreeMap::new(),
-            reporting: Reporting { reported: 1, expected: 1 },
+            reporting: Reporting { reported: 1, expected: 1, agentless: 0 },
             nodes_reporting: 1,
             nodes_ready: 1,
             connections_seen: 1,

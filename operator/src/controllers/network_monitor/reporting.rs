@@ -12,29 +12,45 @@ use crate::evaluation::ClusterWindow;
 pub(super) struct Reporting {
     pub reported: u64,
     pub expected: u64,
+    /// Nodes besides that run endpoints and can't have an agent: Fargate, virtual kubelets, Windows.
+    pub agentless: u64,
 }
 
 impl Reporting {
-    /// Of `nodes`, which run the monitor's local endpoints. Where there are none, as for addresses outside the cluster,
-    /// the nodes whose agent was ready are meant. A node has reported if it did for at least half of the window.
-    pub(super) fn of(nodes: &BTreeSet<Name>, window: &ClusterWindow) -> Self {
-        let nodes = if nodes.is_empty() { &window.expected } else { nodes };
-        let has_reported = |node: &&Name| {
-            let reported = window.accounting.get(*node).map_or(0, |accounting| accounting.window_seconds);
+    /// Of `nodes`, which run the monitor's local endpoints, without those that can't have an agent: they would be missed
+    /// for ever. Where there are none, as for addresses outside the cluster, the nodes whose agent was ready are meant. A
+    /// node has reported if it did for at least half of the window.
+    pub(super) fn of(
+        nodes: &BTreeSet<Name>,
+        is_agentless: impl Fn(&Name) -> bool,
+        window: &ClusterWindow,
+    ) -> Self {
+        let (agentless, able): (BTreeSet<&Name>, BTreeSet<&Name>) =
+            nodes.iter().partition(|node| is_agentless(node));
+        let nodes = if nodes.is_empty() { window.expected.iter().collect() } else { able };
+        let has_reported = |node: &&&Name| {
+            let reported = window.accounting.get(**node).map_or(0, |accounting| accounting.window_seconds);
             reported > 0 && 2 * u64::from(reported) >= u64::from(window.seconds)
         };
-        Self { reported: nodes.iter().filter(has_reported).count() as u64, expected: nodes.len() as u64 }
+        Self {
+            reported: nodes.iter().filter(has_reported).count() as u64,
+            expected: nodes.len() as u64,
+            agentless: agentless.len() as u64,
+        }
     }
 
-    /// Fewer than half of the nodes reported.
+    /// Fewer than half of the nodes that can reported, or none of them can.
     pub(super) fn is_too_little(self) -> bool {
-        2 * self.reported < self.expected
+        2 * self.reported < self.expected || (self.expected == 0 && self.agentless > 0)
     }
 
     /// What to say where it is too little.
     pub(super) fn sentence(self) -> String {
-        let Self { reported, expected } = self;
+        let Self { reported, expected, agentless } = self;
         match reported {
+            0 if expected == 0 && agentless > 0 => {
+                "its endpoints run where no agent can (Fargate, a virtual kubelet, or Windows), so that their traffic is seen from its other end at most".to_owned()
+            }
             0 if expected == 1 => "the node that runs its endpoints did not report".to_owned(),
             0 => format!("none of the {expected} nodes that run its endpoints reported"),
             _ => format!("only {reported} of the {expected} nodes that run its endpoints reported"),
@@ -88,12 +104,30 @@ mod tests {
             (&[], &[("a", 60), ("b", 60)], (2, 4), false),
             (&[], &[("a", 60)], (1, 4), true),
         ] {
-            let reporting = Reporting::of(&names(nodes), &window(reported));
+            let reporting = Reporting::of(&names(nodes), |_| false, &window(reported));
             assert_eq!((reporting.reported, reporting.expected), counts, "{nodes:?} {reported:?}");
             assert_eq!(reporting.is_too_little(), too_little, "{nodes:?} {reported:?}");
         }
         let nobody = ClusterWindow { expected: BTreeSet::new(), ..window(&[]) };
-        assert!(!Reporting::of(&BTreeSet::new(), &nobody).is_too_little());
+        assert!(!Reporting::of(&BTreeSet::new(), |_| false, &nobody).is_too_little());
+    }
+
+    #[test]
+    fn nodes_that_cant_have_an_agent_are_not_missed_and_vouch_for_nothing() {
+        let on_fargate = |node: &Name| node.starts_with("fargate");
+        for (nodes, reported, counts, too_little) in [
+            (&["a", "fargate-1", "fargate-2"][..], &[("a", 60)][..], (1, 1, 2), false),
+            (&["a", "fargate-1"], &[("b", 60)], (0, 1, 1), true),
+            // The other nodes' reports say nothing of these pods.
+            (&["fargate-1", "fargate-2"], &[("a", 60), ("b", 60)], (0, 0, 2), true),
+        ] {
+            let reporting = Reporting::of(&names(nodes), on_fargate, &window(reported));
+            let Reporting { reported, expected, agentless } = reporting;
+            assert_eq!((reported, expected, agentless), counts, "{nodes:?}");
+            assert_eq!(reporting.is_too_little(), too_little, "{nodes:?}");
+        }
+        let nowhere = Reporting { reported: 0, expected: 0, agentless: 2 };
+        assert!(nowhere.sentence().contains("where no agent can"), "{}", nowhere.sentence());
     }
 
     #[test]
@@ -103,7 +137,7 @@ mod tests {
             (0, 3, "none of the 3 nodes that run its endpoints reported"),
             (0, 1, "the node that runs its endpoints did not report"),
         ] {
-            assert_eq!(Reporting { reported, expected }.sentence(), sentence);
+            assert_eq!(Reporting { reported, expected, agentless: 0 }.sentence(), sentence);
         }
     }
 }

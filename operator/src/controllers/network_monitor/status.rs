@@ -16,11 +16,13 @@ use super::degradation::{is_infrastructure, whole_second};
 use super::numbers::{Memory, NodeCount, Numbers};
 use super::observe::{Monitored, Observed, Publishing, View, WindowView};
 use super::plan::WINDOW_ROUNDED;
+use super::selection::{Unresolved, UnresolvedReason};
 use super::shortages;
 use super::spec::SpecError;
 use super::sufficiency;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
+use crate::controllers::conditions::WATCH_FAILING;
 
 /// The status that should stand, given the one that does.
 pub(super) fn fold(
@@ -39,6 +41,11 @@ pub(super) fn fold(
             unwatched(base, previous, observed, spec_says(errors))
         }
         Ok(monitored) => match &monitored.view {
+            _ if observed.unknown.is_some() => {
+                memory.interrupted();
+                let why = observed.unknown.as_deref().unwrap_or_default();
+                unwatched(base, previous, observed, unknown_says(why))
+            }
             View::Waiting if previous.observed_generation == observed.generation => {
                 waiting(base, previous, observed, monitored, memory)
             }
@@ -99,7 +106,7 @@ fn window(
     let nodes = NodeCount { reporting: view.nodes_reporting, expected };
     memory.take(view.start, &numbers, nodes, view.connections_seen, view.connections_reported);
     let degradation = memory.faults.degradation(previous, view);
-    let doubt = doubt(previous, view, degradation.as_ref(), memory);
+    let doubt = doubt(previous, monitored, view, degradation.as_ref(), memory);
     let shown = Shown {
         indicator: indicator(degradation.as_ref(), doubt.as_ref()),
         shortages: memory.shortages.show(&view.verdict.shortages, &previous.node_shortages, view.start),
@@ -146,12 +153,15 @@ const TOO_LITTLE_FOR: Duration = Duration::from_secs(30);
 /// Why it can't be told whether the network is healthy, if so.
 fn doubt(
     previous: &NetworkMonitorStatus,
+    monitored: &Monitored,
     view: &WindowView,
     degradation: Option<&Degradation>,
     memory: &mut Memory,
 ) -> Option<String> {
     let verdict = &view.verdict;
-    let why = if view.reporting.is_too_little() {
+    let why = if let Some(NothingSelected::NoPods(says)) = nothing_selected(monitored) {
+        Some(says)
+    } else if view.reporting.is_too_little() {
         Some(view.reporting.sentence())
     } else {
         (verdict.nhi == HealthIndicator::InsufficientData)
@@ -275,6 +285,11 @@ fn spec_says(errors: &[SpecError]) -> Vec<Says> {
     ]
 }
 
+fn unknown_says(why: &str) -> Vec<Says> {
+    let types = [ConditionType::Ready, ConditionType::Degraded, ConditionType::WorkloadFault];
+    types.into_iter().map(|kind| Says::new(kind, Truth::Unknown, WATCH_FAILING, why)).collect()
+}
+
 /// `missed`: None while the first window isn't late; else the end of the last one that came, if any did.
 fn no_window_says(
     observed: &Observed,
@@ -282,7 +297,7 @@ fn no_window_says(
     missed: Option<Option<Timestamp>>,
 ) -> Vec<Says> {
     let window = monitored.spec.window_seconds;
-    let problem = nothing_selected(monitored).or_else(|| agents_missing(&observed.fleet));
+    let problem = not_found(monitored).or_else(|| agents_missing(&observed.fleet));
     let (reason, message) = match (problem, missed) {
         (Some((reason, message)), _) => (reason, message),
         (None, None) => {
@@ -307,16 +322,36 @@ fn no_window_says(
     says
 }
 
+/// Why none of the local endpoints is anything that exists now.
+enum NothingSelected {
+    /// Something that is named isn't there: it may be misspelt, or come yet.
+    NotFound(String),
+    /// No pod has the labels: so it is with a workload that is scaled to zero, which is as it is wanted.
+    NoPods(String),
+}
+
 /// None of the local endpoints names anything that exists: nothing is watched, which heals when something does.
-fn nothing_selected(monitored: &Monitored) -> Option<(&'static str, String)> {
-    let local: Vec<String> = monitored
-        .unresolved
-        .iter()
-        .filter(|missing| missing.path.starts_with("spec.local["))
-        .map(|missing| format!("{}: {}", missing.path, missing.message))
-        .collect();
-    (!local.is_empty() && local.len() >= monitored.spec.local.len())
-        .then(|| ("EndpointsNotFound", local.join("; ")))
+fn nothing_selected(monitored: &Monitored) -> Option<NothingSelected> {
+    let is_local = |missing: &&Unresolved| missing.path.starts_with("spec.local[");
+    let local: Vec<&Unresolved> = monitored.unresolved.iter().filter(is_local).collect();
+    if local.is_empty() || local.len() < monitored.spec.local.len() {
+        return None;
+    }
+    let says: Vec<String> =
+        local.iter().map(|missing| format!("{}: {}", missing.path, missing.message)).collect();
+    let says = says.join("; ");
+    Some(if local.iter().all(|missing| missing.reason == UnresolvedReason::NoPods) {
+        NothingSelected::NoPods(format!("{says}: it is watched once there is one"))
+    } else {
+        NothingSelected::NotFound(says)
+    })
+}
+
+fn not_found(monitored: &Monitored) -> Option<(&'static str, String)> {
+    match nothing_selected(monitored) {
+        Some(NothingSelected::NotFound(says)) => Some(("EndpointsNotFound", says)),
+        _ => None,
+    }
 }
 
 fn agents_missing(fleet: &Fleet) -> Option<(&'static str, String)> {
@@ -335,8 +370,11 @@ fn window_says(observed: &Observed, monitored: &Monitored, shown: &Shown) -> Vec
 
 fn ready_says(observed: &Observed, monitored: &Monitored) -> Says {
     let deployed = observed.fleet.problem.clone().map(|problem| ("AgentsNotDeployed", problem));
-    if let Some((reason, message)) = nothing_selected(monitored).or(deployed) {
+    if let Some((reason, message)) = not_found(monitored).or(deployed) {
         return Says::new(ConditionType::Ready, Truth::Unknown, reason, message);
+    }
+    if let Some(NothingSelected::NoPods(says)) = nothing_selected(monitored) {
+        return Says::new(ConditionType::Ready, Truth::True, "NothingToWatch", says);
     }
     let watched = "the selected traffic is being watched";
     match &monitored.spec.other_window {

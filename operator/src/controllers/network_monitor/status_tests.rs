@@ -6,7 +6,6 @@ use tidewatch_health::{Cause, ComponentId, Sensitivity, Verdict};
 use tidewatch_records::FlowWindow;
 
 use super::super::reporting::Reporting;
-use super::super::selection::{Unresolved, UnresolvedReason};
 use super::super::spec::{Item, Select, SpecReason, ValidSpec};
 use super::super::testing::{at, fault, flow, healthy, payments_blocked, zone_pair_down};
 use super::super::traffic::TrafficTotals;
@@ -29,6 +28,7 @@ fn observed(now: i64, view: View) -> Observed {
         now: at(now),
         generation: Some(1),
         fleet: Fleet { desired: 6, ready: 6, problem: None },
+        unknown: None,
         monitor: Ok(Monitored { spec: spec(), unresolved: vec![], view, publishing: None }),
     }
 }
@@ -47,7 +47,7 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
         verdict,
         hints: BTreeMap::new(),
         traffic: TrafficTotals::of(flows.iter(), std::iter::empty()),
-        reporting: Reporting { reported: 1, expected: 1 },
+        reporting: Reporting { reported: 1, expected: 1, agentless: 0 },
         nodes_reporting: 6,
         nodes_ready: 6,
         connections_seen: 1000,
@@ -254,6 +254,7 @@ fn a_wrong_spec_is_unready_and_says_all_that_is_wrong() {
         now: at(0),
         generation: Some(2),
         fleet: Fleet::default(),
+        unknown: None,
         monitor: Err(vec![error("spec.local[0]"), error("spec.local[1]")]),
     };
     let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut Memory::default());
@@ -297,6 +298,36 @@ fn an_endpoint_that_nothing_answers_to_has_its_condition_and_leaves_the_rest_wat
 fn a_monitor_none_of_whose_local_endpoints_exists_is_not_ready_yet() {
     let status = fold(&NetworkMonitorStatus::default(), &with_unknown_zone(1), &mut Memory::default());
     assert_eq!(condition(&status, "Ready"), ("Unknown", "EndpointsNotFound", UNKNOWN_ZONE));
+}
+
+#[test]
+fn a_monitor_of_a_workload_that_is_scaled_to_zero_is_ready_and_says_nothing_of_its_health() {
+    let mut memory = Memory::default();
+    let scaled_to_zero = |start: i64| {
+        let mut observed = window_at(start, healthy(at(start)), &[]);
+        let Ok(monitored) = &mut observed.monitor else { panic!() };
+        monitored.spec.local = with_unknown_zone(1).monitor.unwrap().spec.local;
+        monitored.unresolved = vec![Unresolved {
+            path: "spec.local[0].pods.selector".to_owned(),
+            reason: UnresolvedReason::NoPods,
+            message: "no pod of namespace shop has the labels app=checkout".to_owned(),
+        }];
+        observed
+    };
+    let mut status = NetworkMonitorStatus::default();
+    for start in [0, 60, 120] {
+        status = fold(&status, &scaled_to_zero(start), &mut memory);
+    }
+    let (truth, reason, message) = condition(&status, "Ready");
+    assert_eq!((truth, reason), ("True", "NothingToWatch"));
+    assert!(message.contains("no pod of namespace shop"), "{message}");
+    assert_eq!(condition(&status, "EndpointsResolved").0, "False");
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+    assert!(condition(&status, "Degraded").2.contains("no pod of namespace shop"));
+    // Without agents nothing would be watched either way.
+    let mut no_agents = scaled_to_zero(180);
+    no_agents.fleet.problem = Some("ConfigMap is missing".to_owned());
+    assert_eq!(condition(&fold(&status, &no_agents, &mut memory), "Ready").1, "AgentsNotDeployed");
 }
 
 #[test]
@@ -364,7 +395,7 @@ fn with_fewer_than_half_of_the_nodes_it_is_not_healthy() {
     let mut memory = Memory::default();
     let mut observed = usual(0);
     if let Ok(Monitored { view: View::Window(view), .. }) = &mut observed.monitor {
-        view.reporting = Reporting { reported: 2, expected: 6 };
+        view.reporting = Reporting { reported: 2, expected: 6, agentless: 0 };
     }
     let status = fold(&NetworkMonitorStatus::default(), &observed, &mut memory);
     let why = "only 2 of the 6 nodes that run its endpoints reported";
@@ -564,4 +595,26 @@ proptest! {
             prop_assert_eq!(degraded, expected);
         }
     }
+}
+
+#[test]
+fn a_monitor_whose_cluster_isnt_known_says_so_and_never_that_all_is_well() {
+    let mut memory = Memory::default();
+    let seen = window_at(0, healthy(at(0)), &flows(100, 0));
+    let well = fold(&NetworkMonitorStatus::default(), &seen, &mut memory);
+    assert_eq!(well.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
+    let why = "the operator isn't allowed to list and watch nodes";
+    let unknown = |start| Observed {
+        unknown: Some(why.to_owned()),
+        ..window_at(start, healthy(at(start)), &flows(100, 0))
+    };
+    let status = fold(&well, &unknown(60), &mut memory);
+    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+    for condition in &status.conditions {
+        let says = (condition.status.as_str(), condition.reason.as_str(), condition.message.as_str());
+        assert_eq!(says, ("Unknown", "WatchFailing", why), "{}", condition.type_);
+    }
+    assert_eq!(fold(&status, &unknown(120), &mut memory), status, "it isn't written again and again");
+    let back = fold(&status, &window_at(180, healthy(at(180)), &flows(100, 0)), &mut memory);
+    assert_eq!(back.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
 }

@@ -38,6 +38,10 @@ fn by_itself(region: &Region, canary: &mut Canary, input: &UpdateCanary) -> Resu
     validate::canary::vpc(input.change.vpc_config.as_ref())?;
     let config = input.change.applied_to(&canary.config);
     validate::canary::config(&config, region)?;
+    // Reported by users, and not documented: a runtime alone is refused (hashicorp/terraform-provider-aws#46792).
+    if input.change.runtime_version.is_some() && input.change.code.is_none() {
+        return Err(ApiError::validation("RuntimeVersion can't be changed without Code"));
+    }
     let (add, remove) = (&input.add_replica_locations, &input.remove_replica_locations);
     if !add.is_empty() && input.change.code.is_none() {
         return Err(ApiError::validation("AddReplicaLocations needs Code"));

@@ -9,10 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::bed::{ACCOUNT, REGION};
 use crate::aws::CallMetrics;
+use crate::backoff::Backoff;
 use crate::controllers::anomaly_alarm::{AlarmMetrics, Dependencies, run};
 use crate::controllers::in_aws::AwsPolicy;
-use crate::controllers::testing::{ControlPlane, client, describe, install, kubectl, repository, sdk_config};
+use crate::controllers::testing::{
+    ControlPlane, client, client_as, describe, install, kubectl, repository, sdk_config,
+};
 use crate::leader::Leadership;
+use crate::watch_health::{Timing, WatchHealth};
 
 async fn start(
     server: &ControlPlane,
@@ -20,8 +24,18 @@ async fn start(
     metrics: &AlarmMetrics,
     cancel: &CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
+    start_as(client(server).await, double, metrics, WatchHealth::default(), cancel).await
+}
+
+async fn start_as(
+    client: kube::Client,
+    double: &Double,
+    metrics: &AlarmMetrics,
+    watches: WatchHealth,
+    cancel: &CancellationToken,
+) -> tokio::task::JoinHandle<()> {
     let dependencies = Dependencies {
-        client: client(server).await,
+        client,
         policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), ..AwsPolicy::default() },
         leadership: Leadership { lost: cancel.clone() },
         passes: crate::passes::PassMetrics::default(),
@@ -29,6 +43,7 @@ async fn start(
         metrics: metrics.clone(),
         calls: CallMetrics::default(),
         config: sdk_config(double, REGION).await,
+        watches,
     };
     tokio::spawn(run(dependencies, cancel.child_token()))
 }
@@ -156,6 +171,77 @@ async fn another_leader_writes_nothing_anew_and_metrics_are_of_what_is_there_and
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(version(), before, "{}", describe(&server));
+    cancel.cancel();
+    running.await.unwrap();
+}
+
+/// All that the alarms' controller needs, with these of Tidewatch's kinds.
+fn rights(kinds: &str) -> String {
+    format!(
+        r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: operator}}
+rules:
+  - {{apiGroups: [tidewatch.dev], resources: [{kinds}], verbs: [list, watch]}}
+  - {{apiGroups: [tidewatch.dev], resources: [anomalyalarms, anomalyalarms/status], verbs: [patch]}}
+  - {{apiGroups: [events.k8s.io], resources: [events], verbs: [create]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: operator}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: operator}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: operator}}]
+"#
+    )
+}
+
+const PLAIN_AND_OF_A_CANARY: &str = r#"
+apiVersion: tidewatch.dev/v1alpha1
+kind: AnomalyAlarm
+metadata: {name: plain}
+spec:
+  metric: {cloudWatch: {namespace: AWS/EC2, metricName: CPUUtilization}}
+  condition: {band: {}}
+---
+apiVersion: tidewatch.dev/v1alpha1
+kind: AnomalyAlarm
+metadata: {name: of-a-canary}
+spec:
+  metric: {canary: {name: home, metric: SuccessPercent}}
+  condition: {threshold: {operator: LessThan, value: 90}}
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_says_which_right_is_missing_for_it_and_others_go_on() {
+    let server = ControlPlane::start();
+    install(&server, &["networkmonitors", "anomalyalarms", "canaries"]);
+    kubectl(&server, &["apply", "-f", "-"], Some(&rights("anomalyalarms, networkmonitors")));
+    kubectl(&server, &["apply", "-f", "-"], Some(PLAIN_AND_OF_A_CANARY));
+    let double = Double::start(Options::default()).await.unwrap();
+    let cancel = CancellationToken::new();
+    let watches = WatchHealth::with(Timing {
+        backoff: Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(500) },
+        patience: Duration::from_millis(500),
+    });
+    let client = client_as(&server, "operator").await;
+    let running = start_as(client, &double, &AlarmMetrics::default(), watches, &cancel).await;
+    kubectl(&server, &["wait", "--for=condition=Ready", "anomalarm/plain", "--timeout=60s"], None);
+    let ready = || {
+        let path =
+            "jsonpath={range .status.conditions[?(@.type==\"Ready\")]}{.status} {.reason}: {.message}{end}";
+        kubectl(&server, &["get", "anomalarm", "of-a-canary", "-o", path], None)
+    };
+    let begun = Instant::now();
+    let until = async |says: &str| {
+        while !ready().starts_with(says) {
+            assert!(begun.elapsed() < Duration::from_secs(180), "not {says}: {}", ready());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until("Unknown WatchFailing: the operator isn't allowed to list and watch canaries.tidewatch.dev").await;
+    kubectl(&server, &["apply", "-f", "-"], Some(&rights("anomalyalarms, networkmonitors, canaries")));
+    until("Unknown WaitingForCanary: there is no Canary home").await;
     cancel.cancel();
     running.await.unwrap();
 }

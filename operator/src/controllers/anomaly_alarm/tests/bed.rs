@@ -72,6 +72,7 @@ impl Controller for Tested {
             metrics: AlarmMetrics::default(),
             lost,
             wake,
+            watches: extra.watches.clone(),
             memories: Memories::default(),
             clock,
         }

@@ -74,6 +74,33 @@ async fn alarms_made_from_nothing_under_the_published_quota_are_made_once_each_a
     assert_eq!(bed.region(|region| region.alarms.len()), MADE);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_that_go_together_share_their_reads() {
+    const GONE: usize = 200;
+    let fast = Tuning { resync: Duration::from_secs(600), gather: Duration::from_millis(20), paced: false };
+    let bed = Bed::with(Options::default(), fast).await;
+    for index in 0..GONE {
+        let metric = json!({"cloudWatch": {"namespace": "A", "metricName": "B", "dimensions": {"C": format!("{index}")}}});
+        bed.apply(&format!("cpu-{index}"), &json!({"metric": metric, "condition": {"band": {}}}));
+    }
+    bed.sweep_together(names(GONE)).await;
+    bed.sweep_together(names(GONE)).await;
+    bed.double.clear_calls();
+    for name in names(GONE) {
+        bed.delete(&name);
+    }
+    for _ in 0..3 {
+        bed.sweep_together(names(GONE)).await;
+    }
+    assert!(bed.all().is_empty(), "{} are left", bed.all().len());
+    let calls = |operation: &str| bed.double.calls_of(operation).len();
+    assert_eq!((calls("DeleteAlarms"), calls("DeleteAnomalyDetector")), (GONE, GONE));
+    // Whose they are was looked at less than an hour ago, when they were made.
+    assert_eq!(calls("ListTagsForResource"), 0);
+    assert!(calls("DescribeAnomalyDetectors") <= 20, "{}", calls("DescribeAnomalyDetectors"));
+    assert!(calls("DescribeAlarms") <= GONE / 4, "{}", calls("DescribeAlarms"));
+}
+
 /// The operations of docs/iam.md are those that the operator uses, and no others.
 #[tokio::test]
 async fn the_documented_policy_is_what_the_operator_calls() {

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidewatch_crds::{AnomalyAlarm, Canary};
 
-use crate::controllers::anomaly_alarm::facts::{CanaryFact, ChildFact, MonitorFact, child};
-use crate::controllers::anomaly_alarm::world::{World, canary_fact, records};
+use crate::controllers::anomaly_alarm::facts::{
+    CanaryFact, ChildFact, MonitorFact, Parent, child, is_held, parent_of,
+};
+use crate::controllers::anomaly_alarm::world::{World, canary_fact, key, records};
 use crate::controllers::in_aws::testing::Cluster;
+use crate::watch_health::WatchHealth;
 
 #[derive(Default)]
 pub(super) struct Others {
@@ -18,13 +21,14 @@ pub(super) struct Others {
 #[derive(Clone, Default)]
 pub(super) struct Around {
     alarms: Cluster<AnomalyAlarm>,
+    pub(super) watches: WatchHealth,
     others: Arc<Mutex<Others>>,
 }
 
 impl Around {
     /// The same others, around these alarms.
     pub(super) fn of(&self, alarms: Cluster<AnomalyAlarm>) -> Self {
-        Self { alarms, others: Arc::clone(&self.others) }
+        Self { alarms, watches: self.watches.clone(), others: Arc::clone(&self.others) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Others> {
@@ -45,10 +49,18 @@ impl World for Around {
         self.alarms.get(name).as_ref().map(child)
     }
 
+    fn parents(&self, _namespace: &str, name: &str) -> Vec<Parent> {
+        self.alarms.pick(|alarm| parent_of(name, alarm))
+    }
+
+    fn held(&self, _namespace: &str) -> Vec<String> {
+        self.alarms.pick(|alarm| is_held(alarm).then(|| key(alarm)))
+    }
+
     fn recording(&self, detectors: &BTreeSet<String>, except: &AnomalyAlarm) -> Vec<AnomalyAlarm> {
-        let others = self.alarms.all().into_iter();
-        others
-            .filter(|other| other.metadata.uid != except.metadata.uid && records(other, detectors))
-            .collect()
+        self.alarms.pick(|other| {
+            let shares = other.metadata.uid != except.metadata.uid && records(other, detectors);
+            shares.then(|| other.clone())
+        })
     }
 }

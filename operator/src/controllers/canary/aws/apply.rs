@@ -11,7 +11,7 @@ use crate::aws::synthetics::Synthetics;
 use crate::aws::{Aws, AwsError, ErrorKind};
 use crate::controllers::canary::Error;
 use crate::controllers::events::Happened;
-use crate::controllers::in_aws::{Clock, Objects};
+use crate::controllers::in_aws::{Clock, Objects, left_behind};
 use crate::controllers::object::Target;
 
 /// Why an application ended early.
@@ -139,11 +139,17 @@ impl<O: Objects<CanaryStatus>> Applier<'_, O> {
                 memory.created(desired.hash(), (self.clock)());
                 memory.began(place, "create", (self.clock)());
             }
-            Action::Update(fields) => {
-                synthetics.update(&desired.parts, fields).await?;
-                memory.updated(place, desired.hash(), (self.clock)());
-                memory.began(place, "update", (self.clock)());
-            }
+            Action::Update(fields) => match synthetics.update(&desired.parts, fields).await {
+                // What AWS takes of it must not wait for what it doesn't.
+                Err(error) if error.kind == ErrorKind::Terminal => {
+                    memory.update_refused(desired.hash(), fields, &error.to_string(), (self.clock)());
+                }
+                result => {
+                    result?;
+                    memory.updated(place, desired.hash(), fields, (self.clock)());
+                    memory.began(place, "update", (self.clock)());
+                }
+            },
             Action::Start => {
                 synthetics.start(&place.name).await?;
                 memory.began(place, "start", (self.clock)());
@@ -181,15 +187,5 @@ impl<O: Objects<CanaryStatus>> Applier<'_, O> {
 
     async fn at(&self, place: &Place) -> std::sync::Arc<dyn Synthetics> {
         self.aws.connection(&place.scope).await.synthetics
-    }
-}
-
-/// Something that stays in AWS.
-pub(super) fn left_behind(what: &str) -> Happened {
-    Happened {
-        reason: "LeftBehind",
-        is_warning: false,
-        note: format!("stays in AWS: {what}"),
-        action: "Reconcile",
     }
 }

@@ -3,12 +3,14 @@
 use tidewatch_crds::{Canary, CanaryStatus};
 
 use super::apply::Stopped;
+use super::plan::Plan;
 use super::reason::Problem;
 use crate::aws::AwsError;
 use crate::controllers::canary::Error;
 use crate::controllers::canary::status::ConditionType;
 use crate::controllers::conditions::find;
 use crate::controllers::events::Happened;
+use crate::controllers::in_aws::left_behind;
 use crate::controllers::object::Target;
 
 /// Why a series of rounds ended early.
@@ -60,6 +62,11 @@ impl<'a> Case<'a> {
             status: canary.status.clone().unwrap_or_default(),
             told: Vec::new(),
         }
+    }
+
+    /// What stays in AWS is to be told.
+    pub(super) fn left_behind(&mut self, plan: &Plan) {
+        self.told.extend(plan.left.iter().map(|what| left_behind(what)));
     }
 
     /// The status says that this generation is in place and runs.

@@ -37,6 +37,8 @@ pub(super) struct Desired {
     pub parts: CanaryParts,
     /// The user's, the owner's, and the hashes.
     pub tags: Tags,
+    /// Those of the owner's alone: what is taken over gets them before it is changed.
+    pub ownership: Tags,
     pub adopts: bool,
     pub running: bool,
     /// The hash of what it would be on the runtime that it is on.
@@ -96,6 +98,7 @@ impl Desired {
             place: wanted.place.clone(),
             stands_as: tags.get(SPEC_HASH).cloned().unwrap_or_default(),
             tags,
+            ownership: owner(canary).tags(&Tags::new()),
             parts,
             adopts: wanted.adopts,
             running: !spec.suspend,
@@ -108,19 +111,28 @@ impl Desired {
         self.tags.get(SPEC_HASH).map(String::as_str).unwrap_or_default()
     }
 
-    /// The fields in which what is there differs. `written` says that what AWS doesn't tell was written since its tags
-    /// were.
-    pub(super) fn differing(&self, there: &CanarySeen, written: bool) -> BTreeSet<Field> {
+    /// The tags without the hashes of what was written.
+    pub(super) fn tags_without_hashes(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.retain(|key, _| ![SPEC_HASH, CODE_HASH, ENVIRONMENT_HASH].contains(&key.as_str()));
+        tags
+    }
+
+    /// The fields in which what is there differs. `written` are those that were written since its tags were: of some, AWS
+    /// doesn't tell what they are.
+    pub(super) fn differing(&self, there: &CanarySeen, written: &BTreeSet<Field>) -> BTreeSet<Field> {
         let (wanted, is) = (&self.parts.config, &there.config);
-        let untold = |hash: &str| !written && there.tags.get(hash) != self.tags.get(hash);
+        let untold = |field: Field, hash: &str| {
+            !written.contains(&field) && there.tags.get(hash) != self.tags.get(hash)
+        };
         let differs = |field: &Field| match field {
             Field::Role => wanted.role != is.role,
             Field::Artifacts => wanted.artifacts != is.artifacts,
             Field::Encryption => wanted.encryption != is.encryption,
             Field::Runtime => wanted.runtime != is.runtime,
-            Field::Code => wanted.entry != is.entry || untold(CODE_HASH),
+            Field::Code => wanted.entry != is.entry || untold(Field::Code, CODE_HASH),
             Field::Schedule => wanted.schedule != is.schedule,
-            Field::Run => wanted.run != is.run || untold(ENVIRONMENT_HASH),
+            Field::Run => wanted.run != is.run || untold(Field::Run, ENVIRONMENT_HASH),
             Field::SuccessDays => wanted.success_days != is.success_days,
             Field::FailureDays => wanted.failure_days != is.failure_days,
             Field::Vpc => wanted.vpc != is.vpc,

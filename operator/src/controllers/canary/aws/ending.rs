@@ -5,7 +5,6 @@ use std::time::Duration;
 use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, DeletionPolicy, LastError};
 use tidewatch_crds::{Canary, CanaryStatus};
 
-use super::apply::left_behind;
 use super::case::{Case, Trouble};
 use super::memory::Memory;
 use super::pass::AwsCanaries;
@@ -14,13 +13,16 @@ use super::reason::{Problem, problem_of};
 use super::report::BACKOFF;
 use super::scripts::Scripts;
 use super::status::fold;
+use crate::aws::synthetics::types::CanaryState;
 use crate::controllers::canary::Error;
 use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
-use crate::controllers::in_aws::{Objects, Shared};
+use crate::controllers::in_aws::{Objects, Shared, left_behind};
 
 /// What isn't deleted yet.
 struct Remaining {
     aws: Option<AwsCanary>,
+    /// The canary's state, where it was seen.
+    state: Option<String>,
     why: Problem,
     error: Option<LastError>,
     next: Duration,
@@ -67,8 +69,9 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
     ) -> Result<Option<Duration>, Error> {
         let retain = case.canary.spec.deletion_policy == DeletionPolicy::Retain;
         if case.target.has_finalizer(CANARY_FINALIZER) && !retain {
-            if let Some(Remaining { aws, why, error, next }) = self.clear(case, memory).await? {
+            if let Some(Remaining { aws, state, why, error, next }) = self.clear(case, memory).await? {
                 let mut outcome = self.outcome(case, memory, Some(why));
+                outcome.ending = state;
                 outcome.aws = aws;
                 outcome.error = error;
                 self.write(case, memory, &fold(&case.status, &outcome)).await?;
@@ -102,20 +105,22 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         if !self.aws_policy.enabled {
             return Ok(Some(Remaining {
                 aws: case.status.aws.clone(),
+                state: None,
                 why: Problem::left_in_aws(),
                 error: None,
                 next: REFUSED,
             }));
         }
         match self.clear_rounds(case, memory).await {
-            Ok(Plan { aws: None, .. }) => Ok(None),
-            Ok(plan) => {
+            Ok((Plan { aws: None, .. }, _)) => Ok(None),
+            Ok((plan, state)) => {
                 let why = plan.waiting.unwrap_or_else(|| "it is still seen in AWS".to_owned());
                 memory.attempts = memory.attempts.saturating_add(1);
                 memory.called();
                 let next = again::unfinished(memory.attempts, BACKOFF);
                 Ok(Some(Remaining {
                     aws: plan.aws,
+                    state: Some(state),
                     why: Problem::new(Shared::Deleting, why),
                     error: None,
                     next,
@@ -125,16 +130,23 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
                 let next = self.after(&error, memory);
                 let last_error = Some(self.last_error(&case.status, &error, next));
                 let aws = case.status.aws.clone();
-                Ok(Some(Remaining { aws, why: problem_of(&error), error: last_error, next }))
+                let why = problem_of(&error);
+                Ok(Some(Remaining { aws, state: None, why, error: last_error, next }))
             }
             Err(Trouble::Problem(problem)) => {
-                Ok(Some(Remaining { aws: case.status.aws.clone(), why: problem, error: None, next: REFUSED }))
+                let aws = case.status.aws.clone();
+                Ok(Some(Remaining { aws, state: None, why: problem, error: None, next: REFUSED }))
             }
             Err(Trouble::Cluster(error)) => Err(error),
         }
     }
 
-    async fn clear_rounds(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Plan, Trouble> {
+    /// Deletes what can be deleted now: what is left to do, and the state of the canary.
+    async fn clear_rounds(
+        &self,
+        case: &mut Case<'_>,
+        memory: &mut Memory,
+    ) -> Result<(Plan, String), Trouble> {
         let mut view = case.status.aws.clone();
         let mut round = 0;
         loop {
@@ -143,8 +155,11 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
             let standing =
                 Standing { recorded: view.as_ref(), has_finalizer: true, ran: false, now: (self.clock)() };
             let plan = plan(None, &observed, standing, memory);
+            case.left_behind(&plan);
             if plan.actions.is_empty() || round > ROUNDS {
-                return Ok(plan);
+                let seen = observed.leaving.iter().find_map(|(_, seen)| seen.usable());
+                let state = seen.map_or(&CanaryState::Deleting, |canary| &canary.state);
+                return Ok((plan, state.as_str().to_owned()));
             }
             self.apply(case, None, &plan, memory).await?;
             view = plan.aws;

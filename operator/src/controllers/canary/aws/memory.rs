@@ -1,13 +1,15 @@
 //! What is remembered of an object between its passes. All of it may be lost: then more is read or one thing is tried
 //! once more, and nothing else differs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::place::Place;
-use crate::aws::synthetics::types::CanaryState;
+use crate::aws::synthetics::types::{CanaryState, Field};
+use crate::controllers::in_aws::again::REFUSED;
 use crate::controllers::in_aws::{Taken, Written, written};
 use crate::embedded::History;
 
@@ -42,6 +44,8 @@ impl Tried {
 pub(super) struct Update {
     pub tried: Tried,
     place: Place,
+    /// What was written of what was wanted, by this call and those before it.
+    fields: BTreeSet<Field>,
     /// AWS was seen working on it.
     begun: bool,
 }
@@ -50,6 +54,24 @@ impl Update {
     /// AWS has gone through with it. One that was over before anybody looked was never seen.
     pub(super) fn has_ended(&self, now: Timestamp) -> bool {
         self.begun || !written::is_late(self.tried.at, now)
+    }
+}
+
+/// What AWS refused for good of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RefusedUpdate {
+    /// Of what was wanted.
+    hash: String,
+    /// Several fields were refused together: they are tried one by one, since one of them alone may be to blame.
+    pub is_apart: bool,
+    /// Those that were refused alone, with what AWS said.
+    pub fields: BTreeMap<Field, String>,
+    at: Timestamp,
+}
+
+impl RefusedUpdate {
+    fn of(hash: &str, now: Timestamp) -> Self {
+        Self { hash: hash.to_owned(), is_apart: false, fields: BTreeMap::new(), at: now }
     }
 }
 
@@ -65,6 +87,7 @@ pub(super) struct Memory {
     /// What came of it was seen.
     creation_is_over: bool,
     pub update: Option<Update>,
+    refused: Option<RefusedUpdate>,
     /// What is known of its runs.
     pub history: Option<History>,
     /// The attempt of a run that was last read.
@@ -84,6 +107,7 @@ impl Memory {
             creation: None,
             creation_is_over: false,
             update: None,
+            refused: None,
             history: None,
             run: None,
             failure_artifacts: None,
@@ -128,10 +152,39 @@ impl Memory {
         self.creation_is_over = true;
     }
 
-    pub(super) fn updated(&mut self, place: &Place, hash: &str, now: Timestamp) {
-        let before = self.update.as_ref().map(|update| &update.tried);
-        let tried = Tried::again(before, hash, now);
-        self.update = Some(Update { tried, place: place.clone(), begun: false });
+    pub(super) fn updated(&mut self, place: &Place, hash: &str, fields: &BTreeSet<Field>, now: Timestamp) {
+        let before = self.update.take();
+        let tried = Tried::again(before.as_ref().map(|update| &update.tried), hash, now);
+        let mut fields = fields.clone();
+        if fields.contains(&Field::Runtime) {
+            // AWS takes it with the code only.
+            fields.insert(Field::Code);
+        }
+        fields.extend(before.filter(|update| update.tried.hash == hash).into_iter().flat_map(|it| it.fields));
+        self.update = Some(Update { tried, place: place.clone(), fields, begun: false });
+    }
+
+    /// AWS refused to change these fields for good.
+    pub(super) fn update_refused(
+        &mut self,
+        hash: &str,
+        fields: &BTreeSet<Field>,
+        said: &str,
+        now: Timestamp,
+    ) {
+        let refused = self.refused.take().filter(|refused| refused.hash == hash);
+        let mut refused = refused.unwrap_or_else(|| RefusedUpdate::of(hash, now));
+        match fields.first() {
+            Some(only) if fields.len() == 1 => drop(refused.fields.insert(*only, said.to_owned())),
+            _ => refused.is_apart = true,
+        }
+        self.refused = Some(refused);
+    }
+
+    /// What AWS refused of this, unless that is so long ago that it may be tried again.
+    pub(super) fn refused_update(&self, hash: &str, now: Timestamp) -> Option<&RefusedUpdate> {
+        let is_old = |at: Timestamp| now.duration_since(at).unsigned_abs() >= REFUSED;
+        self.refused.as_ref().filter(|refused| refused.hash == hash && !is_old(refused.at))
     }
 
     /// A state was read: what AWS is seen working on was begun and shows.
@@ -157,9 +210,11 @@ impl Memory {
         }
     }
 
-    /// What AWS doesn't tell of `hash` was written, and AWS has gone through with it.
-    pub(super) fn update_ended(&self, hash: &str, now: Timestamp) -> bool {
-        self.update.as_ref().is_some_and(|update| update.tried.hash == hash && update.has_ended(now))
+    /// What was written of `hash`, once AWS has gone through with it.
+    pub(super) fn written_fields(&self, hash: &str, now: Timestamp) -> BTreeSet<Field> {
+        let update = self.update.as_ref();
+        let update = update.filter(|update| update.tried.hash == hash && update.has_ended(now));
+        update.map(|update| update.fields.clone()).unwrap_or_default()
     }
 }
 
@@ -189,27 +244,57 @@ mod tests {
 
     #[test]
     fn another_spec_begins_anew() {
-        let mut memory = Memory::new(NOW);
+        let (mut memory, code) = (Memory::new(NOW), BTreeSet::from([Field::Code]));
         for _ in 0..3 {
-            memory.updated(&place("a"), "a", NOW);
+            memory.updated(&place("a"), "a", &code, NOW);
         }
         assert_eq!(memory.update.as_ref().map(|update| update.tried.times), Some(3));
-        memory.updated(&place("a"), "b", NOW);
+        memory.updated(&place("a"), "b", &code, NOW);
         assert_eq!(memory.update.as_ref().map(|update| update.tried.times), Some(1));
     }
 
     #[test]
     fn an_update_has_ended_once_aws_was_seen_working_on_it_or_must_have() {
         let (mut memory, here) = (Memory::new(NOW), place("a"));
-        memory.updated(&here, "a", NOW);
+        let code = BTreeSet::from([Field::Code]);
+        memory.updated(&here, "a", &code, NOW);
         memory.began(&here, "update", NOW);
-        assert!(memory.just_began(&here, "update", NOW) && !memory.update_ended("a", NOW));
-        assert!(memory.update_ended("a", NOW + SignedDuration::from_secs(20)), "it was never seen");
+        assert!(memory.just_began(&here, "update", NOW) && memory.written_fields("a", NOW).is_empty());
+        assert_eq!(
+            memory.written_fields("a", NOW + SignedDuration::from_secs(20)),
+            code,
+            "it was never seen"
+        );
         // Another canary of the object, which is on its way out.
         memory.saw(&place("b"), &CanaryState::Updating);
-        assert!(memory.just_began(&here, "update", NOW) && !memory.update_ended("a", NOW));
+        assert!(memory.just_began(&here, "update", NOW) && memory.written_fields("a", NOW).is_empty());
         memory.saw(&here, &CanaryState::Updating);
         assert!(!memory.just_began(&here, "update", NOW));
-        assert!(memory.update_ended("a", NOW) && !memory.update_ended("b", NOW));
+        assert_eq!(memory.written_fields("a", NOW), code);
+        assert!(memory.written_fields("b", NOW).is_empty());
+    }
+
+    #[test]
+    fn a_runtime_is_written_with_the_code_and_parts_of_one_update_add_up() {
+        let (mut memory, here) = (Memory::new(NOW), place("a"));
+        let later = NOW + SignedDuration::from_secs(60);
+        memory.updated(&here, "a", &[Field::Schedule].into(), NOW);
+        memory.updated(&here, "a", &[Field::Runtime].into(), NOW);
+        assert_eq!(memory.written_fields("a", later), [Field::Runtime, Field::Code, Field::Schedule].into());
+        memory.updated(&here, "b", &[Field::Run].into(), NOW);
+        assert_eq!(memory.written_fields("b", later), [Field::Run].into());
+    }
+
+    #[test]
+    fn what_was_refused_is_known_until_it_is_tried_again_or_something_else_is_wanted() {
+        let mut memory = Memory::new(NOW);
+        memory.update_refused("a", &[Field::Runtime, Field::Schedule].into(), "no", NOW);
+        let refused = memory.refused_update("a", NOW).unwrap();
+        assert!(refused.is_apart && refused.fields.is_empty(), "{refused:?}");
+        memory.update_refused("a", &[Field::Runtime].into(), "no", NOW);
+        let refused = memory.refused_update("a", NOW).unwrap();
+        assert!(refused.is_apart && refused.fields.contains_key(&Field::Runtime), "{refused:?}");
+        assert_eq!(memory.refused_update("b", NOW), None);
+        assert_eq!(memory.refused_update("a", NOW + SignedDuration::from_secs(600)), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::aws::synthetics::CanaryReading;
 use crate::aws::synthetics::types::{CanarySeen, RunSeen};
 use crate::aws::{Aws, AwsError, Connection};
 use crate::controllers::in_aws::again;
-use crate::controllers::in_aws::owner::{self, Owner, Whose};
+use crate::controllers::in_aws::owner::{self, Claim, Owner, Whose};
 
 /// What is there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,22 +64,26 @@ impl Subject<'_> {
     ) -> Result<Observed, AwsError> {
         let mut observed = Observed::default();
         if let Some(wanted) = wanted {
-            let (seen, last_run) = self.look(aws, &wanted.place, wanted.adopts).await?;
+            let known = recorded.filter(|recorded| Place::of(recorded) == wanted.place);
+            let known = known.map(|known| known.functions.as_slice()).unwrap_or_default();
+            let (seen, last_run) = self.look(aws, &wanted.place, wanted.adopts, known).await?;
             observed.current = seen;
             observed.last_run = last_run;
         }
         for former in leaving(wanted, recorded) {
-            let (seen, _) = self.look(aws, &Place::of_former(&former), false).await?;
+            let (seen, _) = self.look(aws, &Place::of_former(&former), false, &former.functions).await?;
             observed.leaving.push((former, seen));
         }
         Ok(observed)
     }
 
+    /// The canary at `place`, whose functions are recorded as these.
     async fn look(
         &self,
         aws: &Aws,
         place: &Place,
         adopts: bool,
+        functions: &[String],
     ) -> Result<(Seen, Option<Arc<RunSeen>>), AwsError> {
         let connection = aws.connection(&place.scope).await;
         let newer_than = again::newer_than(self.last_write, self.resync);
@@ -91,7 +95,11 @@ impl Subject<'_> {
             // asked for by its name.
             None => connection.synthetics.canary(&place.name).await?.map(Arc::new),
         };
-        let owner = canary.as_ref().map(|canary| self.object.whose(&canary.tags, adopts));
+        let owner = canary.as_ref().map(|canary| {
+            // The name of a function is of one canary alone: it has the canary's id in it.
+            let recorded = canary.function.as_ref().is_some_and(|function| functions.contains(function));
+            self.object.whose(&canary.tags, Claim { adopts, recorded })
+        });
         Ok(match canary.zip(owner) {
             Some((canary, owner)) => (Seen::There { canary, owner }, last_run),
             None => (Seen::Absent, None),

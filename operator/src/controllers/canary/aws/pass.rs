@@ -22,7 +22,8 @@ use crate::aws::synthetics::types::CanaryState;
 use crate::aws::{Aws, AwsError};
 use crate::controllers::canary::{Error, Policy};
 use crate::controllers::in_aws::again::ROUNDS;
-use crate::controllers::in_aws::{AwsPolicy, Clock, Memories, Objects, drift};
+use crate::controllers::in_aws::{AwsPolicy, Clock, Memories, Objects, Shared, drift};
+use crate::watch_health::{WatchHealth, Watched};
 
 /// Reconciles canaries of AWS, one pass at a time for each.
 pub(in crate::controllers::canary) struct AwsCanaries<O> {
@@ -32,6 +33,7 @@ pub(in crate::controllers::canary) struct AwsCanaries<O> {
     pub(super) aws_policy: AwsPolicy,
     pub(super) lost: CancellationToken,
     pub(super) clock: Clock,
+    watches: WatchHealth,
     memories: Memories<Memory>,
 }
 
@@ -44,6 +46,7 @@ pub(in crate::controllers::canary) struct Surroundings<O> {
     /// Cancelled when leadership ended.
     pub lost: CancellationToken,
     pub clock: Clock,
+    pub watches: WatchHealth,
 }
 
 /// How a series of rounds ended.
@@ -56,8 +59,8 @@ pub(super) struct Reached {
 
 impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
     pub(in crate::controllers::canary) fn new(surroundings: Surroundings<O>) -> Self {
-        let Surroundings { objects, aws, policy, aws_policy, lost, clock } = surroundings;
-        Self { objects, aws, policy, aws_policy, lost, clock, memories: Memories::default() }
+        let Surroundings { objects, aws, policy, aws_policy, lost, clock, watches } = surroundings;
+        Self { objects, aws, policy, aws_policy, lost, clock, watches, memories: Memories::default() }
     }
 
     /// One pass over a canary of AWS; says when the next is due if nothing changes.
@@ -106,6 +109,9 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
 
     /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
     async fn reach(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Reached, Trouble> {
+        if let Some(why) = self.watches.failing(&[Watched::CANARIES]) {
+            return Err(Problem::new(Shared::WatchFailing, why).into());
+        }
         let region = self.aws.region();
         let wanted = Wanted::new(case.canary, &self.aws_policy, region.as_deref())?;
         let script = self.script(case.canary).await?;
@@ -124,6 +130,7 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
                 now: (self.clock)(),
             };
             let plan = plan(Some(&desired), &observed, standing, memory);
+            case.left_behind(&plan);
             if plan.actions.is_empty() || round > ROUNDS {
                 self.runs(&desired, &observed, &case.status, memory).await?;
                 let runtime = observed.current.usable().map(|canary| canary.config.runtime.as_str());
@@ -181,8 +188,8 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
             now: (self.clock)(),
         };
         let staying = Desired::new(canary, wanted, &facts, Prefer::Staying)?;
-        let written = memory.update_ended(staying.hash(), facts.now);
-        let differs = there.is_none_or(|there| !staying.differing(there, written).is_empty());
+        let written = memory.written_fields(staying.hash(), facts.now);
+        let differs = there.is_none_or(|there| !staying.differing(there, &written).is_empty());
         if !differs {
             return Ok(staying);
         }
@@ -202,6 +209,7 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         let actions = plan.actions.clone();
         applier.apply(&mut case.target, &mut case.status, actions, memory, &mut case.told).await?;
         drift::tell(&self.objects, &case.target, plan.drift.clone()).await;
+        case.told.extend(plan.told.clone());
         Ok(())
     }
 }

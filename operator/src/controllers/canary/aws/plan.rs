@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, FormerCanary};
 
 use super::desired::Desired;
-use super::memory::Memory;
+use super::memory::{Memory, RefusedUpdate};
 use super::observe::{Observed, Seen};
 use super::place::Place;
 use super::reason::{Problem, Reason};
 use crate::aws::synthetics::types::{CanarySeen, CanaryState, Field};
 use crate::aws::types::Tags;
+use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Shared;
-use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, Whose, retag};
+use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, Whose, changed_by_hand, retag};
 
 /// A creation that failed for a role that Lambda doesn't know yet is tried again after this, then ever later.
 const ROLE_BASE: Duration = Duration::from_secs(10);
@@ -59,6 +60,10 @@ pub(super) struct Plan {
     pub waiting: Option<String>,
     /// Hand-made changes that are undone, in words.
     pub drift: Vec<String>,
+    /// What else is to be told once the actions are done.
+    pub told: Vec<Happened>,
+    /// What stays in AWS though it is recorded, in words.
+    pub left: Vec<String>,
 }
 
 /// What is known of the object so far.
@@ -136,7 +141,7 @@ fn record(desired: &Desired, observed: &Observed, recorded: Option<&AwsCanary>) 
 }
 
 /// With the function that it has now, so that its log group is known when it is gone.
-fn with_function(former: &FormerCanary, seen: &Seen) -> FormerCanary {
+pub(super) fn with_function(former: &FormerCanary, seen: &Seen) -> FormerCanary {
     let mut former = former.clone();
     let function = seen.usable().and_then(|there| there.function.clone());
     if let Some(function) = function.filter(|function| !former.functions.contains(function)) {
@@ -171,8 +176,10 @@ impl Plan {
                 self.failed_creation(desired, canary, memory, standing.now);
             }
             CanaryState::Error | CanaryState::Ready | CanaryState::Stopped | CanaryState::Running => {
-                let adopting = *owner == Whose::Adoptable;
-                self.settle(desired, canary, adopting, standing, memory);
+                if *owner == Whose::Adoptable && self.take_over(desired, canary, memory, standing.now) {
+                    return;
+                }
+                self.settle(desired, canary, standing, memory);
             }
             CanaryState::Creating
             | CanaryState::Starting
@@ -183,50 +190,58 @@ impl Plan {
         }
     }
 
-    fn wait(&mut self, why: &str) {
+    pub(super) fn wait(&mut self, why: &str) {
         self.waiting.get_or_insert_with(|| why.to_owned());
     }
 
+    /// Marks what is taken over as ours before it is changed: whatever comes in between, it is known whose it is. Whether
+    /// that comes first.
+    fn take_over(&mut self, desired: &Desired, canary: &CanarySeen, memory: &Memory, now: Timestamp) -> bool {
+        let Some(arn) = &canary.arn else { return false };
+        let (due, unseen) = memory.written.due(arn, retag(&canary.tags, &desired.ownership, &[]), now);
+        if unseen {
+            self.wait("the tags of the canary were written and aren't seen yet");
+        }
+        self.actions.extend((!due.set.is_empty()).then(|| Action::Tag(arn.clone(), due.set)));
+        true
+    }
+
     /// What can be updated, started and stopped.
-    fn settle(
-        &mut self,
-        desired: &Desired,
-        canary: &CanarySeen,
-        adopting: bool,
-        standing: Standing<'_>,
-        memory: &Memory,
-    ) {
+    fn settle(&mut self, desired: &Desired, canary: &CanarySeen, standing: Standing<'_>, memory: &Memory) {
         let now = standing.now;
         // To suspend comes first: an update would run the canary once more.
         if canary.state == CanaryState::Running && !desired.running {
             let stop = Action::Stop(desired.place.clone());
             return self.begin(&desired.place, "stop", stop, memory, now);
         }
-        let written = memory.update_ended(desired.hash(), now) && !rolled_back(canary);
-        let fields = desired.differing(canary, written);
         if canary.state == CanaryState::Error || canary.reason_code.as_deref() == Some("ROLLBACK_FAILED") {
             // Nobody knows what of it is as it reads.
+            if standing.ran {
+                self.drift.push(format!("canary {} is {}, and is written anew", canary.name, stands(canary)));
+            }
             return self.update(desired, canary, Field::ALL.into_iter().collect(), memory, now);
         }
-        if !fields.is_empty() {
-            if canary.tags.get(SPEC_HASH) == Some(&desired.stands_as)
-                && !adopting
-                && !memory.just_began(&desired.place, "update", now)
-            {
-                self.drift.push(by_hand(canary, &fields));
+        let written =
+            if rolled_back(canary) { BTreeSet::new() } else { memory.written_fields(desired.hash(), now) };
+        let mut fields = desired.differing(canary, &written);
+        if !fields.is_empty()
+            && canary.tags.get(SPEC_HASH) == Some(&desired.stands_as)
+            && !memory.just_began(&desired.place, "update", now)
+        {
+            self.drift.push(by_hand(canary, &fields));
+        }
+        let refused = memory.refused_update(desired.hash(), now);
+        if let Some(refused) = refused {
+            fields.retain(|field| !refused.fields.contains_key(field));
+            if refused.is_apart {
+                fields = fields.into_iter().take(1).collect();
             }
+            self.problem = problem_of_refused(refused);
+        }
+        if !fields.is_empty() {
             return self.update(desired, canary, fields, memory, now);
         }
-        if let Some(arn) = &canary.arn {
-            let set_before =
-                standing.recorded.map(|recorded| recorded.tag_keys.as_slice()).unwrap_or_default();
-            let retag = retag(&canary.tags, &desired.tags, set_before);
-            let (due, unseen) = memory.written.due(arn, retag, now);
-            self.tag(arn, due);
-            if unseen {
-                self.wait("the tags of the canary were written and aren't seen yet");
-            }
-        }
+        self.retag(desired, canary, standing, memory);
         if desired.running && canary.state != CanaryState::Running {
             if canary.state == CanaryState::Stopped
                 && standing.ran
@@ -235,6 +250,28 @@ impl Plan {
                 self.drift.push(format!("canary {} was stopped by hand, and is started again", canary.name));
             }
             self.begin(&desired.place, "start", Action::Start, memory, now);
+        }
+    }
+
+    fn retag(&mut self, desired: &Desired, canary: &CanarySeen, standing: Standing<'_>, memory: &Memory) {
+        let Some(arn) = &canary.arn else { return };
+        let set_before = standing.recorded.map(|recorded| recorded.tag_keys.as_slice()).unwrap_or_default();
+        // The hashes say what was written: they stay as they are where something was refused.
+        let retag = if self.problem.is_none() {
+            retag(&canary.tags, &desired.tags, set_before)
+        } else {
+            Retag { remove: Vec::new(), ..retag(&canary.tags, &desired.tags_without_hashes(), set_before) }
+        };
+        let (due, unseen) = memory.written.due(arn, retag, standing.now);
+        let by_hand = changed_by_hand(&due);
+        if standing.ran && !by_hand.is_empty() {
+            let tags = by_hand.join(", ");
+            self.drift
+                .push(format!("canary {} was changed by hand (tags {tags}), and is put back", canary.name));
+        }
+        self.tag(arn, due);
+        if unseen {
+            self.wait("the tags of the canary were written and aren't seen yet");
         }
     }
 
@@ -248,7 +285,14 @@ impl Plan {
     }
 
     /// Does `action`, unless it was done just now and isn't seen yet.
-    fn begin(&mut self, place: &Place, operation: &str, action: Action, memory: &Memory, now: Timestamp) {
+    pub(super) fn begin(
+        &mut self,
+        place: &Place,
+        operation: &str,
+        action: Action,
+        memory: &Memory,
+        now: Timestamp,
+    ) {
         if memory.just_began(place, operation, now) {
             self.wait(&format!("AWS was asked to {operation} the canary, which isn't seen yet"));
         } else {
@@ -309,96 +353,20 @@ impl Plan {
         self.problem = Some(Problem::new(reason, format!("AWS couldn't make the canary: {why}; {words}")));
         if due || other {
             let delete = Action::Delete(desired.place.clone());
+            if !memory.just_began(&desired.place, "delete", now) {
+                self.told.push(Happened {
+                    reason: "MadeAgain",
+                    is_warning: false,
+                    note: format!(
+                        "canary {} is deleted and made again, for it is {}",
+                        canary.name,
+                        stands(canary)
+                    ),
+                    action: "Reconcile",
+                });
+            }
             self.begin(&desired.place, "delete", delete, memory, now);
         }
-    }
-
-    /// What is no longer wanted: stopped, deleted, and its log groups after it.
-    fn clear_away(
-        &mut self,
-        observed: &Observed,
-        recorded: Option<&AwsCanary>,
-        memory: &Memory,
-        now: Timestamp,
-    ) {
-        let (mut left, mut unwritten) = (Vec::new(), false);
-        for (former, seen) in &observed.leaving {
-            let known = with_function(former, seen);
-            // The name of its function is recorded before it is gone.
-            let written = recorded.is_some_and(|recorded| knows(recorded, &known));
-            if self.leave(&known, seen, written, (memory, now)) {
-                unwritten |= !written;
-                left.push(known);
-            }
-        }
-        match &mut self.aws {
-            Some(aws) => aws.leaving = left,
-            None => {
-                self.aws = recorded.and_then(|recorded| remaining(recorded, left));
-                if let Some(aws) = self.aws.as_ref().filter(|_| unwritten) {
-                    self.actions.insert(0, Action::Record(Box::new(aws.clone())));
-                }
-            }
-        }
-    }
-
-    /// One of those; whether it is still to be known.
-    fn leave(
-        &mut self,
-        former: &FormerCanary,
-        seen: &Seen,
-        written: bool,
-        (memory, now): (&Memory, Timestamp),
-    ) -> bool {
-        let place = Place::of_former(former);
-        let canary = match seen {
-            Seen::Absent if memory.just_began(&place, "create", now) => {
-                self.wait("the canary was made and isn't seen yet");
-                return true;
-            }
-            Seen::Absent => {
-                let logs = former.functions.iter();
-                self.actions.extend(logs.map(|function| Action::DeleteLogs(place.clone(), function.clone())));
-                return false;
-            }
-            Seen::There { owner: Whose::Other(_) | Whose::Adoptable, .. } => return false,
-            Seen::There { canary, owner: Whose::Ours } => canary,
-        };
-        match canary.state {
-            _ if !written => {}
-            CanaryState::Running => self.begin(&place, "stop", Action::Stop(place.clone()), memory, now),
-            CanaryState::Ready | CanaryState::Stopped | CanaryState::Error if !canary.replicas.is_empty() => {
-                let remove = Action::RemoveReplicas(place.clone(), canary.replicas.clone());
-                self.begin(&place, "remove the replicas of", remove, memory, now);
-            }
-            CanaryState::Ready | CanaryState::Stopped | CanaryState::Error => {
-                self.begin(&place, "delete", Action::Delete(place.clone()), memory, now);
-            }
-            CanaryState::Creating
-            | CanaryState::Starting
-            | CanaryState::Updating
-            | CanaryState::Stopping
-            | CanaryState::Deleting
-            | CanaryState::Other(_) => {}
-        }
-        self.wait(&working(canary));
-        true
-    }
-}
-
-/// What is left to record of an object that wants nothing any more; none if nothing is.
-fn remaining(recorded: &AwsCanary, mut left: Vec<FormerCanary>) -> Option<AwsCanary> {
-    let current = left.iter().position(|former| Place::of_former(former) == Place::of(recorded));
-    let current = current.map(|index| left.remove(index));
-    match current {
-        Some(current) => Some(AwsCanary { functions: current.functions, leaving: left, ..recorded.clone() }),
-        None if left.is_empty() => None,
-        None => Some(AwsCanary {
-            leaving: left,
-            read_every: recorded.read_every.clone(),
-            last_error: recorded.last_error.clone(),
-            ..AwsCanary::default()
-        }),
     }
 }
 
@@ -408,15 +376,29 @@ fn by_hand(canary: &CanarySeen, fields: &BTreeSet<Field>) -> String {
     format!("canary {} was changed by hand ({}), and is put back", canary.name, names.join(", "))
 }
 
-/// Whether `former` is recorded with its functions, as the current canary or as one that leaves.
-fn knows(recorded: &AwsCanary, former: &FormerCanary) -> bool {
-    let current = Place::of(recorded) == Place::of_former(former) && recorded.functions == former.functions;
-    current || recorded.leaving.contains(former)
+pub(super) fn working(canary: &CanarySeen) -> String {
+    format!("canary {} is {}", canary.name, stands(canary))
 }
 
-fn working(canary: &CanarySeen) -> String {
+/// Its state, and why.
+fn stands(canary: &CanarySeen) -> String {
     let why = canary.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("canary {} is {}{why}", canary.name, canary.state.as_str())
+    format!("{}{why}", canary.state.as_str())
+}
+
+/// What AWS refused field by field, once it did.
+fn problem_of_refused(refused: &RefusedUpdate) -> Option<Problem> {
+    let said: Vec<String> =
+        refused.fields.iter().map(|(field, said)| format!("the {}: {said}", field.as_str())).collect();
+    (!said.is_empty()).then(|| {
+        Problem::new(
+            Shared::Rejected,
+            format!(
+                "AWS refuses to change {}; the rest of the canary is kept as declared",
+                said.join("; and ")
+            ),
+        )
+    })
 }
 
 /// A canary that has no function was never made, whatever the code says.

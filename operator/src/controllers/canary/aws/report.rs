@@ -97,7 +97,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
                 self.aws.keep_only(&case.key, &desired.place.scope, &names);
                 rest
             }
-            Some(Reason::Shared(Shared::NotOurs)) => REFUSED.min(rest),
+            Some(Reason::Shared(Shared::NotOurs | Shared::Rejected)) => REFUSED.min(rest),
             // Whether it is time to try again is looked at; what happens meanwhile is read at each resync.
             Some(Reason::UpdateFailed) => FAILED,
             Some(Reason::CreationFailed) => {
@@ -141,6 +141,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
             suspended: case.canary.spec.suspend,
             read_every: format_duration(self.aws_policy.resync()),
             observed: None,
+            ending: None,
             aws: case.status.aws.clone(),
             runtime_deprecation: None,
             tag_keys: None,

@@ -24,6 +24,8 @@ pub(super) struct Outcome<'a> {
     pub read_every: String,
     /// None: AWS wasn't looked at, or didn't answer.
     pub observed: Option<&'a Observed>,
+    /// The state of a canary that is being deleted, where it was seen.
+    pub ending: Option<String>,
     pub aws: Option<AwsCanary>,
     /// When the runtime that the canary is on is deprecated, where that is known.
     pub runtime_deprecation: Option<Timestamp>,
@@ -44,6 +46,7 @@ pub(super) fn fold(previous: &CanaryStatus, outcome: &Outcome<'_>) -> CanaryStat
         observed_generation: outcome.generation,
         provider: Some(Provider::Aws),
         state: match outcome.observed {
+            None if outcome.ending.is_some() => outcome.ending.clone(),
             None => previous.state.clone().filter(|_| previous.provider == Some(Provider::Aws)),
             Some(_) => canary.map(|canary| canary.state.as_str().to_owned()),
         },

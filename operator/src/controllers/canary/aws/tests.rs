@@ -8,6 +8,7 @@ mod fleet;
 mod groups;
 mod lag;
 mod lifecycle;
+mod ownership;
 mod states;
 mod sweeps;
 

@@ -22,6 +22,7 @@ use crate::controllers::in_aws::AwsPolicy;
 use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
+use crate::watch_health::WatchHealth;
 
 const KEY: &str = "shop/db";
 
@@ -119,6 +120,7 @@ impl Bed {
             aws_policy: AwsPolicy::default(),
             calls: CallMetrics::default(),
             config: SdkConfig::builder().build(),
+            watches: WatchHealth::default(),
         };
         let (wake, woken) = mpsc::unbounded();
         let allow = TargetPolicy { loopback: true, ..TargetPolicy::default() };

@@ -143,8 +143,9 @@ impl<K: Kind> Cluster<K> {
         self.lock().objects.get(&format!("shop/{name}")).cloned()
     }
 
-    pub(in crate::controllers) fn all(&self) -> Vec<K> {
-        self.lock().objects.values().cloned().collect()
+    /// What `pick` makes of each object of which it makes something.
+    pub(in crate::controllers) fn pick<T>(&self, pick: impl Fn(&K) -> Option<T>) -> Vec<T> {
+        self.lock().objects.values().filter_map(pick).collect()
     }
 
     pub(in crate::controllers) fn names(&self) -> Vec<String> {

@@ -106,7 +106,11 @@ fn a_deprecated_runtime_must_be_changed_by_an_update() {
     bed.region.set_runtime(runtime);
     let change = json!({"Name": "a", "SuccessRetentionPeriodInDays": 7});
     assert_eq!(bed.code("UpdateCanary", change), "ValidationException");
-    bed.update(json!({"RuntimeVersion": "syn-nodejs-puppeteer-17.0"})).unwrap();
+    // AWS is reported to want the code with it.
+    let alone = json!({"Name": "a", "RuntimeVersion": "syn-nodejs-puppeteer-17.0"});
+    assert_eq!(bed.code("UpdateCanary", alone), "ValidationException");
+    let code = json!({"ZipFile": package(&[("index.js", "")]), "Handler": "index.handler"});
+    bed.update(json!({"RuntimeVersion": "syn-nodejs-puppeteer-17.0", "Code": code})).unwrap();
     bed.wait(1);
     assert_eq!(bed.get()["RuntimeVersion"], "syn-nodejs-puppeteer-17.0");
 }

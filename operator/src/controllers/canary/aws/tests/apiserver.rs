@@ -16,6 +16,7 @@ use crate::controllers::testing::{ControlPlane, client, describe, install, kubec
 use crate::embedded::ProbeMetrics;
 use crate::leader::Leadership;
 use crate::passes::PassMetrics;
+use crate::watch_health::WatchHealth;
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// How long AWS works on a change: long enough to be seen by a resync, as at AWS.
@@ -56,6 +57,7 @@ async fn start(
         aws_policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), roles, ..AwsPolicy::default() },
         calls: CallMetrics::default(),
         config: sdk_config(double, REGION).await,
+        watches: WatchHealth::default(),
     };
     tokio::spawn(run(dependencies, cancel.child_token()))
 }

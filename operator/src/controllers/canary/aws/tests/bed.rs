@@ -17,6 +17,7 @@ use crate::controllers::canary::policy::Policy;
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::in_aws::testing::sweeps::{End, Way};
 use crate::controllers::in_aws::testing::{self, Cluster, Controller, Kind, Parts};
+use crate::watch_health::WatchHealth;
 
 pub(super) use crate::controllers::in_aws::testing::{ACCOUNT, REGION, set, with};
 
@@ -70,7 +71,8 @@ impl Controller for Tested {
 
     fn new(parts: Parts<Canary>, policy: &Policy) -> Self {
         let Parts { objects, aws, policy: aws_policy, lost, clock, .. } = parts;
-        Self::new(Surroundings { objects, aws, policy: policy.clone(), aws_policy, lost, clock })
+        let watches = WatchHealth::default();
+        Self::new(Surroundings { objects, aws, policy: policy.clone(), aws_policy, lost, clock, watches })
     }
 
     async fn pass(&self, canary: &Canary) -> bool {

@@ -18,7 +18,7 @@ fn changes() -> Vec<(&'static str, Value, &'static [&'static str])> {
         ("/variables", json!({"path": "cart"}), &["Code"]),
         ("/aws/executionRoleArn", json!(RUN_AS_TOO), &["ExecutionRoleArn"]),
         ("/aws/artifacts", json!("s3://other-canaries"), &["ArtifactS3Location"]),
-        ("/aws/runtimeVersion", json!("syn-nodejs-4.0"), &["RuntimeVersion"]),
+        ("/aws/runtimeVersion", json!("syn-nodejs-4.0"), &["RuntimeVersion", "Code"]),
         ("/aws/memory", json!(2048), &["RunConfig"]),
         ("/aws/ephemeralStorage", json!(2048), &["RunConfig"]),
         ("/aws/env", json!({"STAGE": "prod"}), &["RunConfig"]),
