@@ -5,6 +5,7 @@
 
 mod apply;
 mod desired;
+mod expression;
 mod facts;
 mod memory;
 mod metric;
@@ -16,6 +17,7 @@ mod pass;
 mod plan;
 mod reading;
 mod reason;
+mod refusals;
 mod status;
 #[cfg(test)]
 mod tests;
