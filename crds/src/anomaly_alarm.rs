@@ -16,6 +16,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::actions::action_arns;
+use crate::rules;
+
 pub use crate::provider::{DeletionPolicy, Provider};
 pub use condition::{
     AdaptationSpeed, Band, Breach, ConditionSpec, EvaluationSpec, MissingData, Operator, OutlierFiltering,
@@ -38,6 +41,8 @@ pub const FINALIZER: &str = "tidewatch.dev/cloudwatch";
 /// Which metric to watch, and what counts as unusual.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[kube(
+    validation = Rule::new("!has(self.spec) || !has(self.spec.alarms) || !has(self.spec.alarms.anyOf) || !(self.metadata.name in self.spec.alarms.anyOf)")
+        .message("an alarm can't combine itself: remove its own name from spec.alarms.anyOf"),
     group = "tidewatch.dev",
     version = "v1alpha1",
     kind = "AnomalyAlarm",
@@ -102,16 +107,22 @@ pub const FINALIZER: &str = "tidewatch.dev/cloudwatch";
     .message("an alarm watches one thing: write metric with condition, or alarms to combine other AnomalyAlarms"))]
 #[x_kube(validation = Rule::new("has(self.metric) == has(self.condition)")
     .message("metric and condition go together: write what counts as unusual, such as condition: {band: {width: 2}}; an alarm of other alarms has neither"))]
-#[x_kube(validation = Rule::new("!has(self.metric) || !has(self.condition) || !has(self.condition.band) || [has(self.metric.cloudWatch) ? self.metric.cloudWatch.period : '60s', has(self.metric.expression) ? self.metric.expression.period : '60s', has(self.metric.networkMonitor) ? self.metric.networkMonitor.period : '60s', has(self.metric.canary) ? self.metric.canary.period : '60s'].all(p, !p.matches('^([0-9]{1,5}[hms])+$') || duration(p) >= duration('60s'))")
+#[x_kube(validation = rules::every_period("!has(self.condition) || !has(self.condition.band) || duration(p) >= duration('60s')")
     .message("a band needs a period of at least 60s: write period: 60s, or a threshold instead of the band"))]
-#[x_kube(validation = Rule::new("!has(self.metric) || [has(self.metric.cloudWatch) ? self.metric.cloudWatch.period : '60s', has(self.metric.expression) ? self.metric.expression.period : '60s', has(self.metric.networkMonitor) ? self.metric.networkMonitor.period : '60s', has(self.metric.canary) ? self.metric.canary.period : '60s'].all(p, !p.matches('^([0-9]{1,5}[hms])+$') || duration(p).getSeconds() * self.evaluation.periods <= (duration(p) >= duration('1h') ? 604800 : 86400))")
+#[x_kube(validation = rules::duration_at("self.metric.expression.period", "has(self.metric) && has(self.metric.expression) && has(self.condition) && has(self.condition.band)", "duration(self.metric.expression.period) <= duration('1h')")
+    .message("a band of an expression needs a period of at most 1h: write period: 1h, or a threshold instead of the band"))]
+#[x_kube(validation = rules::every_period("duration(p).getSeconds() * self.evaluation.periods <= (duration(p) >= duration('1h') ? 604800 : 86400)")
     .message("CloudWatch looks back one day at most, or seven days with a period of 1h and more: make evaluation.periods or the period smaller, so that period × periods fits"))]
-#[x_kube(validation = Rule::new("!has(self.condition) || !has(self.condition.band) || (self.actions.alarm + self.actions.ok + self.actions.insufficientData).all(a, !a.matches('^arn:[^:]*:autoscaling:'))")
+#[x_kube(validation = Rule::new("!has(self.condition) || !has(self.condition.band) || !has(self.metric) || !has(self.metric.expression) || !has(self.metric.expression.queries) || !self.metric.expression.queries.exists(q, has(q.expression) && q.expression.matches('(?is)^\\\\s*select\\\\s.*\\\\sgroup\\\\s+by\\\\s'))")
+    .message("a band is learnt of one series, and GROUP BY gives several: remove GROUP BY, or write a threshold instead of the band"))]
+#[x_kube(validation = rules::every_action("!has(self.condition) || !has(self.condition.band)", "!a.matches('^arn:[^:]*:autoscaling:')")
     .message("an alarm with a band can't start Auto Scaling actions: write a threshold, or remove the action"))]
-#[x_kube(validation = Rule::new("!(has(self.alarms) || has(self.when)) || (self.actions.alarm + self.actions.ok + self.actions.insufficientData).all(a, !a.matches('^arn:[^:]*:(autoscaling|automate):'))")
+#[x_kube(validation = rules::every_action("!(has(self.alarms) || has(self.when))", "!a.matches('^arn:[^:]*:(autoscaling|automate|swf):')")
     .message("an alarm that combines others (alarms, or when) becomes a composite alarm, which can't start Auto Scaling or EC2 actions: put those on the alarm of the metric itself"))]
+#[x_kube(validation = rules::every_action("!has(self.metric) || has(self.when) || (has(self.metric.cloudWatch) && has(self.metric.cloudWatch.dimensions) && 'InstanceId' in self.metric.cloudWatch.dimensions)", "!a.matches('^arn:[^:]*:(automate|swf):')")
+    .message("an EC2 action is done to the instance that the metric is of: write metric: {cloudWatch: {dimensions: {InstanceId: i-0123456789abcdef0}, …}}, or remove the action"))]
 pub struct AnomalyAlarmSpec {
-    /// Who keeps the alarm: AWS (CloudWatch), or Embedded (the operator itself; not in this version). Absent: what the
+    /// Who keeps the alarm, written AWS (CloudWatch) or Embedded (the operator itself; not in this version). Absent: what the
     /// chart sets (`aws.defaultProvider`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Provider>,
@@ -137,10 +148,10 @@ pub struct AnomalyAlarmSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 900))]
     pub description: Option<String>,
-    /// AWS tags of the alarms. The operator adds its own, which begin with tidewatch.dev/.
+    /// AWS tags of the alarms, such as {team: shop}. The operator adds its own, which begin with tidewatch.dev/.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "tags")]
-    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 128 && !k.startsWith('aws:') && !k.startsWith('tidewatch.dev/') && k.matches('^[A-Za-z0-9 +=._:/@-]+$') && self[k].matches('^[A-Za-z0-9 +=._:/@-]*$'))").message("not a tag that AWS takes: write up to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws: or tidewatch.dev/, and the same characters in the value"))]
+    #[x_kube(validation = rules::alarm_tags())]
     pub tags: BTreeMap<String, String>,
     /// Keep evaluating, and start no action.
     #[serde(default)]
@@ -152,13 +163,13 @@ pub struct AnomalyAlarmSpec {
     /// a NetworkMonitor, the one that it publishes to).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z]{2}(-[a-z]+)+-[0-9]+$')").message("not an AWS Region: write its code, such as ap-northeast-1"))]
+    #[x_kube(validation = rules::region())]
     pub region: Option<String>,
     /// IAM role that the operator assumes for this alarm, such as one of another account. It must be in the list that
     /// the chart has for this namespace (`aws.roles`). Absent: the operator's own identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$')").message("not the ARN of a role: write it in full, such as arn:aws:iam::123456789012:role/tidewatch-alarms"))]
+    #[x_kube(validation = rules::role("tidewatch-alarms"))]
     pub role_arn: Option<String>,
     /// What happens in AWS when this object is deleted.
     #[serde(default)]
@@ -169,7 +180,7 @@ pub struct AnomalyAlarmSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AlarmsSpec {
-    /// Names of AnomalyAlarms of this namespace: any of them in ALARM is an alarm.
+    /// Names of AnomalyAlarms of this namespace, such as [checkout-latency, checkout-errors]: any of them in ALARM is an alarm.
     #[schemars(length(max = 90), extend("x-kubernetes-list-type" = "set"), inner(length(max = 253)))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("nothing is combined: name at least one AnomalyAlarm of this namespace"))]
     #[x_kube(validation = Rule::new("self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))").message("not the name of an AnomalyAlarm: write lower-case letters, digits and -, such as checkout-latency"))]
@@ -180,7 +191,7 @@ pub struct AlarmsSpec {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WhenSpec {
-    /// The health of a network, as a NetworkMonitor judges it. The monitor must publish to CloudWatch, to this alarm's
+    /// The health of a network as a NetworkMonitor judges it, such as {monitor: checkout, is: Healthy}. The monitor must publish to CloudWatch, to this alarm's
     /// Region.
     pub network_health: NetworkHealth,
 }
@@ -189,9 +200,9 @@ pub struct WhenSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkHealth {
-    /// Name of a NetworkMonitor of this namespace.
+    /// Name of a NetworkMonitor of this namespace, such as checkout.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a NetworkMonitor: write lower-case letters, digits and -, such as checkout"))]
+    #[x_kube(validation = rules::name_of("a NetworkMonitor", "checkout"))]
     pub monitor: String,
     /// Healthy: alarm only while the network is not to blame. Degraded: only while it is. While nothing is known of the
     /// network, it is neither.
@@ -211,20 +222,17 @@ pub enum NetworkHealthIs {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionsSpec {
-    /// When the state becomes ALARM; at most five.
+    /// When the state becomes ALARM, such as arn:aws:sns:ap-northeast-1:123456789012:on-call; at most five.
     #[serde(default)]
-    #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[schemars(schema_with = "action_arns")]
     pub alarm: Vec<String>,
-    /// When the state becomes OK; at most five.
+    /// When the state becomes OK, such as arn:aws:sns:ap-northeast-1:123456789012:on-call; at most five.
     #[serde(default)]
-    #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[schemars(schema_with = "action_arns")]
     pub ok: Vec<String>,
-    /// When the state becomes INSUFFICIENT_DATA; at most five.
+    /// When the state becomes INSUFFICIENT_DATA, such as arn:aws:sns:ap-northeast-1:123456789012:on-call; at most five.
     #[serde(default)]
-    #[schemars(schema_with = "arns")]
-    #[x_kube(validation = Rule::new("self.all(a, a.matches('^arn:aws[a-z-]*:(sns|lambda|automate|autoscaling|ssm|ssm-incidents|ssm-contacts|swf|aiops):[a-z0-9-]*:[a-z0-9]*:.+$'))").message("not an action that CloudWatch knows: write an ARN, such as arn:aws:sns:ap-northeast-1:123456789012:on-call"))]
+    #[schemars(schema_with = "action_arns")]
     pub insufficient_data: Vec<String>,
 }
 
@@ -232,19 +240,22 @@ pub struct ActionsSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct MuteSpec {
-    /// When a mute begins: five fields of cron (minute, hour, day of month, month, day of week), such as `0 2 * * 0`,
-    /// or once, such as `at(2026-12-24T18:00)`.
+    /// When a mute begins: five fields of cron (minute, hour, day of month, month, day of week), such as `0 2 * * 0`
+    /// for Sundays at 02:00, or once, such as `at(2026-12-24T18:00)`. Fields hold numbers, names such as SUN or JAN, `*`,
+    /// `-` and `,`.
     #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new("self.matches('^[-0-9A-Za-z*,/?#]+( [-0-9A-Za-z*,/?#]+){4}$') || self.matches('^at\\\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}\\\\)$')").message("not a schedule: write five fields, such as 0 2 * * 0 (Sundays at 02:00), or at(2026-12-24T18:00)"))]
+    #[x_kube(validation = rules::mute_schedule())]
+    #[x_kube(validation = rules::mute_date())]
+    #[x_kube(validation = rules::ascending_ranges())]
     pub schedule: String,
-    /// How long it lasts, from 1m to 360h (15 days).
+    /// How long it lasts, such as 2h; from 1m to 360h (15 days).
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1m') && duration(self) <= duration('360h') && duration(self).getSeconds() % 60 == 0").message("a mute lasts whole minutes, from 1m to 360h: write a number and a unit, such as 2h"))]
     pub duration: String,
-    /// Time zone of the schedule, by its IANA name.
+    /// Time zone of the schedule by its IANA name, such as Asia/Tokyo.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 50))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')").message("not a time zone: write its IANA name, such as Asia/Tokyo"))]
+    #[x_kube(validation = rules::time_zone())]
     pub timezone: String,
 }
 
@@ -257,14 +268,5 @@ fn tags(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "type": "object",
         "maxProperties": 44,
         "additionalProperties": {"type": "string", "maxLength": 256},
-    })
-}
-
-fn arns(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "maxItems": 5,
-        "x-kubernetes-list-type": "set",
-        "items": {"type": "string", "minLength": 1, "maxLength": 1024},
     })
 }

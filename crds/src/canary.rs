@@ -19,6 +19,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 pub use crate::anomaly_alarm::LastError;
 pub use crate::provider::{DeletionPolicy, Provider};
 pub use aws::{AwsSpec, EncryptionSpec, RetentionSpec, VpcSpec};
@@ -121,14 +123,14 @@ pub const SECRET_LABEL: &str = "tidewatch.dev/canary";
     .message("pages in a browser and scripts run in AWS only: write checks, or provider: AWS"))]
 #[x_kube(validation = Rule::new("!has(self.provider) || self.provider != 'AWS' || has(self.aws)")
     .message("AWS needs to know as whom the canary runs and where its results go: write aws: {executionRoleArn: …, artifacts: s3://…}"))]
-#[x_kube(validation = Rule::new("!has(self.provider) || self.provider != 'AWS' || !has(self.schedule.every) || !self.schedule.every.matches('^([0-9]{1,5}[hms])+$') || (duration(self.schedule.every).getSeconds() % 60 == 0 && duration(self.schedule.every) <= duration('1h'))")
+#[x_kube(validation = rules::duration_at("self.schedule.every", "has(self.provider) && self.provider == 'AWS' && has(self.schedule.every)", "(duration(self.schedule.every).getSeconds() % 60 == 0 && duration(self.schedule.every) <= duration('1h'))")
     .message("AWS takes intervals of whole minutes from 1m to 1h: write such as every: 5m, or cron for longer ones"))]
 #[x_kube(validation = Rule::new("!has(self.provider) || self.provider != 'AWS' || !has(self.schedule.timeZone) || self.schedule.timeZone == 'UTC'")
     .message("AWS knows cron in UTC only: write the hours in UTC and leave timeZone out"))]
-#[x_kube(validation = Rule::new("!has(self.timeout) || !has(self.schedule.every) || !self.timeout.matches('^([0-9]{1,5}[hms])+$') || !self.schedule.every.matches('^([0-9]{1,5}[hms])+$') || duration(self.timeout) <= duration(self.schedule.every)")
+#[x_kube(validation = rules::timeout_within_interval()
     .message("a run must end before the next begins: make timeout shorter than schedule.every"))]
 pub struct CanarySpec {
-    /// Who runs it: AWS (CloudWatch Synthetics), or Embedded (the operator, from within the cluster). Absent: what the
+    /// Who runs it, written AWS (CloudWatch Synthetics) or Embedded (the operator, from within the cluster). Absent: what the
     /// chart sets (`canary.defaultProvider`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<Provider>,
@@ -151,7 +153,7 @@ pub struct CanarySpec {
     #[schemars(schema_with = "variables")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-zA-Z][a-zA-Z0-9_]*$') && k.size() <= 64)").message("not the name of a variable: write a letter, then letters, digits and _, such as host"))]
     pub variables: BTreeMap<String, String>,
-    /// How long a run may take, from 3s to 14m, and not longer than the interval. Absent: 1m, or the interval where that is
+    /// How long a run may take, such as 1m; from 3s to 14m, and not longer than the interval. Absent: 1m, or the interval where that is
     /// shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -167,10 +169,10 @@ pub struct CanarySpec {
     /// Don't run.
     #[serde(default)]
     pub suspend: bool,
-    /// AWS tags of the canary. The operator adds its own, which begin with tidewatch.dev/.
+    /// AWS tags of the canary, such as {team: shop}. The operator adds its own, which begin with tidewatch.dev/.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "tags")]
-    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 128 && !k.startsWith('aws:') && !k.startsWith('tidewatch.dev/') && k.matches('^[A-Za-z0-9 +=._:/@-]+$') && self[k].matches('^[A-Za-z0-9 +=._:/@-]*$'))").message("not a tag that AWS takes: write up to 128 letters, digits, spaces and + - = . _ : / @, not beginning with aws: or tidewatch.dev/, and the same characters in the value"))]
+    #[x_kube(validation = rules::canary_tags())]
     pub tags: BTreeMap<String, String>,
     /// What happens in AWS when this object is deleted. With Retain the canary stays and goes on running.
     #[serde(default)]

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::{AnomalyAlarm, Canary, NetworkMonitor};
+use crate::{AnomalyAlarm, Canary, NetworkMonitor, words};
 
 /// Why a manifest could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +46,29 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) {
             without_nullable(schema);
+            let spec = schema.properties.as_mut().and_then(|properties| properties.get_mut("spec"));
+            spec.into_iter().for_each(|spec| worded(spec, &[]));
+            words::required(schema, &[]);
         }
     }
     crd
+}
+
+/// Puts our own words first, wherever the API server's would only name a type or say that something is missing. `keys`
+/// tell the items of a list apart.
+fn worded(schema: &mut JSONSchemaProps, keys: &[String]) {
+    words::duration(schema);
+    words::required(schema, keys);
+    for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
+        worded(property, &[]);
+    }
+    let keys = schema.x_kubernetes_list_map_keys.clone().unwrap_or_default();
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        worded(items, &keys);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
+        worded(values, &[]);
+    }
 }
 
 /// Drops `nullable`, which schemars puts on each `Option`: an explicit null is then dropped by the apiserver instead

@@ -31,14 +31,14 @@ pub(crate) fn selecting(_: &mut SchemaGenerator) -> Schema {
                     "type": "object",
                     "required": ["key", "operator"],
                     "x-kubernetes-validations": [{
-                        "rule": "self.operator in ['In', 'NotIn'] ? (has(self.values) && size(self.values) > 0) : (!has(self.values) || size(self.values) == 0)",
+                        "rule": "!has(self.operator) || (self.operator in ['In', 'NotIn'] ? (has(self.values) && size(self.values) > 0) : (!has(self.values) || size(self.values) == 0))",
                         "message": "In and NotIn need values: [...]; Exists and DoesNotExist take none"
                     }],
                     "properties": {
-                        "key": {"type": "string", "description": "Name of the label.", "minLength": 1, "maxLength": 317},
+                        "key": {"type": "string", "description": "Name of the label, such as app.", "minLength": 1, "maxLength": 317},
                         "operator": {
                             "type": "string",
-                            "description": "How the label's value relates to `values`.",
+                            "description": "How the label's value relates to `values`, such as In.",
                             "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {

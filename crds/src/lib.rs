@@ -1,6 +1,7 @@
 //! The API of Tidewatch, group `tidewatch.dev`: the types, their CRD schemas and the rules that the apiserver
 //! enforces. Nothing here depends on the rest of the project.
 
+mod actions;
 pub mod anomaly_alarm;
 pub mod canary;
 mod crd;
@@ -8,7 +9,9 @@ mod duration;
 mod label_selector;
 pub mod network_monitor;
 mod provider;
+mod rules;
 mod schema;
+mod words;
 
 pub use anomaly_alarm::{AnomalyAlarm, AnomalyAlarmSpec, AnomalyAlarmStatus};
 pub use canary::{Canary, CanarySpec, CanaryStatus};

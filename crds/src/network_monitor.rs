@@ -13,6 +13,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 pub use endpoint::{Endpoint, NodeEndpoint, PodsEndpoint, ServiceEndpoint};
 pub use status::{
     Agents, AttributedTo, Category, ComponentKind, Coverage, Degradation, FaultCause, FaultClass,
@@ -84,7 +86,7 @@ pub use status::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkMonitorSpec {
-    /// The near ends of the traffic: each item selects endpoints in one way, and traffic is watched when its local
+    /// The near ends of the traffic, such as [{namespace: shop}]: each item selects endpoints in one way, and traffic is watched when its local
     /// end matches any item. Only pods of the monitor's own namespace count, unless the chart lists the namespace in
     /// `clusterWideNamespaces`.
     #[schemars(length(max = 32))]
@@ -108,7 +110,7 @@ pub struct NetworkMonitorSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EvaluationSpec {
-    /// Length of an evaluation window, from 10s to 10m, a multiple of the agents' window (chart value `agent.window`):
+    /// Length of an evaluation window, such as 15s; from 10s to 10m, a multiple of the agents' window (chart value `agent.window`):
     /// where it isn't one, the nearest multiple is taken, and condition Ready says so. Windows are aligned to the clock.
     /// Longer windows see fainter faults in little traffic, and tell of them later.
     #[serde(default = "default_window")]
@@ -157,12 +159,12 @@ pub struct CloudWatchPublish {
     /// Namespace of the metrics; it can't begin with `AWS/`.
     #[serde(default = "default_metric_namespace")]
     #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = Rule::new("!self.startsWith('AWS/') && self.matches('^[0-9A-Za-z.#:_/-]+$')").message("not a CloudWatch namespace: write letters, digits and . - _ / # : only, and don't begin with AWS/ (that is reserved), such as Tidewatch"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('AWS/') && self.matches('^[0-9A-Za-z.#_/-][0-9A-Za-z.#:_/-]*$')").message("not a CloudWatch namespace: write letters, digits and . - _ / # : only, and don't begin with AWS/ (that is reserved), such as Tidewatch"))]
     pub namespace: String,
     /// Region that the metrics go to, such as ap-northeast-1. Absent: the operator's own Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z]{2}(-[a-z]+)+-[0-9]+$')").message("not an AWS Region: write its code, such as ap-northeast-1"))]
+    #[x_kube(validation = rules::region())]
     pub region: Option<String>,
 }
 

@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
 };
 use tidewatch_crds::{all_crds, to_yaml};
 
@@ -79,4 +79,79 @@ fn what_an_item_is_goes_on_from_what_its_list_is() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every rule below `spec` and `status`, with the path of its schema.
+fn rules() -> Vec<(String, ValidationRule)> {
+    let all = schemas().into_iter();
+    all.flat_map(|(path, schema)| {
+        schema.x_kubernetes_validations.into_iter().flatten().map(move |rule| (path.clone(), rule))
+    })
+    .collect()
+}
+
+/// A bare "Required value" doesn't say what to write.
+#[test]
+fn whatever_is_required_is_asked_for_with_an_example() {
+    let required: Vec<_> = rules()
+        .into_iter()
+        .filter(|(_, rule)| rule.reason.as_deref() == Some("FieldValueRequired"))
+        .map(|(path, rule)| {
+            let field = rule.field_path.unwrap_or_default();
+            (format!("{path}{field}"), rule.message.unwrap_or_default())
+        })
+        .collect();
+    assert!(required.len() >= 40, "{required:#?}");
+    let bare: Vec<_> = required.iter().filter(|(_, message)| !message.contains("such as")).collect();
+    assert!(bare.is_empty(), "{bare:#?}");
+}
+
+/// A number where a duration belongs comes to the duration's own rule, which says what to write.
+#[test]
+fn every_duration_is_refused_in_our_own_words_when_it_is_a_number() {
+    let durations: Vec<_> =
+        rules().into_iter().filter(|(_, rule)| rule.rule.contains("duration(self)")).collect();
+    assert!(durations.len() >= 14, "{durations:#?}");
+    for (path, rule) in durations {
+        assert!(rule.rule.starts_with("type(self) == string && ("), "{path}: {}", rule.rule);
+        assert!(rule.message.unwrap_or_default().contains("write a number and a unit, such as"), "{path}");
+    }
+}
+
+/// Where the API server's words name a type alone, `kubectl explain` shows what to write.
+#[test]
+fn what_is_often_written_wrong_is_described_with_an_example() {
+    let often = [
+        "period",
+        "every",
+        "timeout",
+        "window",
+        "duration",
+        "pageTimeout",
+        "maxDuration",
+        "minTtl",
+        "minValidity",
+        "dimensions",
+        "value",
+        "periods",
+        "alarm",
+        "ok",
+        "insufficientData",
+        "schedule",
+        "cron",
+        "timezone",
+        "timeZone",
+    ];
+    let of_spec =
+        |(path, _): &(String, JSONSchemaProps)| path.starts_with(".spec.") || path.starts_with("spec.");
+    let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let is_object = |schema: &JSONSchemaProps| schema.properties.is_some();
+    let bare: Vec<_> = schemas()
+        .into_iter()
+        .filter(of_spec)
+        .filter(|(path, schema)| often.contains(&name(path).as_str()) && !is_object(schema))
+        .map(|(path, schema)| (path, schema.description.unwrap_or_default()))
+        .filter(|(_, description)| !description.contains("such as"))
+        .collect();
+    assert!(bare.is_empty(), "{bare:#?}");
 }

@@ -10,6 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
 use crate::schema::date_time;
 
 /// What counts as unusual, in exactly one way.
@@ -60,14 +61,15 @@ pub enum Breach {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Training {
-    /// Times that nothing is learnt from, such as an outage or a sale; at most ten.
+    /// Times that nothing is learnt from (an outage, a sale), such as [{start: 2026-11-27T00:00:00Z, end:
+    /// 2026-11-28T00:00:00Z}]; at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub excluded_time_ranges: Vec<TimeRange>,
-    /// Time zone of the metric's daily and weekly rhythm, by its IANA name; it matters where clocks change. Absent: UTC.
+    /// Time zone of the metric's daily and weekly rhythm, by its IANA name, such as Asia/Tokyo; it matters where clocks change. Absent: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')").message("not a time zone: write its IANA name, such as Asia/Tokyo"))]
+    #[x_kube(validation = rules::time_zone())]
     pub timezone: Option<String>,
     /// The metric has spikes at regular times, which are usual.
     #[serde(default)]
@@ -101,12 +103,12 @@ pub enum OutlierFiltering {
 /// Each is a time range.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.start < self.end").message("the range ends before it begins: write an end after the start"))]
+#[x_kube(validation = Rule::new("!has(self.start) || !has(self.end) || self.start < self.end").message("the range ends before it begins: write an end after the start"))]
 pub struct TimeRange {
     /// When it begins, such as 2026-11-27T00:00:00Z.
     #[schemars(schema_with = "date_time")]
     pub start: Timestamp,
-    /// When it ends.
+    /// When it ends, such as 2026-11-28T00:00:00Z.
     #[schemars(schema_with = "date_time")]
     pub end: Timestamp,
 }
@@ -115,9 +117,9 @@ pub struct TimeRange {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Threshold {
-    /// How an unusual value relates to `value`.
+    /// How an unusual value relates to `value`, such as GreaterThan.
     pub operator: Operator,
-    /// The limit, in the metric's own unit.
+    /// The limit, a number in the metric's own unit, such as 80 (not 80%).
     pub value: f64,
 }
 
@@ -135,7 +137,7 @@ pub enum Operator {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.datapointsToAlarm) || self.datapointsToAlarm <= self.periods").message("datapointsToAlarm is more than the periods that are looked at: write at most evaluation.periods"))]
 pub struct EvaluationSpec {
-    /// Periods that are looked at (N).
+    /// Periods that are looked at (N), a number such as 3.
     #[serde(default = "three")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 8640").message("write at least 1 period, and at most 8640"))]
     pub periods: i32,

@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::network_monitor::Category;
+use crate::rules;
 
 /// The metric, in exactly one way.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
@@ -36,28 +37,29 @@ pub struct MetricSpec {
 /// A CloudWatch metric.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!self.namespace.startsWith('AWS/') || !self.period.matches('^([0-9]{1,5}[hms])+$') || duration(self.period) >= duration('60s')")
-    .message("metrics of AWS services have no more than one value a minute: write a period of 60s or a multiple"))]
 pub struct CloudWatchMetric {
     /// Namespace of the metric, such as AWS/EC2.
     #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = Rule::new("self.matches('^[^:].*$')").message("a CloudWatch namespace can't begin with a colon: write it as CloudWatch shows it, such as AWS/EC2"))]
+    #[x_kube(validation = rules::metric_namespace())]
     pub namespace: String,
     /// Name of the metric, such as CPUUtilization.
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rules::metric_name())]
     pub metric_name: String,
-    /// Dimensions of the metric, all of them: CloudWatch takes another set for another metric.
+    /// Dimensions of the metric as a map, such as {InstanceId: i-0123456789abcdef0}; all of them, since CloudWatch takes
+    /// another set for another metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "dimensions")]
-    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 255 && !k.startsWith(':'))").message("the name of a dimension has 1 to 255 characters and doesn't begin with a colon, such as InstanceId"))]
+    #[x_kube(validation = rules::dimension_names())]
+    #[x_kube(validation = rules::dimension_values())]
     pub dimensions: BTreeMap<String, String>,
     /// What is made of the values of a period: Average, Sum, Minimum, Maximum, SampleCount, a percentile such as p99, or
     /// a trimmed statistic such as tm90 or TM(10%:90%).
     #[serde(default = "average")]
     #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new("self.matches('^(SampleCount|Average|Sum|Minimum|Maximum|IQM|(p|tc|tm|ts|wm)([0-9]{1,2}([.][0-9]{1,10})?|100)|(TM|TC|TS|WM)[(]([0-9.]+%?)?:([0-9.]+%?)?[)]|PR[(]([0-9.]+)?:([0-9.]+)?[)])$')").message("not a statistic: write Average, Sum, Minimum, Maximum, SampleCount, or a percentile such as p99"))]
+    #[x_kube(validation = rules::any_statistic())]
     pub statistic: String,
-    /// Length of a period: 10s, 20s or 30s (only metrics published at that resolution have values), or minutes.
+    /// Length of a period, such as 60s or 5m: minutes, or 10s, 20s or 30s (only metrics published at that resolution have values).
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('168h')))").message("a period is 10s, 20s, 30s or whole minutes up to 168h: write a number and a unit, such as 60s or 5m"))]
@@ -67,19 +69,22 @@ pub struct CloudWatchMetric {
 /// CloudWatch metric math.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.queries.exists(q, q.id == self.returns)")
+#[x_kube(validation = Rule::new("!has(self.queries) || !has(self.returns) || self.queries.exists(q, q.id == self.returns)")
     .message("returns names none of the queries: write the id of the query whose result is watched"))]
-#[x_kube(validation = Rule::new("self.queries.exists(q, has(q.metric) || (has(q.expression) && q.expression.matches('^(?i) *select ')))")
-    .message("an expression computes with metrics: add a query with a metric"))]
+#[x_kube(validation = Rule::new("!has(self.queries) || self.queries.exists(q, has(q.metric) || (has(q.expression) && q.expression.matches('(?i)(^\\\\s*select\\\\s|(insight_rule_metric|db_perf_insights|lambda)\\\\s*[(])')))")
+    .message("an expression computes with metrics: add a query with a metric, or write one that reads its own (SELECT …, INSIGHT_RULE_METRIC, DB_PERF_INSIGHTS or LAMBDA)"))]
+#[x_kube(validation = Rule::new("!has(self.queries) || self.queries.filter(q, has(q.metric)).size() <= 10")
+    .message("CloudWatch takes 10 metrics in an alarm: write fewer queries with a metric, or one query such as SELECT SUM(Errors) FROM \"Shop\""))]
 pub struct ExpressionMetric {
-    /// Metrics and what is computed of them; at most ten.
-    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    /// Metrics and what is computed of them, such as [{id: e, metric: {namespace: Shop, metricName: Errors}}, {id: r,
+    /// expression: RATE(e)}]; at most ten metrics, and 19 queries.
+    #[schemars(length(max = 19), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("there is nothing to compute with: write at least one query"))]
     pub queries: Vec<Query>,
-    /// Id of the query whose result is watched.
+    /// Id of the query whose result is watched, such as r.
     #[schemars(length(min = 1, max = 255))]
     pub returns: String,
-    /// Length of a period, the same for all queries: minutes, or 10s, 20s or 30s.
+    /// Length of a period, the same for all queries, such as 60s or 5m: minutes, or 10s, 20s or 30s.
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')))").message("a period is 10s, 20s, 30s or whole minutes up to 24h: write a number and a unit, such as 60s or 5m"))]
@@ -95,6 +100,12 @@ pub struct ExpressionMetric {
     .message("the operator makes the band itself: write the expression without ANOMALY_DETECTION_BAND, and condition: {band: …}"))]
 #[x_kube(validation = Rule::new("!has(self.expression) || !self.expression.matches('(?i)(search|metrics) *[(]')")
     .message("SEARCH and METRICS give several series, and an alarm watches one: name each metric in a query of its own"))]
+#[x_kube(validation = Rule::new("!has(self.expression) || self.expression.matches('[\\'\"]') || (self.expression.split('(').size() == self.expression.split(')').size() && self.expression.split('[').size() == self.expression.split(']').size())")
+    .message("not an expression: a bracket isn't closed, or one too many is; write each ( with its ), and each [ with its ]"))]
+#[x_kube(validation = Rule::new("!has(self.expression) || self.expression.matches('[\\'\"]') || self.expression.matches('(?i)^\\\\s*select\\\\s') || !self.id.matches('^[a-z][a-zA-Z0-9_]*$') || !self.expression.matches('(^|[^a-zA-Z0-9_.])' + self.id + '([^a-zA-Z0-9_(]|$)')")
+    .message("the expression refers to its own id: write the ids of other queries"))]
+#[x_kube(validation = Rule::new("!has(self.expression) || !self.expression.matches('(?is)^\\\\s*select\\\\s.*\\\\sgroup\\\\s+by\\\\s') || self.expression.matches('(?is)\\\\sorder\\\\s+by\\\\s')")
+    .message("an alarm on GROUP BY needs ORDER BY, which says which series count: write such as SELECT AVG(CPUUtilization) FROM \"AWS/EC2\" GROUP BY InstanceId ORDER BY AVG() DESC"))]
 pub struct Query {
     /// Name of the query in expressions: a lower-case letter, then letters, digits and _.
     #[schemars(length(min = 1, max = 255))]
@@ -120,32 +131,36 @@ pub struct Query {
 pub struct QueryMetric {
     /// Namespace of the metric, such as AWS/ApplicationELB.
     #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = Rule::new("self.matches('^[^:].*$')").message("a CloudWatch namespace can't begin with a colon: write it as CloudWatch shows it, such as AWS/EC2"))]
+    #[x_kube(validation = rules::metric_namespace())]
     pub namespace: String,
-    /// Name of the metric.
+    /// Name of the metric, such as HTTPCode_ELB_5XX_Count.
     #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rules::metric_name())]
     pub metric_name: String,
-    /// Dimensions of the metric, all of them.
+    /// Dimensions of the metric as a map, such as {LoadBalancer: app/shop/0123456789abcdef}; all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "dimensions")]
-    #[x_kube(validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 255 && !k.startsWith(':'))").message("the name of a dimension has 1 to 255 characters and doesn't begin with a colon, such as InstanceId"))]
+    #[x_kube(validation = rules::dimension_names())]
+    #[x_kube(validation = rules::dimension_values())]
     pub dimensions: BTreeMap<String, String>,
     /// What is made of the values of a period.
     #[serde(default = "average")]
     #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new("self.matches('^(SampleCount|Average|Sum|Minimum|Maximum|IQM|(p|tc|tm|ts|wm)([0-9]{1,2}([.][0-9]{1,10})?|100)|(TM|TC|TS|WM)[(]([0-9.]+%?)?:([0-9.]+%?)?[)]|PR[(]([0-9.]+)?:([0-9.]+)?[)])$')").message("not a statistic: write Average, Sum, Minimum, Maximum, SampleCount, or a percentile such as p99"))]
+    #[x_kube(validation = rules::any_statistic())]
     pub statistic: String,
 }
 
 /// What a NetworkMonitor publishes.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.category) || !has(self.metric) || self.metric != 'HealthIndicator'")
+    .message("HealthIndicator has no categories: remove category"))]
 pub struct NetworkMonitorMetric {
-    /// Name of a NetworkMonitor of this namespace with `publish.cloudWatch`.
+    /// Name of a NetworkMonitor of this namespace with `publish.cloudWatch`, such as checkout.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a NetworkMonitor: write lower-case letters, digits and -, such as checkout"))]
+    #[x_kube(validation = rules::name_of("a NetworkMonitor", "checkout"))]
     pub name: String,
-    /// Which of its metrics.
+    /// Which of its metrics, such as RoundTripTime.
     pub metric: NetworkMonitorMetricName,
     /// Only the traffic of one category, such as InterAZ. Absent: all of it. HealthIndicator has no categories.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,9 +169,9 @@ pub struct NetworkMonitorMetric {
     /// the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    #[x_kube(validation = Rule::new("self.matches('^(SampleCount|Average|Sum|Minimum|Maximum|IQM|(p|tc|tm|ts|wm)([0-9]{1,2}([.][0-9]{1,10})?|100))$')").message("not a statistic: write Average, Sum, Minimum, Maximum, SampleCount, or a percentile such as p99"))]
+    #[x_kube(validation = rules::plain_statistic())]
     pub statistic: Option<String>,
-    /// Length of a period, in minutes; at least the monitor's window.
+    /// Length of a period, such as 60s or 5m: whole minutes, at least the monitor's window.
     #[serde(default = "one_minute")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("the period of a network metric is whole minutes up to 24h: write a number and a unit, such as 60s or 5m"))]
@@ -182,13 +197,13 @@ pub enum NetworkMonitorMetricName {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryMetric {
-    /// Name of a Canary of this namespace.
+    /// Name of a Canary of this namespace, such as home.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a Canary: write lower-case letters, digits and -, such as checkout"))]
+    #[x_kube(validation = rules::name_of("a Canary", "checkout"))]
     pub name: String,
-    /// Which of its metrics.
+    /// Which of its metrics, such as SuccessPercent.
     pub metric: CanaryMetricName,
-    /// Length of a period, in minutes; at least the time between runs.
+    /// Length of a period, such as 5m: whole minutes, at least the time between runs.
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("the period of a canary's metric is whole minutes up to 24h: write a number and a unit, such as 5m"))]

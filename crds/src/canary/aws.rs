@@ -11,6 +11,8 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// How AWS runs a canary.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -18,17 +20,17 @@ pub struct AwsSpec {
     /// Region of the canary, such as ap-northeast-1. Absent: the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z]{2}(-[a-z]+)+-[0-9]+$')").message("not an AWS Region: write its code, such as ap-northeast-1"))]
+    #[x_kube(validation = rules::region())]
     pub region: Option<String>,
     /// IAM role that the operator assumes for this canary, such as one of another account. It must be in the list that
     /// the chart has for this namespace (`aws.roles`). Absent: the operator's own identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$')").message("not the ARN of a role: write it in full, such as arn:aws:iam::123456789012:role/tidewatch-canaries"))]
+    #[x_kube(validation = rules::role("tidewatch-canaries"))]
     pub role_arn: Option<String>,
-    /// IAM role that the canary runs as. It must be in the list that the chart has for this namespace (`aws.roles`).
+    /// IAM role that the canary runs as, such as arn:aws:iam::123456789012:role/canary-run. It must be in the list that the chart has for this namespace (`aws.roles`).
     #[schemars(length(max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$')").message("not the ARN of a role: write it in full, such as arn:aws:iam::123456789012:role/canary-run"))]
+    #[x_kube(validation = rules::role("canary-run"))]
     pub execution_role_arn: String,
     /// Where the results are kept, such as s3://shop-canaries/checkout.
     #[schemars(length(max = 1024))]
@@ -68,11 +70,11 @@ pub struct AwsSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct VpcSpec {
-    /// Subnets; at most 16.
+    /// Subnets, such as [subnet-0a1b2c3d]; at most 16.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"), inner(length(max = 64)))]
     #[x_kube(validation = Rule::new("size(self) > 0 && self.all(s, s.matches('^subnet-[0-9a-f]+$'))").message("a VPC needs at least one subnet: write its id, such as subnet-0a1b2c3d"))]
     pub subnet_ids: Vec<String>,
-    /// Security groups; at most five.
+    /// Security groups, such as [sg-0a1b2c3d]; at most five.
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"), inner(length(max = 64)))]
     #[x_kube(validation = Rule::new("size(self) > 0 && self.all(s, s.matches('^sg-[0-9a-f]+$'))").message("a VPC needs at least one security group: write its id, such as sg-0a1b2c3d"))]
     pub security_group_ids: Vec<String>,

@@ -24,7 +24,7 @@ pub struct Check {
     /// Use only addresses of this family. Absent: whichever answers. Embedded only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_family: Option<IpFamily>,
-    /// How long the check may take, from 1s to 5m (AWS: from 5s). Absent: 10s.
+    /// How long the check may take, such as 10s; from 1s to 5m (AWS: from 5s). Absent: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("a check takes from 1s to 5m: write a number and a unit, such as 10s"))]
@@ -137,7 +137,7 @@ pub struct DnsExpect {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsCheck {
-    /// Name or address of the server.
+    /// Name or address of the server, such as shop.example.com.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:${}-]+$')").message("not a host: write a name or an address without scheme and path, such as shop.example.com"))]
     pub host: String,
@@ -175,11 +175,11 @@ pub struct TlsCheck {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct TcpCheck {
-    /// Name or address of the server.
+    /// Name or address of the server, such as db.shop.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:${}-]+$')").message("not a host: write a name or an address without scheme and port, such as db.shop"))]
     pub host: String,
-    /// Port of the server.
+    /// Port of the server, such as 5432.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
     /// What is sent once connected.
@@ -234,11 +234,11 @@ pub struct TcpExpect {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKey {
-    /// Name of the Secret.
+    /// Name of the Secret, such as shop-login.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a Secret: write lower-case letters, digits and -, such as shop-login"))]
     pub name: String,
-    /// Key within it.
+    /// Key within it, such as password.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
 }

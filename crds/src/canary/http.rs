@@ -21,7 +21,7 @@ use super::check::{SecretKey, yes};
 #[x_kube(validation = Rule::new("!has(self.authentication) || !self.headers.exists(k, k.lowerAscii() == 'authorization')")
     .message("two ways to authenticate: write either authentication or the Authorization header"))]
 pub struct HttpCheck {
-    /// The address, with http:// or https://.
+    /// The address, such as https://shop.example.com/health.
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/@ ]+([/?#][^ ]*)?$') || self.matches('^[$][{][a-zA-Z][a-zA-Z0-9_]*[}][^ ]*$')").message("not an address: write it with its scheme and without login, such as https://shop.example.com/health"))]
     pub url: String,
@@ -137,11 +137,11 @@ pub struct Authentication {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuthentication {
-    /// User name.
+    /// User name, such as monitor.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("!self.contains(':')").message("a user name has no colon (RFC 7617): the password goes into password"))]
     pub username: String,
-    /// Password.
+    /// Password, such as {secretRef: {name: shop-login, key: password}}.
     pub password: SecretSource,
 }
 
@@ -154,7 +154,7 @@ pub struct ApiKeyAuthentication {
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')").message("not a header: write a name such as X-API-Key"))]
     pub header: String,
-    /// The key.
+    /// The key, such as {secretRef: {name: shop-api, key: token}}.
     pub key: SecretSource,
 }
 
@@ -162,14 +162,14 @@ pub struct ApiKeyAuthentication {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct OauthAuthentication {
-    /// Where the token is fetched.
+    /// Where the token is fetched, such as https://login.example.com/oauth2/token.
     #[schemars(length(max = 2048))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/@ ]+([/?#][^ ]*)?$')").message("not an address: write it with its scheme, such as https://login.example.com/oauth2/token"))]
     pub token_url: String,
-    /// The client.
+    /// The client, such as shop-canary.
     #[schemars(length(min = 1, max = 256))]
     pub client_id: String,
-    /// Its secret.
+    /// Its secret, such as {secretRef: {name: shop-login, key: client-secret}}.
     pub client_secret: SecretSource,
     /// What is asked for, with spaces between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,7 +212,7 @@ pub struct SecretSource {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AwsSecret {
-    /// Its name.
+    /// Its name, such as shop/login.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9/_+=.@-]+$')").message("not the name of a secret: write its name, not its ARN, such as shop/login"))]
     pub name: String,
@@ -316,7 +316,7 @@ pub struct JsonExpect {
 #[x_kube(validation = Rule::new("[has(self.equals), has(self.notEquals), has(self.contains), has(self.notContains), has(self.matches), has(self.exists)].filter(x, x).size() == 1")
     .message("an item expects one thing: write exactly one of equals, notEquals, contains, notContains, matches or exists"))]
 pub struct HeaderExpect {
-    /// The header.
+    /// The header, such as Content-Type.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
     /// Its value must be this.

@@ -8,6 +8,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// When a canary runs: at a fixed interval, or by cron.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.cron)")
     .message("a time zone belongs to cron: every has none"))]
 pub struct ScheduleSpec {
-    /// Time between the starts of two runs, from 10s to 24h; AWS takes whole minutes from 1m to 1h. Each canary has its
+    /// Time between the starts of two runs, such as 1m; from 10s to 24h; AWS takes whole minutes from 1m to 1h. Each canary has its
     /// own offset within the interval, so that canaries don't start together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -25,14 +27,15 @@ pub struct ScheduleSpec {
     /// Five fields of cron (minute, hour, day of month, month, day of week), such as `0 9 * * 1-5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
-    #[x_kube(validation = Rule::new("self.matches('^[-0-9A-Za-z*,/#]+( [-0-9A-Za-z*,/#]+){4}$')").message("not a schedule: write the five fields of cron with single spaces, such as 0 9 * * 1-5 (Monday to Friday at 09:00)"))]
+    #[x_kube(validation = rules::canary_cron())]
+    #[x_kube(validation = rules::ascending_ranges())]
     pub cron: Option<String>,
     /// Time zone of `cron` by its IANA name, such as Asia/Tokyo. Absent: UTC. A time that a change of the clocks skips
     /// runs as much later as the clocks jump; one that occurs twice runs once, unless the hours are `*`. AWS knows UTC
     /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')").message("not a time zone: write its IANA name, such as Asia/Tokyo"))]
+    #[x_kube(validation = rules::time_zone())]
     pub time_zone: Option<String>,
 }
 

@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::yes;
+use crate::rules;
 
 /// Pages that are loaded in a browser, one step each. AWS only.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatSpec {
-    /// The pages, with http:// or https://; at most ten.
+    /// The pages, such as [https://shop.example.com/]; at most ten.
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"), inner(length(max = 2048)))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("no page is loaded: write at least one URL, such as https://shop.example.com/"))]
     #[x_kube(validation = Rule::new("self.all(u, u.matches('^https?://[^/@ ]+([/?#][^ ]*)?$'))").message("not an address: write it with its scheme and without login, such as https://shop.example.com/"))]
@@ -26,7 +27,7 @@ pub struct HeartbeatSpec {
     /// The browser driver.
     #[serde(default)]
     pub framework: Framework,
-    /// How long one page may take to load, from 1s to 5m. Absent: 30s, or less where the run's timeout asks for it.
+    /// How long one page may take to load, such as 30s; from 1s to 5m. Absent: 30s, or less where the run's timeout asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("a page takes from 1s to 5m: write a number and a unit, such as 30s"))]
@@ -68,9 +69,9 @@ pub struct ScriptSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapRef {
-    /// Its name.
+    /// Its name, such as checkout-script.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a ConfigMap: write lower-case letters, digits and -, such as checkout-script"))]
+    #[x_kube(validation = rules::name_of("a ConfigMap", "checkout-script"))]
     pub name: String,
 }
 
@@ -78,11 +79,11 @@ pub struct ConfigMapRef {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct S3Object {
-    /// The bucket.
+    /// The bucket, such as shop-canaries.
     #[schemars(length(min = 3, max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][a-z0-9-]*[a-z0-9]$')").message("not a bucket that Synthetics takes: write its name without dots, such as shop-canaries"))]
     pub bucket: String,
-    /// The key.
+    /// The key, such as checkout.zip.
     #[schemars(length(min = 1, max = 1024))]
     pub key: String,
     /// The version of the object. Without it AWS may not see that the object changed.

@@ -52,7 +52,7 @@ pub struct Endpoint {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PodsEndpoint {
-    /// Labels of the pods; at least one.
+    /// Labels of the pods, at least one, such as {matchLabels: {app: checkout}}.
     #[schemars(schema_with = "selecting")]
     pub selector: LabelSelector,
     /// Labels of the namespaces whose pods are meant. Absent: the monitor's own namespace.
@@ -65,7 +65,7 @@ pub struct PodsEndpoint {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceEndpoint {
-    /// Name of the Service.
+    /// Name of the Service, such as payments.
     #[schemars(length(max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("not the name of a Service: write lower-case letters, digits and -, such as payments; its namespace goes into service.namespace"))]
     pub name: String,

@@ -39,6 +39,33 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("too often", &["HOME", "schedule: {every: 9s}"], "from 10s to 24h"),
     ("too seldom", &["HOME", "schedule: {every: 25h}"], "from 10s to 24h"),
     ("an interval in words", &["HOME", "schedule: {every: daily}"], "such as 1m"),
+    (
+        "an interval without a unit",
+        &["HOME", "schedule: {every: 5}"],
+        "write a number and a unit, such as 1m",
+    ),
+    (
+        "AWS and an interval without a unit",
+        &["HOME", "AWS", "provider: AWS", "schedule: {every: 5}"],
+        "write a number and a unit, such as 1m",
+    ),
+    ("a run without a unit", &["HOME", "timeout: 30"], "write a number and a unit, such as 1m"),
+    (
+        "a time zone that isn't",
+        &["HOME", "schedule: {cron: '0 9 * * *', timeZone: Mars/Olympus}"],
+        "unknown time zone Mars/Olympus",
+    ),
+    ("minute 61", &["HOME", "schedule: {cron: '61 9 * * *'}"], "minute 0-59"),
+    ("hour 24", &["HOME", "schedule: {cron: '0 24 * * *'}"], "hour 0-23"),
+    ("day 32", &["HOME", "schedule: {cron: '0 9 32 * *'}"], "day of month 1-31"),
+    ("month 13", &["HOME", "schedule: {cron: '0 9 1 13 *'}"], "month 1-12"),
+    ("an eighth day of the week", &["HOME", "schedule: {cron: '0 9 * * 8'}"], "day of week 0-7"),
+    (
+        "a day of the week by its full name",
+        &["HOME", "schedule: {cron: '0 9 * * MONDAY'}"],
+        "such as 0 9 * * 1-5",
+    ),
+    ("a range that goes back", &["HOME", "schedule: {cron: '0 9-17,5-1/2 * * *'}"], "a range goes backwards"),
     ("six fields of cron", &["HOME", "schedule: {cron: '0 0 9 * * *'}"], "five fields of cron"),
     (
         "a run longer than the interval",
@@ -55,6 +82,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         "exactly one of http, dns, tls or tcp",
     ),
     ("a check without a name", &["checks: [{tcp: {host: a, port: 1}}]"], "checks[0].name: Required value"),
+    (
+        "a check of no address",
+        &["checks: [{name: a, http: {}}]"],
+        "http.url: Required value: the address, such as https://",
+    ),
     ("a name with a space", &["checks: [{name: a b, tcp: {host: a, port: 1}}]"], "not the name of a check"),
     (
         "a name twice",
@@ -183,7 +215,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("a URL for a host", &["checks: [{name: a, tls: {host: 'https://a.example'}}]"], "not a host"),
     ("a validity in weeks", &["checks: [{name: a, tls: {host: a.example, minValidity: 2w}}]"], "such as 14d"),
-    ("no port", &["checks: [{name: a, tcp: {host: a}}]"], "tcp.port: Required value"),
+    (
+        "no port",
+        &["checks: [{name: a, tcp: {host: a}}]"],
+        "tcp.port: Required value: port of the server, such as 5432",
+    ),
     ("port 0", &["checks: [{name: a, tcp: {host: a, port: 0}}]"], "greater than or equal to 1"),
     ("port 65536", &["checks: [{name: a, tcp: {host: a, port: 65536}}]"], "less than or equal to 65535"),
     // AWS only.
@@ -230,7 +266,18 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         ],
         "at least one security group",
     ),
-    ("a tag of AWS's", &["HOME", "AWS", "tags: {'aws:a': b}"], "not a tag that AWS takes"),
+    (
+        "a canary's role that is missing",
+        &["HOME", "aws: {artifacts: 's3://shop-canaries'}"],
+        "aws.executionRoleArn: Required value: IAM role that the canary runs as, such as arn:aws:iam::123456789012:role/canary-run",
+    ),
+    ("a tag with a space", &["HOME", "AWS", "tags: {cost centre: b}"], "no spaces"),
+    (
+        "a tag in Unicode letters",
+        &["HOME", "AWS", "tags: {部署: b}"],
+        "not a tag that CloudWatch Synthetics takes",
+    ),
+    ("a tag of AWS's", &["HOME", "AWS", "tags: {'aws:a': b}"], "not a tag that CloudWatch Synthetics takes"),
 ];
 
 const ACCEPTED: &[&[&str]] = &[
@@ -245,6 +292,9 @@ const ACCEPTED: &[&[&str]] = &[
         "tracing: Active",
     ],
     &["HOME", "schedule: {cron: '*/5 8-18 * * MON-FRI', timeZone: Europe/Berlin}"],
+    &["HOME", "schedule: {cron: '0-30/10,45 0 L,15W JAN,7 *'}"],
+    &["HOME", "schedule: {cron: '0 9 * * 5L,MON#1,fri'}", "tags: {team: 決済 a@b}"],
+    &["HOME", "schedule: {cron: '05 09 1-7 */2 7', timeZone: UTC}", "tags: {cost-centre: '1'}"],
     &[
         "variables: {host: shop.example.com}",
         "checks:",

@@ -26,7 +26,27 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "write at least one label, such as matchLabels: {app: checkout}",
     ),
     ("no local endpoint", "local: []", "name at least one local endpoint"),
-    ("no spec.local", "remote: [{zone: a}]", "spec.local: Required value"),
+    (
+        "no spec.local",
+        "remote: [{zone: a}]",
+        "spec.local: Required value: the near ends of the traffic, such as [{namespace: shop}]",
+    ),
+    (
+        "a service without a name",
+        "local: [{service: {}}]",
+        "service.name: Required value: name of the Service, such as payments",
+    ),
+    ("a window as a number", "local: [{zone: a}]\n  evaluation: {window: 60}", "such as 15s or 1m"),
+    (
+        "a selector without an operator",
+        "local: [{pods: {selector: {matchExpressions: [{key: a}]}}}]",
+        "operator: Required value: how the label's value relates to `values`, such as In",
+    ),
+    (
+        "a metric namespace after a colon",
+        "local: [{zone: a}]\n  publish: {cloudWatch: {namespace: ':A'}}",
+        "not a CloudWatch namespace",
+    ),
     ("an empty list of remotes", "local: [{zone: a}]\n  remote: []", "leave remote out to watch everything"),
     ("an item that selects nothing", "local: [{}]", "write one of pods, service, namespace"),
     ("two ways in one item", "local: [{zone: a, cidr: 10.0.0.0/8}]", "each item selects in exactly one way"),

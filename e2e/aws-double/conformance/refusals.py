@@ -38,6 +38,15 @@ def math(*expressions, period=300):
     return [metric] + [{"Id": f"e{n}", "Expression": text} for n, text in enumerate(expressions)]
 
 
+SELECT = 'SELECT AVG(CPUUtilization) FROM "AWS/EC2"'
+
+
+def insights(expression, **changes):
+    """A query that reads data without a metric; None drops a member."""
+    query = {"Id": "q1", "Expression": expression, "Period": 60, "ReturnData": True, **changes}
+    return [{name: value for name, value in query.items() if value is not None}]
+
+
 def schedule(expression="cron(0 2 * * *)", duration="PT1H", **more):
     return {"Schedule": {"Expression": expression, "Duration": duration, **more}}
 
@@ -52,8 +61,19 @@ METRIC_ALARM = [
     ({**STATIC, "AlarmName": "n" * 256}, "name too long"),
     ({**STATIC, "AlarmName": "a\tb"}, "control character in the name"),
     ({**STATIC, "AlarmDescription": "d" * 1025}, "description too long"),
-    ({**STATIC, "AlarmActions": ["arn:aws:sns:r:123456789012:t"] * 6}, "six actions"),
+    ({**STATIC, "AlarmActions": ["arn:aws:sns:eu-west-1:123456789012:t"] * 6}, "six actions"),
     ({**STATIC, "AlarmActions": ["https://example.com"]}, "an action that is no ARN"),
+    ({**STATIC, "AlarmActions": ["arn:aws:sns:eu-west-1::t"]}, "an action without account"),
+    ({**STATIC, "AlarmActions": ["arn:aws:sns:eu-west-1:1234:t"]}, "an action of an account of four digits"),
+    ({**STATIC, "AlarmActions": ["arn:aws:sns:eu-west-1:123456789012:on call"]}, "an action with a blank"),
+    ({**STATIC, "AlarmActions": ["arn:aws:sqs:eu-west-1:123456789012:q"]}, "an action of a service that has none"),
+    ({**STATIC, "AlarmActions": ["arn:aws:ssm:eu-west-1:123456789012:opsitem:9"]}, "an item of a severity that isn't"),
+    ({**STATIC, "AlarmActions": ["arn:aws:automate:eu-west-1:ec2:stop"]}, "EC2 action without an instance"),
+    ({**STATIC, "MetricName": "Größe"}, "metric name outside ASCII"),
+    ({**STATIC, "Namespace": "Größe"}, "namespace outside ASCII"),
+    ({**STATIC, "Dimensions": [{"Name": "d", "Value": "Größe"}]}, "dimension value outside ASCII"),
+    ({**STATIC, "Dimensions": [{"Name": "Größe", "Value": "v"}]}, "dimension name outside ASCII"),
+    ({**STATIC, "Dimensions": [{"Name": "d", "Value": " "}]}, "dimension value of a space"),
     ({**STATIC, "Dimensions": [{"Name": f"d{n}", "Value": "v"} for n in range(31)]}, "31 dimensions"),
     ({**STATIC, "Dimensions": [{"Name": "d"}]}, "dimension without value"),
     ({**STATIC, "Dimensions": [{"Name": "d", "Value": "1"}, {"Name": "d", "Value": "2"}]}, "a dimension twice"),
@@ -82,6 +102,7 @@ METRIC_ALARM = [
     ({**STATIC, "EvaluationWindow": {"WallClockWindow": {"Timezone": "Mars/Olympus"}}}, "unknown time zone"),
     ({**STATIC, "Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(51)]}, "51 tags"),
     ({**STATIC, "Tags": [{"Key": "aws:x", "Value": "v"}]}, "reserved tag"),
+    ({**STATIC, "Tags": [{"Key": "k", "Value": "{v}"}]}, "tag in brackets"),
     ({**STATIC, "Tags": [{"Key": "k", "Value": "v" * 257}]}, "tag value too long"),
     ({**STATIC, "Metrics": BAND["Metrics"]}, "a metric and a list of metrics"),
     ({**BAND, "Period": 60}, "list of metrics with a period of its own"),
@@ -96,11 +117,18 @@ METRIC_ALARM = [
     ({**BAND, "Metrics": queries((0, {"MetricStat": stat(Stat="Mean")}))}, "unknown statistic in a query"),
     ({**BAND, "Metrics": queries((0, {"MetricStat": stat(Period=30)}))}, "band of less than a minute"),
     ({**BAND, "Metrics": queries((1, {"Expression": "ANOMALY_DETECTION_BAND(m2, 2)"}))}, "band of an unknown id"),
-    ({**BAND, "AlarmActions": ["arn:aws:autoscaling:r:123456789012:scalingPolicy:x"]}, "band with Auto Scaling"),
+    ({**BAND, "AlarmActions": ["arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:x:autoScalingGroupName/a:policyName/b"]}, "band with Auto Scaling"),
     ({**STATIC_MATH, "Metrics": math("m1 +")}, "broken expression"),
     ({**STATIC_MATH, "Metrics": math("TRIPLE(m1)")}, "unknown function"),
     ({**STATIC_MATH, "Metrics": math("m1", "m1")}, "two results"),
     ({**STATIC_MATH, "Metrics": math("e0")}, "expression that refers to itself"),
+    ({**STATIC_MATH, "Metrics": [*math("e1"), {"Id": "e1", "Expression": "e0", "ReturnData": False}]}, "expressions in a circle"),
+    ({**STATIC_MATH, "Metrics": math("SUM([m1)")}, "brackets that don't match"),
+    ({**STATIC_MATH, "Metrics": insights(SELECT, Period=None)}, "Metrics Insights without a period"),
+    ({**STATIC_MATH, "Metrics": insights(SELECT + " GROUP BY InstanceId")}, "GROUP BY without ORDER BY"),
+    ({**STATIC_MATH, "Metrics": insights("SELECT P99(x) FROM y")}, "unknown function of Metrics Insights"),
+    ({**STATIC_MATH, "Metrics": insights("INSIGHT_RULE_METRIC('r', 'Sum')", Period=None)}, "Contributor Insights without a period"),
+    ({**STATIC_MATH, "Metrics": math("m1 * 2"), "AlarmActions": ["arn:aws:automate:eu-west-1:ec2:stop"]}, "EC2 action of an expression"),
     ({**STATIC_MATH, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up"}}}, "PromQL with a threshold"),
     ({"AlarmName": "a", "EvaluationCriteria": {"PromQLCriteria": {"Query": "up"}}}, "PromQL without interval"),
 ]
@@ -126,7 +154,7 @@ COMPOSITE_ALARM = [
         },
         "unknown suppressor",
     ),
-    ({"AlarmName": "c", "AlarmRule": "TRUE", "AlarmActions": ["arn:aws:automate:r:ec2:stop"]}, "EC2 action"),
+    ({"AlarmName": "c", "AlarmRule": "TRUE", "AlarmActions": ["arn:aws:automate:eu-west-1:ec2:stop"]}, "EC2 action"),
     ({"AlarmName": "known", "AlarmRule": "TRUE"}, "name of a metric alarm"),
 ]
 
@@ -257,6 +285,10 @@ CLOUDWATCH = (
         ("put_alarm_mute_rule", {"Name": "m"}, VALIDATION, "no rule"),
         ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("rate(1 day)")}, VALIDATION, "a rate"),
         ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("cron(0 25 * * *)")}, VALIDATION, "hour 25"),
+        ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("cron(61 2 * * *)")}, VALIDATION, "minute 61"),
+        ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("cron(*/5 2 * * *)")}, VALIDATION, "a step"),
+        ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("cron(0 2 ? * SUN)")}, VALIDATION, "a question mark"),
+        ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule("at(2026-02-30T10:00)")}, VALIDATION, "30 February"),
         ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule(duration="PT30S")}, VALIDATION, "too short"),
         ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule(duration="P16D")}, VALIDATION, "too long"),
         ("put_alarm_mute_rule", {"Name": "m", "Rule": schedule(Timezone="Mars/Olympus")}, VALIDATION, "unknown time zone"),

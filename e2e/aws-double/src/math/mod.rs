@@ -2,8 +2,10 @@
 
 mod evaluate;
 mod functions;
+mod insights;
 mod parse;
 
 pub(crate) use evaluate::{Evaluation, Value};
 pub(crate) use functions::{KNOWN, spread};
+pub(crate) use insights::InsightsQuery;
 pub(crate) use parse::{Expression, Operator};

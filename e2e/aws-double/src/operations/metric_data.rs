@@ -29,7 +29,7 @@ struct EntityMetricData {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct MetricDatum {
-    metric_name: String,
+    pub(crate) metric_name: String,
     #[serde(default)]
     pub(crate) dimensions: Vec<Dimension>,
     pub(crate) timestamp: Option<Timestamp>,

@@ -33,10 +33,18 @@ fn allowed(tags: &BTreeMap<String, String>) -> Result<(), String> {
     if tags.len() > MOST {
         return Err(format!("{} tags are more than the {MOST} that a resource may have", tags.len()));
     }
-    match tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        Some(key) => Err(format!("Tag key {key}: the prefix aws: is reserved")),
+    if let Some(key) = tags.keys().find(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+        return Err(format!("Tag key {key}: the prefix aws: is reserved"));
+    }
+    match tags.iter().flat_map(|(key, value)| [key, value]).find(|text| !text.chars().all(is_of_a_tag)) {
+        Some(text) => Err(format!("Tag {text}: a tag has letters, digits, spaces and _ . : / = + - @")),
         None => Ok(()),
     }
+}
+
+/// "letters, spaces, and numbers representable in UTF-8, and the following characters: + - = . _ : / @" (tag-conventions).
+fn is_of_a_tag(letter: char) -> bool {
+    letter.is_alphanumeric() || letter.is_whitespace() || "_.:/=+-@".contains(letter)
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, ToSpan};
 
 use super::{MuteRule, MuteSchedule, MuteStatus};
+use crate::validate::identity::time_zone;
 
 const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -42,7 +43,7 @@ struct Cron {
 impl Schedule {
     pub(crate) fn parse(raw: &MuteSchedule) -> Result<Self, String> {
         let zone = raw.timezone.as_deref().unwrap_or("UTC");
-        let zone = TimeZone::get(zone).map_err(|_| format!("{zone} is not a time zone"))?;
+        let zone = time_zone(zone).ok_or_else(|| format!("{zone} is not a time zone"))?;
         Ok(Self { when: when(&raw.expression)?, duration: duration(&raw.duration)?, zone })
     }
 
@@ -203,6 +204,15 @@ mod tests {
             ("cron(60 2 * * *)", "PT4H"),
             ("cron(0 2 * * SUNDAY)", "PT4H"),
             ("cron(0/5 2 * * *)", "PT4H"),
+            ("cron(61 2 * * *)", "PT4H"),
+            ("cron(0 24 * * *)", "PT4H"),
+            ("cron(0 2 32 * *)", "PT4H"),
+            ("cron(0 2 * 13 *)", "PT4H"),
+            ("cron(0 2 ? * SUN)", "PT4H"),
+            ("cron(0 2 * * SUN#1)", "PT4H"),
+            ("cron(0 2 * * 5-1)", "PT4H"),
+            ("at(2026-02-30T18:00)", "PT4H"),
+            ("at(2026-12-24T24:00)", "PT4H"),
             ("rate(1 day)", "PT4H"),
             ("at(2026-12-24)", "PT4H"),
             ("at(2026-12-24T18:00)", "PT59S"),
@@ -211,6 +221,8 @@ mod tests {
         ] {
             assert!(schedule(expression, duration, "UTC").is_err(), "{expression} {duration}");
         }
-        assert!(schedule("cron(0 2 * * *)", "PT4H", "Mars/Olympus").is_err());
+        for zone in ["Mars/Olympus", "asia/tokyo", "Local", "+09:00"] {
+            assert!(schedule("cron(0 2 * * *)", "PT4H", zone).is_err(), "{zone}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Rules of PutCompositeAlarm that its model doesn't state (AWS: API_PutCompositeAlarm, alarm-combining).
 
-use super::metric_alarm::{no_control_characters, service, valid_action};
-use super::{Verdict, ensure};
+use super::metric_alarm::no_control_characters;
+use super::{Verdict, actions, ensure};
 use crate::error::ApiError;
 use crate::state::{CompositeAlarm, Region, Rule};
 
@@ -13,7 +13,7 @@ pub(crate) fn check(alarm: &CompositeAlarm, region: &Region) -> Verdict {
     children_exist(alarm, &rule, region)?;
     children_are_not_in_too_many(&rule, region)?;
     suppressor(alarm, region)?;
-    actions(alarm)
+    notifies(alarm)
 }
 
 /// "as many as 100 underlying alarms", and 500 elements.
@@ -58,10 +58,10 @@ fn suppressor(alarm: &CompositeAlarm, region: &Region) -> Verdict {
 }
 
 /// Composite alarms notify, but don't act on EC2 or Auto Scaling.
-fn actions(alarm: &CompositeAlarm) -> Verdict {
+fn notifies(alarm: &CompositeAlarm) -> Verdict {
     for arn in alarm.ok_actions.iter().chain(&alarm.alarm_actions).chain(&alarm.insufficient_data_actions) {
-        valid_action(arn)?;
-        ensure(!["automate", "swf", "autoscaling"].contains(&service(arn)), || {
+        actions::valid(arn)?;
+        ensure(!actions::is_of_ec2(arn) && actions::service(arn) != "autoscaling", || {
             format!("A composite alarm can't have the EC2 or Auto Scaling action {arn}")
         })?;
     }

@@ -1,9 +1,7 @@
 //! Rules of the anomaly detector operations that their models don't state (AWS: API_PutAnomalyDetector,
 //! API_DeleteAnomalyDetector, using-metric-math).
 
-use jiff::tz::TimeZone;
-
-use super::{Verdict, queries};
+use super::{Verdict, identity, queries};
 use crate::error::ApiError;
 use crate::math::Expression;
 use crate::operations::detectors::Named;
@@ -62,7 +60,7 @@ fn complete(metric: SingleMetric) -> Result<Subject, ApiError> {
     if Statistic::parse(stat).is_none() {
         return Err(ApiError::invalid_value(format!("The value {stat} for parameter Stat is invalid.")));
     }
-    super::metric_alarm::unique_dimensions(&metric.dimensions)
+    identity::metric(metric.namespace.as_deref(), metric.metric_name.as_deref(), &metric.dimensions)
         .map_err(|error| ApiError::invalid_value(error.message))?;
     Ok(Subject::Single(metric))
 }
@@ -107,7 +105,7 @@ pub(crate) fn configuration(configuration: Option<&Configuration>) -> Verdict {
         )));
     }
     match &configuration.metric_timezone {
-        Some(zone) if TimeZone::get(zone).is_err() => {
+        Some(zone) if identity::time_zone(zone).is_none() => {
             Err(ApiError::invalid_value(format!("The value {zone} for parameter MetricTimezone is invalid.")))
         }
         _ => Ok(()),

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
-
-use super::{Verdict, ensure, queries};
+use super::{Verdict, actions, ensure, identity, queries};
 use crate::error::ApiError;
 use crate::math::Expression;
-use crate::state::{Dimension, MetricAlarm, Statistic};
+use crate::state::{MetricAlarm, Statistic};
 
 pub(crate) fn check(alarm: &MetricAlarm) -> Verdict {
     no_control_characters(&alarm.alarm_name)?;
@@ -25,7 +23,7 @@ pub(crate) fn check(alarm: &MetricAlarm) -> Verdict {
     missing_data(alarm)?;
     low_sample_count(alarm)?;
     evaluation_window(alarm)?;
-    actions(alarm)
+    actions::of_metric_alarm(alarm)
 }
 
 /// AlarmName: "can't contain ASCII control characters".
@@ -53,7 +51,7 @@ fn single_metric(alarm: &MetricAlarm) -> Verdict {
     ensure(alarm.statistic.is_some() != alarm.extended_statistic.is_some(), || {
         "MetricName needs either Statistic or ExtendedStatistic, and not both".to_owned()
     })?;
-    unique_dimensions(&alarm.dimensions)?;
+    identity::metric(alarm.namespace.as_deref(), alarm.metric_name.as_deref(), &alarm.dimensions)?;
     if let Some(statistic) = &alarm.extended_statistic {
         let plain = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"].contains(&statistic.as_str());
         ensure(!plain, || format!("{statistic} is no ExtendedStatistic; it belongs into Statistic"))?;
@@ -63,17 +61,6 @@ fn single_metric(alarm: &MetricAlarm) -> Verdict {
         Some(period) => valid_period(period, &[10, 20, 30]),
         None => Err(ApiError::validation("Period is required with MetricName")),
     }
-}
-
-pub(crate) fn unique_dimensions(dimensions: &[Dimension]) -> Verdict {
-    let mut seen = BTreeSet::new();
-    let twice = dimensions.iter().find(|dimension| !seen.insert(&dimension.name));
-    ensure(twice.is_none(), || {
-        format!(
-            "Dimension {} is given twice",
-            twice.map(|dimension| dimension.name.as_str()).unwrap_or_default()
-        )
-    })
 }
 
 /// "any multiple of 60", or one of `short`.
@@ -99,6 +86,7 @@ fn metrics_alone(alarm: &MetricAlarm) -> Verdict {
     ];
     refuse_given(&given, "Metrics")?;
     queries::check_computed(&alarm.metrics)?;
+    queries::ordered(&alarm.metrics)?;
     let period = queries::common_period(&alarm.metrics);
     ensure(period.is_some_and(|period| valid_period(period, &[10, 20, 30]).is_ok()), || {
         "The metrics of an alarm need a period of 10, 20, 30 or a multiple of 60".to_owned()
@@ -267,36 +255,9 @@ fn evaluation_window(alarm: &MetricAlarm) -> Verdict {
     let Some(window) = &alarm.evaluation_window else { return Ok(()) };
     ensure(alarm.evaluation_criteria.is_none(), || "EvaluationWindow can't be used with PromQL".to_owned())?;
     let zone = window.pointer("/WallClockWindow/Timezone").and_then(serde_json::Value::as_str);
-    ensure(zone.is_none_or(|zone| TimeZone::get(zone).is_ok()), || {
+    ensure(zone.is_none_or(|zone| identity::time_zone(zone).is_some()), || {
         format!("{} is not a time zone", zone.unwrap_or_default())
     })
-}
-
-/// Actions are ARNs; "If your alarm uses [ThresholdMetricId], it cannot have Auto Scaling actions."
-fn actions(alarm: &MetricAlarm) -> Verdict {
-    for arn in alarm.ok_actions.iter().chain(&alarm.alarm_actions).chain(&alarm.insufficient_data_actions) {
-        valid_action(arn)?;
-        ensure(alarm.threshold_metric_id.is_none() || service(arn) != "autoscaling", || {
-            format!("An anomaly detection alarm can't have the Auto Scaling action {arn}")
-        })?;
-    }
-    Ok(())
-}
-
-pub(crate) fn valid_action(arn: &str) -> Verdict {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let valid = match parts.as_slice() {
-        ["arn", partition, service, _, _, resource] => {
-            partition.starts_with("aws") && !service.is_empty() && !resource.is_empty()
-        }
-        _ => false,
-    };
-    let known = ["automate", "swf", "autoscaling", "lambda", "sns", "ssm", "ssm-incidents", "aiops"];
-    ensure(valid && known.contains(&service(arn)), || format!("Invalid arn syntax: {arn}"))
-}
-
-pub(crate) fn service(arn: &str) -> &str {
-    arn.split(':').nth(2).unwrap_or_default()
 }
 
 /// The statistics that CloudWatch knows (AWS: Statistics-definitions).

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Verdict;
+use super::{Verdict, identity};
 use crate::error::ApiError;
 use crate::operations::metric_data::{MetricDatum, PutMetricData};
 
@@ -34,7 +34,7 @@ pub(crate) fn check(input: &PutMetricData, now: Timestamp) -> Verdict {
         values(datum, &at)?;
         numbers(datum, &at)?;
         timestamp(datum, &at, now)?;
-        super::metric_alarm::unique_dimensions(&datum.dimensions)
+        identity::metric(Some(&input.namespace), Some(&datum.metric_name), &datum.dimensions)
             .map_err(|error| ApiError::invalid_value(error.message))?;
         if datum.storage_resolution.is_some_and(|seconds| seconds != 1 && seconds != 60) {
             return Err(invalid(&at, "StorageResolution", "it is 1 or 60"));

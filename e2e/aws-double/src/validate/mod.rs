@@ -1,9 +1,11 @@
 //! What AWS refuses: by the model's shapes for every operation alike, and by rules that the model doesn't state, one
 //! function a rule.
 
+mod actions;
 pub(crate) mod canary;
 pub(crate) mod composite_alarm;
 pub(crate) mod detector;
+pub(crate) mod identity;
 pub(crate) mod metric_alarm;
 pub(crate) mod metric_data;
 pub(crate) mod mute_rule;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Verdict, ensure};
 use crate::error::ApiError;
-use crate::math::{Expression, KNOWN};
+use crate::math::{Expression, InsightsQuery, KNOWN};
 use crate::state::{MetricAlarm, MetricDataQuery, SingleMetric, Subject};
 
 /// What holds wherever queries are used.
@@ -21,7 +21,34 @@ pub(crate) fn check(queries: &[MetricDataQuery]) -> Verdict {
 pub(crate) fn check_computed(queries: &[MetricDataQuery]) -> Verdict {
     check(queries)?;
     at_most_ten(queries)?;
+    period_without_metric(queries)?;
     one_period(queries)
+}
+
+/// A query or expression that is computed of no other has no period but its own.
+fn period_without_metric(queries: &[MetricDataQuery]) -> Verdict {
+    let alone = |query: &&MetricDataQuery| {
+        let text = query.expression.as_deref();
+        query.period.is_none()
+            && text.is_some_and(|text| Expression::parse(text).map_or(true, |it| it.ids().is_empty()))
+    };
+    let missing = queries.iter().find(alone);
+    ensure(missing.is_none(), || {
+        format!(
+            "Period must not be null (query {})",
+            missing.map(|query| query.id.as_str()).unwrap_or_default()
+        )
+    })
+}
+
+/// "When creating multi-time series alarms, you must include two key clauses": GROUP BY, and ORDER BY
+/// (Create_Metrics_Insights_Alarm).
+pub(crate) fn ordered(queries: &[MetricDataQuery]) -> Verdict {
+    let insights =
+        queries.iter().filter_map(|query| InsightsQuery::parse(query.expression.as_deref()?)?.ok());
+    ensure(insights.into_iter().all(|query| query.ordered || !query.grouped), || {
+        "An alarm on a Metrics Insights query with GROUP BY needs ORDER BY".to_owned()
+    })
 }
 
 /// MetricDataQuery, Id: unique; letters, numbers and underscore; the first a lowercase letter.
@@ -51,7 +78,11 @@ fn metric(query: &MetricDataQuery) -> Verdict {
     ensure(stat.metric.metric_name.is_some() && stat.metric.namespace.is_some(), || {
         format!("Invalid metrics list: the metric of {id} needs Namespace and MetricName")
     })?;
-    super::metric_alarm::unique_dimensions(&stat.metric.dimensions)?;
+    super::identity::metric(
+        stat.metric.namespace.as_deref(),
+        stat.metric.metric_name.as_deref(),
+        &stat.metric.dimensions,
+    )?;
     ensure(query.period.is_none(), || {
         format!("Invalid metrics list: Period of {id} belongs into its MetricStat")
     })?;
@@ -67,6 +98,10 @@ fn expressions(queries: &[MetricDataQuery]) -> Result<BTreeMap<&str, Expression>
         let Some(text) = &query.expression else { continue };
         let id = &query.id;
         let wrong = |why| ApiError::validation(format!("Error in expression '{id}' [{text}]: {why}"));
+        if let Some(insights) = InsightsQuery::parse(text) {
+            insights.map_err(wrong)?;
+            continue;
+        }
         let expression = Expression::parse(text).map_err(wrong)?;
         if let Some(unknown) = expression.ids().into_iter().find(|id| !known.contains(id)) {
             return Err(wrong(format!("Undefined variable: {unknown}")));

@@ -1,4 +1,4 @@
-use aws_sdk_cloudwatch::types::{AlarmType, StateValue, Tag};
+use aws_sdk_cloudwatch::types::{AlarmType, ComparisonOperator, MetricDataQuery, StateValue, Tag};
 use tidewatch_aws_double::{AlarmState, Outcome};
 
 use crate::client::{ACCOUNT, REGION, code, cpu_alarm, start};
@@ -130,4 +130,51 @@ async fn pages_of_the_history_repeat_nothing_though_something_happens_in_between
         "Alarm \"cpu\" created",
     ];
     assert_eq!(told, expected);
+}
+
+/// An alarm on one query, which returns data; what else it needs is in it.
+fn computed(
+    client: &aws_sdk_cloudwatch::Client,
+    expression: &str,
+    period: Option<i32>,
+) -> aws_sdk_cloudwatch::operation::put_metric_alarm::builders::PutMetricAlarmFluentBuilder {
+    let query =
+        MetricDataQuery::builder().id("q").expression(expression).set_period(period).return_data(true);
+    client
+        .put_metric_alarm()
+        .alarm_name("computed")
+        .metrics(query.build())
+        .threshold(1.0)
+        .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        .evaluation_periods(1)
+}
+
+#[tokio::test]
+async fn what_reads_its_data_itself_is_taken_with_a_period_and_told_again() {
+    let (double, client) = start().await;
+    for expression in [
+        "SELECT AVG(CPUUtilization)\nFROM \"AWS/EC2\"\nGROUP BY InstanceId\nORDER BY AVG() DESC LIMIT 5",
+        "SELECT SUM(Errors) FROM SCHEMA(\"Shop\", Service) WHERE Service != 'test'",
+        "INSIGHT_RULE_METRIC('rule', 'MaxContributorValue')",
+        "DB_PERF_INSIGHTS('RDS', 'db-1', 'os.cpuUtilization.user.avg')",
+    ] {
+        let without = computed(&client, expression, None).send().await.unwrap_err();
+        assert_eq!(code(&without), "ValidationError", "{expression}");
+        computed(&client, expression, Some(60)).send().await.unwrap();
+        let described = client.describe_alarms().alarm_names("computed").send().await.unwrap();
+        let query = &described.metric_alarms()[0].metrics()[0];
+        assert_eq!((query.expression(), query.period()), (Some(expression), Some(60)));
+    }
+    // Nothing is computed of them, and an alarm without data says so.
+    double.advance(jiff::SignedDuration::from_mins(10));
+    let described = client.describe_alarms().alarm_names("computed").send().await.unwrap();
+    assert_eq!(described.metric_alarms()[0].state_value(), Some(&StateValue::InsufficientData));
+}
+
+#[tokio::test]
+async fn several_series_without_an_order_are_refused() {
+    let (_double, client) = start().await;
+    let query = "SELECT AVG(CPUUtilization) FROM \"AWS/EC2\" GROUP BY InstanceId";
+    let refused = computed(&client, query, Some(60)).send().await.unwrap_err();
+    assert_eq!(code(&refused), "ValidationError");
 }

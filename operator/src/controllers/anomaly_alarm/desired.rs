@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use tidewatch_crds::AnomalyAlarm;
 use tidewatch_crds::anomaly_alarm::{
-    ADOPT_ANNOTATION, ActionsSpec, AdaptationSpeed, OutlierFiltering, Provider, Resource, ResourceKind,
-    Training,
+    ADOPT_ANNOTATION, AdaptationSpeed, OutlierFiltering, Provider, Resource, ResourceKind, Training,
 };
 use tidewatch_crds::parse_duration;
 
@@ -13,6 +12,7 @@ use super::facts::Facts;
 use super::names::Names;
 use super::parts::Parts;
 use super::reason::{Problem, Reason};
+use super::refusals;
 use crate::aws::types::{
     AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, MetricAlarm, MuteRule, Tags,
 };
@@ -57,7 +57,10 @@ impl Desired {
         let spec = &alarm.spec;
         supported(alarm, policy)?;
         let scope = scope(alarm, facts, policy, own_region)?;
-        actions_in_region(&spec.actions, &scope.region)?;
+        let refused = refusals::of(alarm, &scope.region);
+        if !refused.is_empty() {
+            return Err(Problem::new(Shared::InvalidSpec, refused.join("; ")));
+        }
         let mut names = Names::new(policy, namespace, name);
         let adopted = policy.adopted(
             meta,
@@ -88,7 +91,7 @@ impl Desired {
             schedule: if mute.schedule.starts_with("at(") {
                 mute.schedule.clone()
             } else {
-                format!("cron({})", mute.schedule)
+                format!("cron({})", mute.schedule.to_ascii_uppercase())
             },
             duration: iso_duration(&mute.duration),
             timezone: mute.timezone.clone(),
@@ -189,22 +192,6 @@ fn scope(
         policy.allows_role(namespace, role)?;
     }
     Ok(Scope { region, role: spec.role_arn.clone() })
-}
-
-fn actions_in_region(actions: &ActionsSpec, region: &str) -> Result<(), Problem> {
-    let all = actions.alarm.iter().chain(&actions.ok).chain(&actions.insufficient_data);
-    for arn in all {
-        let elsewhere = arn.split(':').nth(3).filter(|there| !there.is_empty() && *there != region);
-        if let Some(there) = elsewhere {
-            return Err(Problem::new(
-                Shared::InvalidSpec,
-                format!(
-                    "action {arn} is in {there} and the alarm in {region}: CloudWatch only starts actions of the alarm's own Region"
-                ),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Whose an object's things are.

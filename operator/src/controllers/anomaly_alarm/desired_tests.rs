@@ -98,7 +98,7 @@ fn a_band_on_an_expression_has_a_detector_of_the_queries_without_the_band() {
 #[test]
 fn an_alarm_that_asks_for_a_healthy_network_calls_by_a_composite() {
     let spec = json!({"metric": cpu(), "condition": {"band": {}}, "evaluation": {"periods": 5},
-        "when": {"networkHealth": {"monitor": "net"}}, "actions": {"alarm": ["arn:aws:sns:eu-west-1:1:t"]}});
+        "when": {"networkHealth": {"monitor": "net"}}, "actions": {"alarm": ["arn:aws:sns:eu-west-1:123456789012:t"]}});
     let desired = desired(&spec, &monitors(None)).unwrap();
     let (metric, network) = (desired.metric.unwrap(), desired.network.unwrap());
     let composite = desired.composite.unwrap();

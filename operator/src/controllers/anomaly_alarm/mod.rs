@@ -8,6 +8,7 @@ mod apply;
 mod clear;
 mod desired;
 mod ending;
+mod expression;
 mod facts;
 mod memory;
 mod metric;
@@ -19,6 +20,7 @@ mod pass;
 mod plan;
 mod reading;
 mod reason;
+mod refusals;
 mod stale;
 mod status;
 #[cfg(test)]

@@ -41,10 +41,15 @@ pub(super) fn job(spec: &CanarySpec, seed: &str, secrets: &Secrets) -> Result<Op
             "pages in a browser and scripts run in AWS only, and this canary is run from within the cluster: write checks",
         ));
     };
-    let schedule = Schedule::new(&spec.schedule, seed)
-        .map_err(|error| Problem::of_spec("InvalidSpec", error.to_string()))?;
-    let plan =
-        Plan::new(spec, secrets).map_err(|error| Problem::of_spec("InvalidSpec", error.to_string()))?;
+    let schedule = Schedule::new(&spec.schedule, seed).map_err(|error| error.to_string());
+    let plan = Plan::new(spec, secrets).map_err(|error| error.to_string());
+    let (schedule, plan) = match (schedule, plan) {
+        (Ok(schedule), Ok(plan)) => (schedule, plan),
+        (schedule, plan) => {
+            let refused: Vec<String> = [schedule.err(), plan.err()].into_iter().flatten().collect();
+            return Err(Problem::of_spec("InvalidSpec", refused.join("; ")));
+        }
+    };
     let checks = checks.iter().map(|check| check.name.clone()).collect();
     Ok((!spec.suspend).then(|| Job { plan: Arc::new(plan), schedule, checks }))
 }
@@ -102,6 +107,10 @@ mod tests {
         );
         let cron = "schedule: {cron: '0 25 * * *'}\nchecks: [{name: a, tcp: {host: a, port: 1}}]";
         assert!(refused(cron).1.starts_with("spec.schedule.cron"), "{}", refused(cron).1);
+        let both = format!("schedule: {{cron: '0 25 * * *'}}\n{pattern}");
+        for field in ["spec.schedule.cron", "spec.checks[a].http.expect.bodyMatches"] {
+            assert!(refused(&both).1.contains(field), "{}", refused(&both).1);
+        }
     }
 
     #[test]

@@ -384,6 +384,72 @@ async fn what_cannot_be_is_never_sent_to_aws() {
     assert!(bed.double.calls().is_empty(), "{:?}", bed.double.calls());
 }
 
+/// Metrics Insights and functions that read data: CloudWatch asks for a period where no metric has one.
+#[tokio::test]
+async fn what_reads_its_data_itself_is_in_cloudwatch_with_its_period() {
+    let bed = Bed::start().await;
+    let expressions = [
+        ("insights", "SELECT AVG(CPUUtilization) FROM \"AWS/EC2\""),
+        ("lines", "select\n  MAX(mem)\nFROM CWAgent\nGROUP BY InstanceId\nORDER BY MAX() DESC"),
+        ("contributors", "INSIGHT_RULE_METRIC('rule', 'UniqueContributors')"),
+        ("database", "DB_PERF_INSIGHTS('RDS', 'db-1', 'os.cpuUtilization.user.avg')"),
+        ("connector", "LAMBDA('connector', 'query')"),
+    ];
+    for (name, expression) in expressions {
+        let queries = json!([{"id": "q", "expression": expression}, {"id": "r", "expression": "q * 2"}]);
+        let metric = json!({"expression": {"queries": queries, "returns": "r", "period": "60s"}});
+        let condition = json!({"threshold": {"operator": "GreaterThan", "value": 80}});
+        bed.apply(name, &json!({"metric": metric, "condition": condition, "tags": {"部署": "決済"}}));
+    }
+    bed.settle().await;
+    for (name, _) in expressions {
+        assert_eq!(bed.ready(name).1, "InPlace", "{name}: {:?}", bed.ready(name));
+        let alarm = bed.name_of(name);
+        bed.region(|region| {
+            let queries = &region.alarms[&alarm].metric().unwrap().metrics;
+            let periods: Vec<_> = queries.iter().map(|query| (query.id.as_str(), query.period)).collect();
+            assert_eq!(periods, [("q", Some(60)), ("r", None)], "{name}");
+            assert_eq!(region.alarms[&alarm].tags["部署"], "決済");
+        });
+    }
+    // What CloudWatch tells of them is what was written.
+    bed.double.clear_calls();
+    bed.sweep().await;
+    assert_eq!(bed.writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn all_that_cloudwatch_would_refuse_is_told_at_once() {
+    let bed = Bed::start().await;
+    let queries = json!([
+        {"id": "a", "metric": {"namespace": "A", "metricName": "B"}},
+        {"id": "b", "expression": "MAX([a, c)"},
+        {"id": "c", "expression": "b + d"},
+    ]);
+    let spec = json!({
+        "metric": {"expression": {"queries": queries, "returns": "b"}},
+        "condition": {"band": {"training": {"timezone": "Mars/Olympus"}}},
+        "actions": {"alarm": ["arn:aws:sns:us-east-1:123456789012:t"]},
+        "mute": {"schedule": "0 2 31 4 *", "duration": "2h", "timezone": "Nowhere"},
+    });
+    bed.apply("self", &spec);
+    bed.sweep().await;
+    let (ready, reason, message) = bed.ready("self");
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "InvalidSpec"), "{message}");
+    for told in [
+        "spec.metric.expression.queries[b].expression: the ) at character 10 closes nothing",
+        "spec.metric.expression.queries[b].expression: it goes in a circle (b → c → b)",
+        "spec.metric.expression.queries[c].expression: it uses d, which no query is called",
+        "spec.condition.band.training.timezone: \"Mars/Olympus\" isn't in the time zone database",
+        "spec.actions.alarm: action arn:aws:sns:us-east-1:123456789012:t is in us-east-1",
+        "spec.mute.schedule: \"0 2 31 4 *\" is a date that never comes",
+        "spec.mute.timezone: \"Nowhere\" isn't in the time zone database",
+    ] {
+        assert!(message.contains(told), "{told} isn't in {message}");
+    }
+    assert!(bed.double.calls().is_empty(), "{:?}", bed.double.calls());
+}
+
 /// As after a restore from a backup: the same names, and another uid.
 #[tokio::test]
 async fn all_that_an_object_of_the_same_name_left_is_adopted_by_one_annotation() {

@@ -83,9 +83,8 @@ impl Desired {
         };
         let version = choose(&choice, facts.current, facts.offered, facts.now)
             .map_err(|refusal| refused(&[refusal]))?;
-        traced(spec, version)?;
-        let (entry, code, code_hash, environment) = content(spec, version, facts.script)?;
-        let config = config(spec, aws, version, entry)?;
+        let (config, Content { code, code_hash, environment, .. }) = config(spec, aws, version, facts.script)
+            .map_err(|refused| Problem::new(Shared::InvalidSpec, refused.join("; ")))?;
         let runs = Runs {
             max_retries: spec.retries.into(),
             names: named_in_reasons(spec),
@@ -149,52 +148,69 @@ fn refused(refusals: &[Refusal]) -> Problem {
 
 /// "ActiveTracing … for canaries that use the syn-nodejs-2.0 or later runtime" of Puppeteer, and of Java
 /// (CloudWatch_Synthetics_Canaries_tracing); AWS refuses it with the others.
-fn traced(spec: &CanarySpec, version: RuntimeVersion) -> Result<(), Problem> {
+fn untraceable(spec: &CanarySpec, version: RuntimeVersion) -> Option<String> {
     if spec.tracing == Tracing::Off || matches!(version.family, Family::NodejsPuppeteer | Family::Java) {
-        return Ok(());
+        return None;
     }
-    Err(Problem::new(
-        Shared::InvalidSpec,
-        format!(
-            "spec.tracing: AWS traces what runs on Puppeteer or Java, and this canary runs on {version}: leave tracing out, or write provider: Embedded for checks"
-        ),
+    Some(format!(
+        "spec.tracing: AWS traces what runs on Puppeteer or Java, and this canary runs on {version}: leave tracing out, or write provider: Embedded for checks"
     ))
 }
 
-type Content = (Entry, Code, String, BTreeMap<String, String>);
-
 /// What the canary runs.
+struct Content {
+    entry: Entry,
+    code: Code,
+    code_hash: String,
+    environment: BTreeMap<String, String>,
+}
+
 fn content(
     spec: &CanarySpec,
     version: RuntimeVersion,
     script: Option<&BTreeMap<String, Vec<u8>>>,
-) -> Result<Content, Problem> {
+) -> Result<Content, Vec<String>> {
+    let sentences = |refusals: Vec<Refusal>| refusals.iter().map(ToString::to_string).collect::<Vec<_>>();
     if let Some(ScriptSpec { handler, s3: Some(s3), .. }) = &spec.script {
-        synthetics::handler(handler, &version).map_err(|refusal| refused(&[refusal]))?;
-        let environment = synthetics::environment(spec).map_err(|refusals| refused(&refusals))?;
-        let hash = short_hash(format!("{s3:?}").as_bytes());
+        let handled = synthetics::handler(handler, &version).map_err(|refusal| vec![refusal]);
+        let environment = both(handled.map_err(sentences), synthetics::environment(spec).map_err(sentences));
+        let (_, environment) = environment?;
+        let code_hash = short_hash(format!("{s3:?}").as_bytes());
         let code = Code::S3 { bucket: s3.bucket.clone(), key: s3.key.clone(), version: s3.version.clone() };
-        return Ok((Entry::Handler(handler.clone()), code, hash, environment));
+        return Ok(Content { entry: Entry::Handler(handler.clone()), code, code_hash, environment });
     }
-    let package = synthetics::package(spec, &version, script).map_err(|refusals| refused(&refusals))?;
-    let archive = synthetics::archive(&package.files)
-        .map_err(|error| Problem::new(Shared::InvalidSpec, error.to_string()))?;
+    let package = synthetics::package(spec, &version, script).map_err(sentences)?;
+    let archive = synthetics::archive(&package.files).map_err(|error| vec![error.to_string()])?;
     let entry = match package.entry {
         synthetics::Entry::Handler(handler) => Entry::Handler(handler),
         synthetics::Entry::MultiChecks => Entry::Blueprints(vec![MULTI_CHECKS.to_owned()]),
     };
-    Ok((entry, Code::Zip(archive.bytes), archive.hash, package.environment))
+    let code = Code::Zip(archive.bytes);
+    Ok(Content { entry, code, code_hash: archive.hash, environment: package.environment })
 }
 
+/// Both, or all that is wrong with either.
+fn both<A, B>(first: Result<A, Vec<String>>, second: Result<B, Vec<String>>) -> Result<(A, B), Vec<String>> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => Err([first.err(), second.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
+/// The configuration and what it runs, or every field that AWS can't run.
 fn config(
     spec: &CanarySpec,
     aws: &AwsSpec,
     version: RuntimeVersion,
-    entry: Entry,
-) -> Result<CanaryConfig, Problem> {
-    let expression =
-        schedule::expression(&spec.schedule).map_err(|message| Problem::new(Shared::InvalidSpec, message))?;
-    Ok(CanaryConfig {
+    script: Option<&BTreeMap<String, Vec<u8>>>,
+) -> Result<(CanaryConfig, Content), Vec<String>> {
+    let tracing =
+        untraceable(spec, version).map_or(Ok(spec.tracing == Tracing::Active), |mend| Err(vec![mend]));
+    let expression = schedule::expression(&spec.schedule).map_err(|mend| vec![mend]);
+    let timing = both(expression, timeout_seconds(spec).map_err(|mend| vec![mend]));
+    let ((expression, timeout_seconds), (tracing, content)) =
+        both(timing, both(tracing, content(spec, version, script)))?;
+    let config = CanaryConfig {
         role: aws.execution_role_arn.clone(),
         artifacts: aws.artifacts.trim_start_matches("s3://").trim_end_matches('/').to_owned(),
         encryption: aws.encryption.as_ref().map(|encryption| match &encryption.kms_key_arn {
@@ -202,13 +218,13 @@ fn config(
             None => Encryption::S3,
         }),
         runtime: version.to_string(),
-        entry,
+        entry: content.entry.clone(),
         schedule: Schedule { expression, max_retries: spec.retries.into(), duration_seconds: 0 },
         run: RunConfig {
-            timeout_seconds: timeout_seconds(spec)?,
+            timeout_seconds,
             memory_mb: aws.memory.unwrap_or(MEMORY_MB),
             ephemeral_storage_mb: aws.ephemeral_storage.unwrap_or(EPHEMERAL_STORAGE_MB),
-            tracing: spec.tracing == Tracing::Active,
+            tracing,
         },
         success_days: aws.retention.success_days,
         failure_days: aws.retention.failure_days,
@@ -218,18 +234,18 @@ fn config(
             ipv6: vpc.ipv6,
         }),
         cleans_up: true,
-    })
+    };
+    Ok((config, content))
 }
 
-fn timeout_seconds(spec: &CanarySpec) -> Result<i32, Problem> {
+fn timeout_seconds(spec: &CanarySpec) -> Result<i32, String> {
     let seconds = |text: &str| parse_duration(text).map(|duration| duration.as_secs());
     let seconds = match (&spec.timeout, &spec.schedule.every) {
         (Some(timeout), _) => seconds(timeout),
         (None, Some(every)) => seconds(every).map(|interval| interval.min(MINUTE_SECONDS)),
         (None, None) => Ok(MINUTE_SECONDS),
     };
-    let seconds =
-        seconds.map_err(|error| Problem::new(Shared::InvalidSpec, format!("spec.timeout: {error}")))?;
+    let seconds = seconds.map_err(|error| format!("spec.timeout: {error}"))?;
     Ok(i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 

@@ -221,6 +221,30 @@ async fn what_cannot_be_is_never_sent_to_aws() {
 }
 
 #[tokio::test]
+async fn all_that_aws_can_t_run_is_told_at_once() {
+    let bed = Bed::start().await;
+    let secret = json!({"basic": {"username": "a", "password": {"secretRef": {"name": "s", "key": "k"}}}});
+    let spec = with(checks(), "/checks/0/http/authentication", secret);
+    let spec = with(spec, "/checks/0/ipFamily", json!("IPv6"));
+    let spec = with(spec, "/schedule", json!({"cron": "0 9 1 * 1"}));
+    let spec = with(spec, "/aws/env", json!({"AWS_REGION": "eu-west-1"}));
+    bed.apply("self", &with(spec, "/tracing", json!("Active")));
+    bed.sweep().await;
+    let (ready, reason, message) = bed.ready("self");
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "InvalidSpec"), "{message}");
+    for field in [
+        "spec.schedule.cron: ",
+        "spec.tracing: ",
+        "spec.checks[home].ipFamily: ",
+        "spec.checks[home].http.authentication.basic.password.secretRef: ",
+        "spec.aws.env[AWS_REGION]: ",
+    ] {
+        assert!(message.contains(field), "{field} isn't in {message}");
+    }
+    assert_eq!(bed.writes(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_rename_leaves_no_orphan_and_run_now_says_that_aws_has_none() {
     let bed = Bed::start().await;
     bed.apply("old", &checks());
