@@ -1,6 +1,7 @@
 //! The API of Tidewatch, group `tidewatch.dev`: the types, their CRD schemas and the rules that the apiserver
 //! enforces. Nothing here depends on the rest of the project.
 
+mod address;
 pub mod anomaly_alarm;
 pub mod canary;
 mod crd;
@@ -10,6 +11,7 @@ pub mod network_monitor;
 mod provider;
 mod schema;
 
+pub use address::{AddressError, host_to_ascii, join_address, parse_address};
 pub use anomaly_alarm::{AnomalyAlarm, AnomalyAlarmSpec, AnomalyAlarmStatus};
 pub use canary::{Canary, CanarySpec, CanaryStatus};
 pub use crd::{CrdError, all_crds, to_yaml};
