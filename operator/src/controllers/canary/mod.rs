@@ -9,6 +9,7 @@ mod aws;
 mod desired;
 mod policy;
 mod secrets;
+mod shutdown;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
     let prober = Prober::new(ProberConfig { allow: targets, ..ProberConfig::default() })?;
     let engine = Engine::new(prober, dependencies.metrics.clone(), wake.clone());
     let controller = Loop::new(Api::all(dependencies.client.clone()), dependencies.passes.clone());
+    let objects = controller.objects();
     let in_aws = in_aws(&dependencies, wake, &cancel);
     let (policy, follower) = (dependencies.policy.clone(), engine.clone());
     let following = api_server.follow(|addresses| follower.allow(policy.targets(addresses)));
@@ -117,9 +119,11 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
         Some(ObjectRef::new(name).within(namespace))
     });
     tokio::select! {
-        () = controller.run(canaries, triggers, LIMITS, cancel) => {}
+        () = controller.run(Arc::clone(&canaries), triggers, LIMITS, cancel) => {}
         never = following => match never {},
     }
+    let known = objects.state().into_iter().filter_map(|object| object.0.as_ref().ok().cloned());
+    shutdown::write_figures(&canaries, known).await;
     Ok(())
 }
 
