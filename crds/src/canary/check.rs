@@ -167,7 +167,10 @@ pub struct TlsCheck {
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?$') && self != ''").message("days or hours: write a number and a unit, such as 14d"))]
     pub min_validity: Option<String>,
-    /// Certificates whose end counts. AWS looks at the leaf only.
+    /// Certificates whose end counts for `minValidity` and the metric probe_ssl_earliest_cert_expiry. AWS: Leaf only.
+    /// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so
+    /// that a surplus certificate doesn't count. Leaf: the server's alone. PresentedChain: every one that the server sends.
+    /// Absent: VerifiedPath, or PresentedChain where `verify: false` leaves nothing verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity_of: Option<ValidityOf>,
     /// A text that the certificate's subject must contain, such as CN=shop.example.com.

@@ -127,6 +127,9 @@ pub struct HttpTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<ClientCertificate>,
     /// Certificates whose end counts for the metric probe_ssl_earliest_cert_expiry.
+    /// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so
+    /// that a surplus certificate doesn't count. Leaf: the server's alone. PresentedChain: every one that the server sends.
+    /// Absent: VerifiedPath, or PresentedChain where `verify: false` leaves nothing verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity_of: Option<ValidityOf>,
 }

@@ -52,10 +52,8 @@ impl ClientCertificate {
     }
 }
 
-/// Certificates whose end counts, for `minValidity` of a `tls` check and for the metric probe_ssl_earliest_cert_expiry.
-/// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so that a
-/// surplus certificate doesn't count. Leaf: the server's alone. PresentedChain: every one that the server sends. Absent:
-/// VerifiedPath, or PresentedChain where `verify: false` leaves nothing verified.
+/// Certificates whose end counts. Variants are described where the enum is used: the schema of an enum whose variants have
+/// descriptions would lose that of the field.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum ValidityOf {
     #[default]
