@@ -12,6 +12,7 @@ mod http;
 mod schedule;
 mod script;
 mod status;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +38,7 @@ pub use script::{ConfigMapRef, Framework, HeartbeatSpec, S3Object, ScriptSpec};
 pub use status::{
     AwsCanary, CanaryStatus, CheckRun, Failure, FormerCanary, Hour, LastRun, Phases, Run, RunResult, Success,
 };
+pub use tls::{ClientCertificate, ValidityOf};
 
 /// Metadata annotation: each new value makes the canary run once, at once.
 pub const RUN_NOW_ANNOTATION: &str = "tidewatch.dev/run-now";

@@ -2,6 +2,7 @@
 //! enforces. Nothing here depends on the rest of the project.
 
 mod actions;
+mod address;
 pub mod anomaly_alarm;
 pub mod canary;
 mod crd;
@@ -13,6 +14,7 @@ mod rules;
 mod schema;
 mod words;
 
+pub use address::{AddressError, host_to_ascii, join_address, parse_address};
 pub use anomaly_alarm::{AnomalyAlarm, AnomalyAlarmSpec, AnomalyAlarmStatus};
 pub use canary::{Canary, CanarySpec, CanaryStatus};
 pub use crd::{CrdError, all_crds, to_yaml};

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::HttpCheck;
+use super::tls::{ClientCertificate, ValidityOf};
 
 /// Each is one check: a name, and what is asked of whom.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct DnsCheck {
     /// Name or address of the server that is asked. Absent: the cluster's resolver (AWS: the VPC's).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:-]+$')").message("not a server: write a name or an address without port, such as 10.96.0.10"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^[:space:][:cntrl:]/@?#%]+$')").message("not a server: write a name or an address without port, such as 10.96.0.10"))]
     pub server: Option<String>,
     /// Port of the server. Absent: 53.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,10 +137,12 @@ pub struct DnsExpect {
 /// A TLS handshake, and the certificate that comes with it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.verify || !has(self.validityOf) || self.validityOf != 'VerifiedPath'")
+    .message("without verification no path is verified: write validityOf: Leaf or PresentedChain, or leave verify: false out"))]
 pub struct TlsCheck {
     /// Name or address of the server, such as shop.example.com.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:${}-]+$')").message("not a host: write a name or an address without scheme and path, such as shop.example.com"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^[:space:][:cntrl:]/@?#%]+$')").message("not a host: write a name or an address without scheme and path, such as shop.example.com"))]
     pub host: String,
     /// Port of the server. Absent: 443.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +151,7 @@ pub struct TlsCheck {
     /// The name that the certificate must be for, and that is sent in the handshake (SNI). Absent: `host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:${}-]+$')").message("not a host: write the name on the certificate, such as shop.example.com"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^[:space:][:cntrl:]/@?#%]+$')").message("not a host: write the name on the certificate, such as shop.example.com"))]
     pub server_name: Option<String>,
     /// Whether the chain must lead to a known authority and the name must fit. Without, only the expectations count.
     #[serde(default = "yes")]
@@ -156,11 +159,20 @@ pub struct TlsCheck {
     /// Certificate authorities to trust instead of the public ones, PEM, from a Secret. Embedded only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<SecretKey>,
-    /// How long the certificate (each of the chain) must still be valid, such as 14d. Absent: now.
+    /// A certificate that is shown to a server that asks for one. Embedded only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// How long the certificates that `validityOf` names must still be valid, such as 14d. Absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?$') && self != ''").message("days or hours: write a number and a unit, such as 14d"))]
     pub min_validity: Option<String>,
+    /// Certificates whose end counts for `minValidity` and the metric probe_ssl_earliest_cert_expiry. AWS: Leaf only.
+    /// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so
+    /// that a surplus certificate doesn't count. Leaf: the server's alone. PresentedChain: every one that the server sends.
+    /// Absent: VerifiedPath, or PresentedChain where `verify: false` leaves nothing verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity_of: Option<ValidityOf>,
     /// A text that the certificate's subject must contain, such as CN=shop.example.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
@@ -177,7 +189,7 @@ pub struct TlsCheck {
 pub struct TcpCheck {
     /// Name or address of the server, such as db.shop.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9A-Za-z._:${}-]+$')").message("not a host: write a name or an address without scheme and port, such as db.shop"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^[:space:][:cntrl:]/@?#%]+$')").message("not a host: write a name or an address without scheme and port, such as db.shop"))]
     pub host: String,
     /// Port of the server, such as 5432.
     #[schemars(range(min = 1, max = 65535))]

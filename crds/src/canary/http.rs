@@ -12,8 +12,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::check::{SecretKey, yes};
+use super::tls::{ClientCertificate, ValidityOf};
 
-/// An HTTP request. `${name}` in url, headers and body stands for a variable.
+/// An HTTP request. `${name}` in url, headers and body stands for a variable, `$${` for the text `${`. Cookies that an
+/// answer sets are sent back, by the rules of browsers, until the run ends.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.body) || !(self.method in ['GET', 'HEAD'])")
@@ -28,7 +30,8 @@ pub struct HttpCheck {
     /// The method.
     #[serde(default)]
     pub method: Method,
-    /// Headers of the request; at most 20.
+    /// Headers of the request; at most 20. Without Accept-Encoding, an answer may come compressed by gzip, deflate, br or
+    /// zstd; compressed or not, expectations see the text that was meant.
     #[serde(default)]
     #[schemars(schema_with = "headers")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$') && k.size() <= 128)").message("not a header: write a name such as Accept"))]
@@ -37,8 +40,9 @@ pub struct HttpCheck {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16384))]
     pub body: Option<String>,
-    /// Whether redirects are followed, at most ten, and the last answer counts; login and other headers aren't sent to
-    /// another origin. AWS always follows.
+    /// Whether redirects are followed, at most ten, and the last answer counts. Headers go along, but to another origin
+    /// no secrets do: `authentication`, Authorization, Cookie, and headers that hold a secret or an extracted value. AWS
+    /// always follows.
     #[serde(default = "yes")]
     pub follow_redirects: bool,
     /// Login.
@@ -101,9 +105,11 @@ impl Method {
     }
 }
 
-/// How an https server is trusted. Embedded only.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+/// How an https server is trusted, and how it knows the client. Embedded only.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.verify || !has(self.validityOf) || self.validityOf != 'VerifiedPath'")
+    .message("without verification no path is verified: write validityOf: Leaf or PresentedChain, or leave verify: false out"))]
 pub struct HttpTls {
     /// Whether the chain must lead to a known authority and the name must fit.
     #[serde(default = "yes")]
@@ -111,6 +117,27 @@ pub struct HttpTls {
     /// Certificate authorities to trust instead of the public ones, PEM, from a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<SecretKey>,
+    /// The name that the certificate must be for, and that is sent in the handshake (SNI), where `url` has an address or
+    /// another name. Absent: the host of `url`. After a redirect to another host, that host's own name counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[^[:space:][:cntrl:]/@?#%]+$')").message("not a host: write the name on the certificate, such as shop.example.com"))]
+    pub server_name: Option<String>,
+    /// A certificate that is shown to a server that asks for one, at the host of `url` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// Certificates whose end counts for the metric probe_ssl_earliest_cert_expiry.
+    /// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so
+    /// that a surplus certificate doesn't count. Leaf: the server's alone. PresentedChain: every one that the server sends.
+    /// Absent: VerifiedPath, or PresentedChain where `verify: false` leaves nothing verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity_of: Option<ValidityOf>,
+}
+
+impl Default for HttpTls {
+    fn default() -> Self {
+        Self { verify: true, ca: None, server_name: None, client_certificate: None, validity_of: None }
+    }
 }
 
 /// Login, in exactly one way.
@@ -293,11 +320,13 @@ pub struct JsonExpect {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.startsWith('$')").message("not a JSON path: begin with $, such as $.status"))]
     pub path: String,
-    /// The value must be this; numbers, true and false are written as text.
+    /// The value must be this. A number in the body is compared as a number, so that 3 is "3.0"; a text letter by
+    /// letter, so that "1.10" isn't "1.1". true, false and null are written as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub equals: Option<String>,
-    /// The value must not be this.
+    /// The value must not be this. A value that isn't there isn't this either: to require one, add an item with
+    /// `exists: true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub not_equals: Option<String>,
@@ -323,7 +352,7 @@ pub struct HeaderExpect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub equals: Option<String>,
-    /// Its value must not be this.
+    /// Its value must not be this. A header that isn't there passes: to require it, add an item with `exists: true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub not_equals: Option<String>,
@@ -331,7 +360,7 @@ pub struct HeaderExpect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub contains: Option<String>,
-    /// Its value must not contain this.
+    /// Its value must not contain this. A header that isn't there passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub not_contains: Option<String>,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::deadline::{Deadline, Elapsed};
 use crate::dns::{DnsError, Resolver};
+use crate::failure::io_in_words;
 use crate::policy::{Refused, TargetPolicy};
 use crate::report::PhaseTimes;
 
@@ -159,7 +160,7 @@ fn why(error: &std::io::Error) -> Why {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Why::NoRoute,
         ErrorKind::ConnectionReset => Why::Reset,
         // The kernel gives up after its own time, which a long check may outlast.
-        _ => Why::Other(error.to_string()),
+        _ => Why::Other(io_in_words(error)),
     }
 }
 

@@ -27,6 +27,11 @@ impl Failure {
         Self { message: message.into(), expected: Some(expected.into()), got: Some(got.into()) }
     }
 
+    /// The same, with where it happened before it.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// Message, expected and got as they may be shown: without secrets, each in one line, and cut after that, so that no
     /// secret is cut in half and shown.
     pub(crate) fn shown(&self, redactor: &Redactor) -> (String, Option<String>, Option<String>) {
@@ -36,6 +41,14 @@ impl Failure {
             self.expected.as_ref().map(|text| shown(text, SHOWN)),
             self.got.as_ref().map(|text| shown(text, SHOWN)),
         )
+    }
+}
+
+/// Why reading or writing failed, without the number that the kernel gives it.
+pub(crate) fn io_in_words(error: &std::io::Error) -> String {
+    match (error.raw_os_error(), error.kind().to_string()) {
+        (Some(_), words) if words != "uncategorized error" => words,
+        _ => error.to_string(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::connect::Connector;
 use crate::deadline::Deadline;
 use crate::dns::{self, Resolver};
 use crate::failure::Failure;
+use crate::http::Cookies;
 use crate::plan::{CheckPlan, Plan, Variables, What};
 use crate::policy::TargetPolicy;
 use crate::redact::Redactor;
@@ -41,6 +42,7 @@ pub(crate) struct Course<'a> {
     pub(crate) deadline: Deadline,
     pub(crate) trace: Option<TraceId>,
     pub(crate) variables: &'a mut Variables,
+    pub(crate) cookies: &'a mut Cookies,
     pub(crate) redactor: &'a mut Redactor,
     pub(crate) report: &'a mut CheckReport,
 }
@@ -98,6 +100,7 @@ impl Prober {
         run: Deadline,
     ) -> (Vec<CheckReport>, Option<FailureReport>) {
         let mut variables = plan.variables.clone();
+        let mut cookies = Cookies::default();
         let mut redactor = plan.redactor.clone();
         let mut reports = Vec::with_capacity(plan.checks.len());
         for check in &plan.checks {
@@ -112,6 +115,7 @@ impl Prober {
                         deadline: run.of_check(check.timeout),
                         trace,
                         variables: &mut variables,
+                        cookies: &mut cookies,
                         redactor: &mut redactor,
                         report: &mut report,
                     },

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::connect::{Target, add};
 use crate::deadline::Elapsed;
-use crate::failure::{Failure, readable};
+use crate::failure::{Failure, io_in_words, readable};
 use crate::plan::TcpPlan;
 use crate::prober::{Course, too_long};
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(plan: &TcpPlan, course: Course<'_>) -> Result<(), Failur
             .within(stream.write_all(bytes))
             .await
             .map_err(|after| Failure::new(TcpError::SendTimeout(after)))?
-            .map_err(|error| Failure::new(TcpError::Broken(error.to_string())))?;
+            .map_err(|error| Failure::new(TcpError::Broken(io_in_words(&error))))?;
     }
     if plan.listens() {
         let asked = Instant::now();
@@ -63,7 +63,7 @@ pub(crate) async fn run(plan: &TcpPlan, course: Course<'_>) -> Result<(), Failur
         let mut first = None;
         let read = read(plan, &mut stream, &mut answer, &mut first, course.means.max_body.min(MAX_ANSWER));
         let end = match deadline.within(read).await {
-            Ok(end) => end.map_err(|error| Failure::new(TcpError::Broken(error.to_string())))?,
+            Ok(end) => end.map_err(|error| Failure::new(TcpError::Broken(io_in_words(&error))))?,
             Err(after) => End::TimedOut(after),
         };
         match first {

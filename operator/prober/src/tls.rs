@@ -2,9 +2,15 @@
 
 mod certificate;
 mod check;
+mod error;
 mod handshake;
+mod identity;
+mod settings;
 mod trust;
 
 pub(crate) use check::run;
-pub(crate) use handshake::{Handshakes, Protocols, TlsError};
+pub(crate) use error::{TlsError, cause};
+pub(crate) use handshake::{Handshakes, Protocols};
+pub(crate) use identity::{ClientAuth, Identity, IdentityError};
+pub(crate) use settings::TlsSettings;
 pub(crate) use trust::{AuthorityError, Trust, authorities};

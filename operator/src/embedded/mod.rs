@@ -8,4 +8,4 @@ mod schedule;
 pub use self::engine::{Engine, Job, is_due};
 pub use self::history::{Change, History};
 pub use self::metrics::ProbeMetrics;
-pub use self::schedule::{Schedule, ScheduleError};
+pub use self::schedule::{CronError, Schedule, ScheduleError};

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use tidewatch_crds::CanarySpec;
-use tidewatch_crds::canary::{Check, DnsCheck, DnsProtocol, Encoding, RecordType, TcpCheck, TlsCheck};
+use tidewatch_crds::canary::{
+    Check, DnsCheck, DnsProtocol, Encoding, RecordType, TcpCheck, TlsCheck, ValidityOf,
+};
 use tidewatch_crds::parse_duration;
 
 use crate::refusal::Refusal;
@@ -98,7 +100,7 @@ fn dns_step(dns: &DnsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
         DnsProtocol::Tcp => "TCP",
     };
     let mut step = json!({
-        "checkerType": "DNS", "domain": dns.name, "recordType": record_type, "protocol": protocol,
+        "checkerType": "DNS", "domain": places::ascii_host(&dns.name), "recordType": record_type, "protocol": protocol,
     });
     limits::port(dns.port, field, refused);
     if dns.port.is_some() && dns.server.is_none() {
@@ -108,7 +110,7 @@ fn dns_step(dns: &DnsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
         ));
     }
     if let Some(server) = &dns.server {
-        set(&mut step, "nameserver", json!(server));
+        set(&mut step, "nameserver", json!(places::ascii_host(server)));
     }
     if let Some(port) = dns.port {
         set(&mut step, "port", json!(port));
@@ -118,6 +120,10 @@ fn dns_step(dns: &DnsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
     let least = expect.min_count.unwrap_or(1).saturating_sub(1);
     let mut assertions = vec![json!({"type": "RECORD_COUNT", "operator": "GREATER_THAN", "value": least})];
     for value in &expect.values {
+        let value = match dns.record_type {
+            RecordType::TXT => value.clone(),
+            _ => value.split(' ').map(places::ascii_host).collect::<Vec<_>>().join(" "),
+        };
         assertions.push(json!({"type": "RECORD_VALUE", "operator": "CONTAINS", "value": value}));
     }
     if let Some(ttl) = &expect.min_ttl {
@@ -142,13 +148,26 @@ fn tls_step(tls: &TlsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
             "AWS trusts the public authorities only: leave it out with verify: false, or write provider: Embedded",
         ));
     }
+    if tls.client_certificate.is_some() {
+        refused.push(Refusal::new(
+            format!("{field}.clientCertificate"),
+            "AWS shows no client certificate: leave it out, or write provider: Embedded",
+        ));
+    }
+    // AWS's assertion is about the server's own certificate.
+    if tls.validity_of.is_some_and(|of| of != ValidityOf::Leaf) {
+        refused.push(Refusal::new(
+            format!("{field}.validityOf"),
+            "AWS looks at the server's own certificate only: write Leaf or leave it out, or write provider: Embedded",
+        ));
+    }
     limits::port(tls.port, field, refused);
     let mut step = json!({
-        "checkerType": "SSL", "hostname": tls.host, "port": tls.port.unwrap_or(443),
+        "checkerType": "SSL", "hostname": places::ascii_host(&tls.host), "port": tls.port.unwrap_or(443),
         "verifyHostname": tls.verify, "allowSelfSigned": !tls.verify,
     });
     if let Some(name) = &tls.server_name {
-        set(&mut step, "sni", json!(name));
+        set(&mut step, "sni", json!(places::ascii_host(name)));
     }
     let mut assertions = Vec::new();
     if tls.verify {
@@ -189,8 +208,7 @@ fn tcp_step(tcp: &TcpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
         Encoding::Hex => "HEX",
     };
     limits::port(Some(tcp.port), field, refused);
-    let mut step =
-        json!({"checkerType": "TCP", "hostname": tcp.host, "port": tcp.port, "encoding": encoding});
+    let mut step = json!({"checkerType": "TCP", "hostname": places::ascii_host(&tcp.host), "port": tcp.port, "encoding": encoding});
     if let Some(send) = &tcp.send {
         set(&mut step, "sendData", json!(send));
     }

@@ -1,11 +1,12 @@
 //! HTTP steps.
 
 use serde_json::{Value, json};
-use tidewatch_crds::canary::{Extract, HeaderExpect, HttpCheck, HttpExpect, JsonExpect, Method};
+use tidewatch_crds::canary::{Extract, HeaderExpect, HttpCheck, HttpExpect, HttpTls, JsonExpect, Method};
 
 use crate::authentication;
 use crate::blueprint::{response_time, set};
 use crate::limits::{address, exactly_one, pattern};
+use crate::places;
 use crate::refusal::Refusal;
 
 pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
@@ -16,13 +17,10 @@ pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) ->
             "AWS always follows redirects: leave it out, or write provider: Embedded",
         ));
     }
-    if http.tls.is_some() {
-        refused.push(Refusal::new(
-            format!("{field}.tls"),
-            "AWS trusts the public authorities only: leave it out, or write provider: Embedded",
-        ));
+    if let Some(tls) = &http.tls {
+        secured(tls, &format!("{field}.tls"), refused);
     }
-    let mut step = json!({"checkerType": "HTTP", "url": http.url, "httpMethod": http.method.as_str()});
+    let mut step = json!({"checkerType": "HTTP", "url": places::ascii_address(&http.url), "httpMethod": http.method.as_str()});
     let mut headers = http.headers.clone();
     if let Some(authentication) = &http.authentication {
         authentication::apply(
@@ -46,6 +44,24 @@ pub(crate) fn step(http: &HttpCheck, field: &str, refused: &mut Vec<Refusal>) ->
     let assertions = assertions(&http.expect, &format!("{field}.expect"), refused);
     set(&mut step, "assertions", Value::Array(assertions));
     step
+}
+
+/// What AWS's requests can't be told of TLS.
+fn secured(tls: &HttpTls, field: &str, refused: &mut Vec<Refusal>) {
+    let HttpTls { verify, ca, server_name, client_certificate, validity_of } = tls;
+    let unknown = [
+        ("verify", !verify, "AWS verifies the certificate of every https server"),
+        ("ca", ca.is_some(), "AWS trusts the public authorities only"),
+        ("serverName", server_name.is_some(), "AWS takes the name on the certificate from the address"),
+        ("clientCertificate", client_certificate.is_some(), "AWS shows no client certificate"),
+        ("validityOf", validity_of.is_some(), "AWS keeps no figure of certificates for http"),
+    ];
+    for (key, given, why) in unknown {
+        if given {
+            let mend = format!("{why}: leave it out, or write provider: Embedded");
+            refused.push(Refusal::new(format!("{field}.{key}"), mend));
+        }
+    }
 }
 
 /// What no request can be.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tidewatch_crds::CanarySpec;
 use tidewatch_crds::canary::Check;
-use url::Url;
+use tidewatch_crds::parse_address;
 
 use crate::refusal::Refusal;
 
@@ -101,12 +101,5 @@ pub(crate) fn address(text: &str) -> Result<(), String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("an address has neither spaces nor line breaks".to_owned());
     }
-    let url = Url::parse(text).map_err(|error| format!("not an address ({error})"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{} isn't loaded here, only http and https", url.scheme()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a login doesn't belong into an address".to_owned());
-    }
-    Ok(())
+    parse_address(text).map(drop).map_err(|why| format!("not an address, since {why}"))
 }

@@ -1,8 +1,10 @@
 //! Places for variables, `${name}`: AWS finds at the first run that nothing fills one.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use tidewatch_crds::canary::Check;
+use tidewatch_crds::{host_to_ascii, parse_address};
 
 use crate::refusal::Refusal;
 
@@ -13,7 +15,12 @@ const SECRET: &str = "AWS_SECRET:";
 pub(crate) fn filled(check: &Check, known: &BTreeSet<&str>, field: &str, refused: &mut Vec<Refusal>) {
     for (text, within) in texts(check) {
         let mut rest = text;
-        while let Some((_, after)) = rest.split_once("${") {
+        while let Some((before, after)) = rest.split_once("${") {
+            if before.ends_with('$') {
+                let mend = "AWS has no way to write the text ${: leave it out, or write provider: Embedded";
+                refused.push(Refusal::new(format!("{field}.{within}"), mend));
+                break;
+            }
             let closed = after.split_once('}');
             let mend = match closed {
                 Some((name, _)) => unfilled(name, known),
@@ -45,6 +52,20 @@ fn no_place(text: &str) -> String {
         "{:?} isn't a variable's place: write ${{name}}, a letter, then letters, digits and _",
         format!("${{{shown}")
     )
+}
+
+/// A host name as DNS knows it, since what the runtime makes of letters beyond ASCII isn't documented. One with a place
+/// for a variable is known at the run.
+pub(crate) fn ascii_host(host: &str) -> Cow<'_, str> {
+    if host.contains("${") { Cow::Borrowed(host) } else { host_to_ascii(host).unwrap_or(Cow::Borrowed(host)) }
+}
+
+/// The same of an address.
+pub(crate) fn ascii_address(address: &str) -> Cow<'_, str> {
+    if address.is_ascii() || address.contains("${") {
+        return Cow::Borrowed(address);
+    }
+    parse_address(address).map_or(Cow::Borrowed(address), |url| Cow::Owned(url.into()))
 }
 
 /// The texts that can have places, each with its field.

@@ -107,5 +107,6 @@ fn beginning<'a>(
 /// AWS would only find out at the first run.
 fn bad_settings(path: &str, text: &[u8]) -> Option<Refusal> {
     let error = serde_json::from_slice::<Map<String, Value>>(text).err()?;
-    Some(Refusal::new(FIELD, format!("{path} isn't a JSON object ({error}): correct it, or leave it out")))
+    let place = format!("line {}, column {}", error.line(), error.column());
+    Some(Refusal::new(FIELD, format!("{path} isn't a JSON object ({place}): correct it, or leave it out")))
 }

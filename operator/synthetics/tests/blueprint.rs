@@ -44,7 +44,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("ipFamily: IPv6, tcp: {host: a, port: 1}", "spec.checks[it].ipFamily", "leave it out"),
     ("timeout: 2s, tcp: {host: a, port: 1}", "spec.checks[it].timeout", "5s or more"),
     ("http: {url: 'https://a', followRedirects: false}", "http.followRedirects", "always follows"),
-    ("http: {url: 'https://a', tls: {verify: false}}", "http.tls", "public authorities only"),
     ("http: {url: 'https://a', expect: {status: [200, 404]}}", "http.expect.status", "a range without gaps"),
     (
         "http: {url: 'https://a', expect: {bodyMatches: 'a.*'}}",
@@ -69,6 +68,19 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("dns: {name: a.example, type: AAAA}", "dns.type", "A, CNAME, MX, NS and TXT only"),
     ("dns: {name: a.example, type: SRV}", "dns.type", "A, CNAME, MX, NS and TXT only"),
     ("tls: {host: a, ca: {name: a, key: b}}", "tls.ca", "public authorities only"),
+    ("tls: {host: a, clientCertificate: {secretName: a}}", "tls.clientCertificate", "no client certificate"),
+    ("tls: {host: a, validityOf: VerifiedPath}", "tls.validityOf", "the server's own certificate only"),
+    ("tls: {host: a, validityOf: PresentedChain}", "tls.validityOf", "write Leaf or leave it out"),
+    ("http: {url: 'https://a', tls: {verify: false}}", "http.tls.verify", "verifies the certificate"),
+    ("http: {url: 'https://a', tls: {ca: {name: a, key: b}}}", "http.tls.ca", "public authorities only"),
+    ("http: {url: 'https://a', tls: {serverName: b}}", "http.tls.serverName", "from the address"),
+    (
+        "http: {url: 'https://a', tls: {clientCertificate: {secretName: a}}}",
+        "http.tls.clientCertificate",
+        "no client certificate",
+    ),
+    ("http: {url: 'https://a', tls: {validityOf: Leaf}}", "http.tls.validityOf", "no figure of certificates"),
+    ("http: {url: 'https://a', method: POST, body: 'a $${b}'}", "http.body", "no way to write the text ${"),
     ("tls: {host: a, subjectContains: shop}", "tls.subjectContains", "such as CN="),
     ("tls: {host: a, issuerContains: OU=x}", "tls.issuerContains", "(CN, O)"),
     // What the API server's rules can't see, or what was stored before they were there.
@@ -76,8 +88,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("dns: {name: a.example}, tcp: {host: a, port: 1}", "spec.checks[it]", "exactly one of http, dns"),
     ("timeout: 6m, tcp: {host: a, port: 1}", "spec.checks[it].timeout", "5m or less"),
     ("timeout: soon, tcp: {host: a, port: 1}", "spec.checks[it].timeout", "a number and a unit"),
-    ("http: {url: 'https://a:99999/'}", "http.url", "invalid port number"),
-    ("http: {url: 'https://u:p@a.example/'}", "http.url", "a login doesn't belong"),
+    ("http: {url: 'https://a:99999/'}", "http.url", "its port isn't a number"),
+    ("http: {url: 'https://u:p@a.example/'}", "http.url", "which doesn't belong into an address"),
     ("http: {url: 'ftp://a.example/'}", "http.url", "only http and https"),
     ("http: {url: 'https://a b.example/'}", "http.url", "neither spaces nor line breaks"),
     ("http: {url: '${hots}/'}", "http.url", "${hots} isn't a variable: define it in spec.variables"),
@@ -297,4 +309,31 @@ fn recipes_say_what_keeps_them_from_aws() {
             Err(refused) => assert!(refused.iter().all(|one| one.field.starts_with("spec.checks["))),
         }
     }
+}
+
+#[test]
+fn names_in_any_letters_are_written_as_dns_knows_them() {
+    let spec: CanarySpec = serde_saphyr::from_str(
+        "checks:
+- {name: page, http: {url: 'https://bücher.example/träume?a=b'}}
+- {name: names, dns: {name: bücher.example, type: MX, server: bücher.example, expect: {values: ['10 bücher.example']}}}
+- {name: words, dns: {name: bücher.example, type: TXT, expect: {values: ['schöne bücher']}}}
+- {name: cert, tls: {host: bücher.example, serverName: bücher.example, validityOf: Leaf}}
+- {name: port, tcp: {host: bücher.example, port: 1}}
+- {name: later, tcp: {host: '${host}', port: 1}}
+variables: {host: bücher.example}
+",
+    )
+    .unwrap();
+    let document = blueprint(&spec).unwrap();
+    let steps = &document["steps"];
+    assert_eq!(steps["1"]["url"], "https://xn--bcher-kva.example/tr%C3%A4ume?a=b");
+    let ascii = "xn--bcher-kva.example";
+    for (step, key) in
+        [("2", "domain"), ("2", "nameserver"), ("4", "hostname"), ("4", "sni"), ("5", "hostname")]
+    {
+        assert_eq!(steps[step][key], ascii, "{step} {key}");
+    }
+    assert_eq!(steps["2"]["assertions"][1]["value"], format!("10 {ascii}"));
+    assert_eq!(steps["3"]["assertions"][1]["value"], "schöne bücher");
 }

@@ -20,12 +20,17 @@ const SCRIPT: &str = "runtime: syn-nodejs-puppeteer, configMapRef: {name: shop}"
 /// The runtime, the spec (PAGE and SCRIPT stand for the constants), the field, the mend.
 const HEARTBEATS: &[(&str, &str, &str, &str)] = &[
     (PUPPETEER, "{heartbeat: {urls: []}}", "spec.heartbeat.urls", "at least one URL"),
-    (PUPPETEER, "{heartbeat: {urls: ['https://a:99999/']}}", "spec.heartbeat.urls[0]", "invalid port number"),
+    (
+        PUPPETEER,
+        "{heartbeat: {urls: ['https://a:99999/']}}",
+        "spec.heartbeat.urls[0]",
+        "its port isn't a number",
+    ),
     (
         PUPPETEER,
         "{heartbeat: {urls: ['https://a/', 'https://u:p@b/']}}",
         "spec.heartbeat.urls[1]",
-        "a login doesn't belong",
+        "which doesn't belong into an address",
     ),
     (
         PUPPETEER,

@@ -9,8 +9,8 @@ use crate::deadline::Elapsed;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DnsError {
-    #[error("DNS: {0:?} isn't a name: {1}")]
-    BadName(String, String),
+    #[error("DNS: {0:?} isn't a name: write labels of 1 to 63 characters with dots between, 253 in all")]
+    BadName(String),
     #[error("DNS: {0} doesn't exist (NXDOMAIN)")]
     NxDomain(String),
     #[error("DNS: {name}: {} (asked {server})", in_words(*code))]
@@ -31,8 +31,8 @@ pub(crate) enum DnsError {
     Truncated(String),
     #[error("DNS: {server} closed the connection without an answer")]
     Closed { server: SocketAddr },
-    #[error("DNS: the answer of {server} isn't understood: {why}")]
-    Malformed { server: SocketAddr, why: String },
+    #[error("DNS: the answer of {server} isn't understood: it breaks the rules of DNS messages")]
+    Malformed { server: SocketAddr },
     #[error("DNS: {server} answered to another question (over TCP, so it isn't a stray packet)")]
     Mismatch { server: SocketAddr },
     #[error("DNS: {server} can't be reached: {why}")]
@@ -58,7 +58,7 @@ impl DnsError {
             std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset => {
                 Self::Closed { server }
             }
-            _ => Self::Io { server, why: error.to_string() },
+            _ => Self::Io { server, why: crate::failure::io_in_words(error) },
         }
     }
 }

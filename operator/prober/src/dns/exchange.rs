@@ -1,15 +1,51 @@
 //! One query to one server, over UDP or TCP.
+//!
+//! It is made with EDNS, as by every resolver; a server that doesn't understand that, or drops such queries, is asked once
+//! more without (RFC 6891, section 6.2.2).
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use hickory_proto::op::Message;
+use futures::future::{Either, select};
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::error::DnsError;
-use super::message::{belongs, query};
+use super::message::{Extension, belongs, query};
 use crate::deadline::Deadline;
+
+/// How long an answer is waited for before the server is asked without EDNS too. The first answer to come counts.
+const EDNS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The answer of a server that is asked by `ask`, at first with EDNS.
+async fn with_fallback<A: Future<Output = Result<Message, DnsError>>>(
+    ask: impl Fn(Extension) -> A,
+    deadline: Deadline,
+) -> Result<Message, DnsError> {
+    let mut first = Box::pin(ask(Extension::Edns));
+    let patience = deadline.share(2).at_most(EDNS_PATIENCE);
+    match patience.within(&mut first).await {
+        Ok(Ok(answer)) if refuses_edns(&answer) => ask(Extension::Plain).await,
+        // One that closes the connection.
+        Ok(Err(DnsError::Closed { .. })) => ask(Extension::Plain).await,
+        Ok(result) => result,
+        Err(_) => match select(first, Box::pin(ask(Extension::Plain))).await {
+            Either::Left((Ok(answer), plain)) if refuses_edns(&answer) => plain.await,
+            Either::Left((result, _)) | Either::Right((result @ Ok(_), _)) => result,
+            Either::Right((Err(_), first)) => first.await,
+        },
+    }
+}
+
+/// Whether the server doesn't understand the query, or its version of EDNS.
+fn refuses_edns(answer: &Message) -> bool {
+    matches!(
+        answer.metadata.response_code,
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+    )
+}
 
 /// The answer of `server` over UDP, cut short or not.
 pub(super) async fn udp(
@@ -18,8 +54,18 @@ pub(super) async fn udp(
     record_type: RecordType,
     deadline: Deadline,
 ) -> Result<Message, DnsError> {
-    let query = query(rand::random(), name.clone(), record_type);
-    let bytes = query.to_vec().map_err(|error| DnsError::BadName(name.to_ascii(), error.to_string()))?;
+    with_fallback(|extension| ask_udp(server, name, record_type, extension, deadline), deadline).await
+}
+
+async fn ask_udp(
+    server: SocketAddr,
+    name: &Name,
+    record_type: RecordType,
+    extension: Extension,
+    deadline: Deadline,
+) -> Result<Message, DnsError> {
+    let query = query(rand::random(), name.clone(), record_type, extension);
+    let bytes = query.to_vec().map_err(|_| DnsError::BadName(name.to_ascii()))?;
     let mut ignored = 0;
     let exchange = async {
         let io = |error: std::io::Error| DnsError::io(server, "UDP", &error);
@@ -39,9 +85,7 @@ pub(super) async fn udp(
             match Message::from_vec(packet) {
                 Ok(answer) if belongs(&answer, &query) => return Ok(answer),
                 // A stray packet and a malformed answer are told apart by the id, which is what comes first.
-                Err(error) if packet.get(..2) == bytes.get(..2) => {
-                    return Err(DnsError::Malformed { server, why: error.to_string() });
-                }
+                Err(_) if packet.get(..2) == bytes.get(..2) => return Err(DnsError::Malformed { server }),
                 Ok(_) | Err(_) => ignored += 1,
             }
         }
@@ -59,8 +103,18 @@ pub(super) async fn tcp(
     record_type: RecordType,
     deadline: Deadline,
 ) -> Result<Message, DnsError> {
-    let query = query(rand::random(), name.clone(), record_type);
-    let bytes = query.to_vec().map_err(|error| DnsError::BadName(name.to_ascii(), error.to_string()))?;
+    with_fallback(|extension| ask_tcp(server, name, record_type, extension, deadline), deadline).await
+}
+
+async fn ask_tcp(
+    server: SocketAddr,
+    name: &Name,
+    record_type: RecordType,
+    extension: Extension,
+    deadline: Deadline,
+) -> Result<Message, DnsError> {
+    let query = query(rand::random(), name.clone(), record_type, extension);
+    let bytes = query.to_vec().map_err(|_| DnsError::BadName(name.to_ascii()))?;
     let io = |error: std::io::Error| DnsError::io(server, "TCP", &error);
     let mut stream = deadline
         .within(TcpStream::connect(server))
@@ -75,7 +129,7 @@ pub(super) async fn tcp(
         let length = stream.read_u16().await.map_err(io)?;
         let mut buffer = vec![0; usize::from(length)];
         stream.read_exact(&mut buffer).await.map_err(io)?;
-        Message::from_vec(&buffer).map_err(|error| DnsError::Malformed { server, why: error.to_string() })
+        Message::from_vec(&buffer).map_err(|_| DnsError::Malformed { server })
     };
     let answer = deadline.within(exchange).await.map_err(|after| DnsError::Silent {
         server,

@@ -1,16 +1,18 @@
 //! DNS messages: the query, whether an answer belongs to it, and records as `dig +short` writes them. Pure.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hickory_proto::op::{DEFAULT_MAX_PAYLOAD_LEN, Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use tidewatch_crds::host_to_ascii;
 
 use super::error::DnsError;
 
 /// `text` as a complete name: no search domain will be added.
 pub(super) fn name(text: &str) -> Result<Name, DnsError> {
-    let parsed = if text.is_ascii() { Name::from_ascii(text) } else { Name::from_utf8(text) };
-    let mut name = parsed.map_err(|error| DnsError::BadName(text.to_owned(), error.to_string()))?;
+    let parsed = host_to_ascii(text).and_then(|ascii| Name::from_ascii(&*ascii).ok());
+    let mut name = parsed.ok_or_else(|| DnsError::BadName(text.to_owned()))?;
     name.set_fqdn(true);
     Ok(name)
 }
@@ -21,13 +23,24 @@ pub(super) fn without_dot(name: &Name) -> String {
     text.strip_suffix('.').filter(|text| !text.is_empty()).map_or(text.clone(), str::to_owned)
 }
 
-pub(super) fn query(id: u16, name: Name, record_type: RecordType) -> Message {
+/// Extensions of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extension {
+    /// Extension mechanisms (RFC 6891), by which an answer over UDP may be longer than 512 bytes.
+    Edns,
+    /// None, for a server that doesn't understand them.
+    Plain,
+}
+
+pub(super) fn query(id: u16, name: Name, record_type: RecordType, extension: Extension) -> Message {
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, record_type));
-    let mut edns = Edns::new();
-    edns.set_max_payload(DEFAULT_MAX_PAYLOAD_LEN);
-    message.set_edns(edns);
+    if extension == Extension::Edns {
+        let mut edns = Edns::new();
+        edns.set_max_payload(DEFAULT_MAX_PAYLOAD_LEN);
+        message.set_edns(edns);
+    }
     message
 }
 
@@ -68,7 +81,9 @@ pub(super) fn same_value(record_type: RecordType, got: &str, wanted: &str) -> bo
             matches!((got.parse::<IpAddr>(), wanted.parse::<IpAddr>()), (Ok(a), Ok(b)) if a == b)
         }
         _ => {
-            let words = |text: &str| bare(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
+            let ascii = |word: &str| host_to_ascii(word).map_or(word.to_owned(), Cow::into_owned);
+            let words =
+                |text: &str| bare(&text.split_ascii_whitespace().map(ascii).collect::<Vec<_>>().join(" "));
             words(got) == words(wanted)
         }
     }
@@ -92,6 +107,8 @@ mod tests {
             (CNAME, "Shop.example.com.", "shop.example.com", true),
             (MX, "10 mail.example.com.", "10  Mail.example.com", true),
             (MX, "10 mail.example.com.", "mail.example.com", false),
+            (MX, "10 xn--bcher-kva.example.", "10 bücher.example", true),
+            (CNAME, "xn--bcher-kva.example.", "BÜCHER.example.", true),
             (TXT, "v=spf1 -all", "v=spf1 -all", true),
             (TXT, "v=spf1 -all", "\"v=spf1 -all\"", true),
             (TXT, "v=spf1 -all", "V=spf1 -all", false),
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_answer_belongs_by_id_and_question() {
-        let asked = query(7, name("Shop.example.com").unwrap(), RecordType::A);
+        let asked = query(7, name("Shop.example.com").unwrap(), RecordType::A, Extension::Edns);
         let answer = |id, text: &str, record_type| {
             let mut answer = Message::response(id, OpCode::Query);
             answer.add_query(Query::query(name(text).unwrap(), record_type));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tidewatch_crds::canary::IpFamily;
@@ -15,13 +15,24 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::Url;
 
+use super::answer::{Answer, Size};
+use super::decode::{ACCEPTED, Content};
 use crate::connect::{ConnectError, Target, add};
 use crate::deadline::{Deadline, Elapsed};
+use crate::failure::{io_in_words, readable};
 use crate::metered::{Heard, Metered};
 use crate::prober::Means;
 use crate::report::{CheckReport, HttpVersion};
-use crate::tls::{Protocols, TlsError, Trust};
+use crate::tls::{ClientAuth, Protocols, TlsError, TlsSettings};
 use crate::trace::{self, TraceId};
+
+/// The longest headers that are taken, bytes, and the most lines of them: the same for each version of HTTP, and more
+/// than browsers and curl take (256 KiB and 300 KiB).
+const MAX_HEAD: usize = 384 * 1024;
+const MAX_FIELDS: usize = 2000;
+
+/// What HTTP/2 counts for each field beside its name and value (RFC 9113, section 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,28 +51,30 @@ pub(super) enum HttpError {
     SlowBody { after: Elapsed, read: usize },
     #[error("the server closed the connection without an answer")]
     Closed,
-    #[error("the connection broke within the body, after {read} bytes: {why}")]
-    BrokenBody { read: usize, why: String },
-    #[error("the answer isn't HTTP: {0}")]
+    #[error("the connection broke within the body, after {read} bytes{}", .of.map(|of| format!(" of {of}")).unwrap_or_default())]
+    BrokenBody { read: usize, of: Option<u64> },
+    #[error(
+        "the headers of the answer are longer than {}, or are more than {MAX_FIELDS}: no more are read",
+        Size(MAX_HEAD)
+    )]
+    LongHead,
+    #[error("the answer isn't HTTP: it begins with \"{0}\"")]
     NotHttp(String),
+    #[error("the server broke off: {0}")]
+    BrokenOff(String),
+    #[error("the answer breaks the rules of HTTP/2, or its headers are longer than {}", Size(MAX_HEAD))]
+    BadHttp2,
     #[error("the request failed: {0}")]
     Failed(String),
 }
 
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) url: Url,
     pub(super) method: Method,
     /// Login and what the user wrote.
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
-}
-
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-    /// How much of the body was read, where it is longer.
-    pub(super) limit: Option<usize>,
 }
 
 /// Sends the requests of one check.
@@ -75,10 +88,12 @@ pub(super) struct Client<'a> {
 type Sent = http::Request<Full<Bytes>>;
 
 impl Client<'_> {
+    /// The answer to `request`. `name` is the name on the server's certificate, where it isn't the host.
     pub(super) async fn send(
         &self,
         request: &Request,
-        trust: &Trust,
+        tls: &TlsSettings,
+        name: Option<&str>,
         report: &mut CheckReport,
     ) -> Result<Answer, HttpError> {
         let host = request.url.host_str().unwrap_or_default();
@@ -87,22 +102,23 @@ impl Client<'_> {
         let connector = &self.means.connector;
         let stream = connector.connect(target, self.deadline, &mut report.phases, &mut report.ip).await?;
         if request.url.scheme() != "https" {
-            return self.exchange(stream, Version::HTTP_11, request, report).await;
+            return self.exchange(stream, Version::HTTP_11, None, request, report).await;
         }
         let handshakes = &self.means.handshakes;
-        let verified =
-            handshakes.verified(stream, host, Protocols::Http, trust, self.deadline, report).await?;
+        let name = name.unwrap_or(host);
+        let verified = handshakes.verified(stream, name, Protocols::Http, tls, self.deadline, report).await?;
         let version = match verified.stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Version::HTTP_2,
             _ => Version::HTTP_11,
         };
-        self.exchange(verified.stream, version, request, report).await
+        self.exchange(verified.stream, version, Some(&verified.auth), request, report).await
     }
 
     async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         version: Version,
+        auth: Option<&ClientAuth>,
         request: &Request,
         report: &mut CheckReport,
     ) -> Result<Answer, HttpError> {
@@ -113,38 +129,41 @@ impl Client<'_> {
         let sent = self.sent(request, version)?;
         let response = self.deadline.within(respond(stream, version, sent, tasks)).await;
         add(&mut report.phases.first_byte, began);
-        let response =
-            response.map_err(|after| silent(after, version, &heard))?.map_err(|error| why(&error))?;
+        let response = response
+            .map_err(|after| silent(after, version, &heard))?
+            .map_err(|error| of_client(why(&error, &heard), auth, &heard))?;
 
         report.http_status = Some(response.status().as_u16());
         report.http_version =
             Some(if version == Version::HTTP_2 { HttpVersion::Http2 } else { HttpVersion::Http1 });
         let (head, body) = response.into_parts();
+        if is_long(&head.headers) {
+            return Err(HttpError::LongHead);
+        }
         let began = Instant::now();
-        let body = self.body(body).await;
+        let content = self.content(body).await;
         add(&mut report.phases.body, began);
-        let (body, limit) = body?;
-        report.body_bytes = u64::try_from(body.len()).ok();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body, limit })
+        let answer = Answer::new(head.status.as_u16(), head.headers, content?, self.means.max_body);
+        report.body_bytes = answer.length();
+        Ok(answer)
     }
 
-    /// The body as far as it is read, and the limit where it is longer than that.
-    async fn body(&self, mut body: Incoming) -> Result<(Vec<u8>, Option<usize>), HttpError> {
+    /// The body as it comes, up to the limit.
+    async fn content(&self, mut body: Incoming) -> Result<Content, HttpError> {
         let most = self.means.max_body;
-        let mut read = Vec::new();
+        let of = body.size_hint().exact();
+        let mut bytes = Vec::new();
         loop {
             let frame = self.deadline.within(body.frame()).await;
-            match frame.map_err(|after| HttpError::SlowBody { after, read: read.len() })? {
-                None => return Ok((read, None)),
-                Some(Err(error)) => {
-                    return Err(HttpError::BrokenBody { read: read.len(), why: in_words(&error) });
-                }
+            match frame.map_err(|after| HttpError::SlowBody { after, read: bytes.len() })? {
+                None => return Ok(Content { bytes, is_cut: false }),
+                Some(Err(_)) => return Err(HttpError::BrokenBody { read: bytes.len(), of }),
                 Some(Ok(frame)) => {
                     let Some(data) = frame.data_ref() else { continue };
-                    let room = most - read.len();
-                    read.extend_from_slice(data.get(..room).unwrap_or(data));
+                    let room = most - bytes.len();
+                    bytes.extend_from_slice(data.get(..room).unwrap_or(data));
                     if data.len() > room {
-                        return Ok((read, Some(most)));
+                        return Ok(Content { bytes, is_cut: true });
                     }
                 }
             }
@@ -156,8 +175,7 @@ impl Client<'_> {
         let mut headers = request.headers.clone();
         let host = match headers.remove(header::HOST) {
             Some(host) => host,
-            None => HeaderValue::from_str(&authority(url))
-                .map_err(|error| HttpError::Failed(error.to_string()))?,
+            None => HeaderValue::from_str(&authority(url)).map_err(|_| unsendable())?,
         };
         let path = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
@@ -172,7 +190,7 @@ impl Client<'_> {
         let defaults = [
             (header::USER_AGENT, self.means.user_agent.clone()),
             (header::ACCEPT, HeaderValue::from_static("*/*")),
-            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED)),
         ];
         for (name, value) in defaults {
             headers.entry(name).or_insert(value);
@@ -196,10 +214,15 @@ impl Client<'_> {
             .uri(uri)
             .version(version)
             .body(Full::new(request.body.clone().unwrap_or_default()))
-            .map_err(|error| HttpError::Failed(error.to_string()))?;
+            .map_err(|_| unsendable())?;
         *sent.headers_mut() = headers;
         Ok(sent)
     }
+}
+
+/// The host of a header Host that no address could have, say.
+fn unsendable() -> HttpError {
+    HttpError::Failed("the address or the header Host has characters that HTTP can't carry".to_owned())
 }
 
 fn authority(url: &Url) -> String {
@@ -216,13 +239,23 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> hyper::Result<http::Response<Incoming>> {
     let io = TokioIo::new(stream);
     if version == Version::HTTP_2 {
-        let (mut sender, connection) = http2::Builder::new(tasks.clone()).handshake(io).await?;
+        let mut builder = http2::Builder::new(tasks.clone());
+        // Beyond this the library ends the stream by itself, without saying why.
+        let most = 2 * MAX_HEAD + MAX_FIELDS * FIELD_OVERHEAD;
+        builder.max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
+        let (mut sender, connection) = builder.handshake(io).await?;
         tasks.spawn(async move {
             let _ = connection.await;
         });
         sender.send_request(sent).await
     } else {
-        let (mut sender, connection) = http1::handshake(io).await?;
+        let mut builder = http1::Builder::new();
+        builder
+            .max_headers(MAX_FIELDS)
+            .max_header_size(MAX_HEAD)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true);
+        let (mut sender, connection) = builder.handshake(io).await?;
         tasks.spawn(async move {
             let _ = connection.await;
         });
@@ -262,26 +295,60 @@ fn silent(after: Elapsed, version: Version, heard: &Heard) -> HttpError {
     }
 }
 
-fn why(error: &hyper::Error) -> HttpError {
-    if error.is_parse() {
-        return HttpError::NotHttp(in_words(error));
-    }
-    let cut = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).is_some_and(|io| {
-        matches!(io.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof)
-    });
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || cut {
-        return HttpError::Closed;
-    }
-    HttpError::Failed(in_words(error))
+fn is_long(headers: &HeaderMap) -> bool {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    bytes > MAX_HEAD || headers.len() > MAX_FIELDS
 }
 
-/// The error with what it came from: hyper's own words leave that out.
-fn in_words(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
+fn why(error: &hyper::Error, heard: &Heard) -> HttpError {
+    if error.is_parse_too_large() {
+        return HttpError::LongHead;
     }
-    text
+    if error.is_parse() {
+        return HttpError::NotHttp(readable(&heard.beginning()));
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return HttpError::Closed;
+    }
+    let source = error.source();
+    if let Some(error) = source.and_then(|source| source.downcast_ref::<std::io::Error>()) {
+        return of_io(error);
+    }
+    match source.and_then(|source| source.downcast_ref::<h2::Error>()) {
+        Some(error) => of_http2(error),
+        None => HttpError::Failed("it couldn't be sent".to_owned()),
+    }
+}
+
+fn of_io(error: &std::io::Error) -> HttpError {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => HttpError::Closed,
+        _ => HttpError::Failed(io_in_words(error)),
+    }
+}
+
+fn of_http2(error: &h2::Error) -> HttpError {
+    if let Some(error) = error.get_io() {
+        return of_io(error);
+    }
+    match error.reason() {
+        Some(_) if error.is_library() => HttpError::BadHttp2,
+        Some(reason) => HttpError::BrokenOff(format!("{} (HTTP/2: {reason:?})", reason.description())),
+        None => HttpError::BadHttp2,
+    }
+}
+
+/// An error that is the server's judgement of the client.
+fn of_client(error: HttpError, auth: Option<&ClientAuth>, heard: &Heard) -> HttpError {
+    match (auth, heard.alert()) {
+        (Some(auth), Some(alert)) => TlsError::of_alert(alert, auth).into(),
+        (Some(auth), None)
+            if auth.was_asked()
+                && !heard.anything()
+                && matches!(error, HttpError::Closed | HttpError::Failed(_)) =>
+        {
+            TlsError::of_close(auth).into()
+        }
+        _ => error,
+    }
 }

@@ -1,10 +1,8 @@
 //! Takes values from an answer for the checks after. Pure.
 
-use std::borrow::Cow;
-
-use serde_json::Value;
-
-use super::client::Answer;
+use super::answer::{Answer, Unreadable};
+use super::json::{self, JsonError, plain};
+use super::text::header_text;
 use crate::failure::Failure;
 use crate::plan::{ExtractFrom, ExtractPlan};
 
@@ -17,8 +15,10 @@ pub(super) const LONGEST: usize = 16 * 1024;
 enum ExtractError<'a> {
     #[error("extract {name}: the path finds nothing in the body")]
     NothingAtPath { name: &'a str },
-    #[error("extract {name}: the body isn't JSON: {why}")]
-    NotJson { name: &'a str, why: String },
+    #[error("extract {name}: {why}")]
+    NotJson { name: &'a str, why: JsonError },
+    #[error("extract {name}: {why}")]
+    Unreadable { name: &'a str, why: Unreadable },
     #[error("extract {name}: the regular expression matches nothing in the body")]
     NoMatch { name: &'a str },
     #[error("extract {name}: what was found has {length} bytes, and no more than {LONGEST} are taken")]
@@ -31,22 +31,24 @@ pub(super) fn value(extract: &ExtractPlan, answer: &Answer) -> Result<String, Fa
     let name = extract.name.as_str();
     let found = match &extract.from {
         ExtractFrom::JsonPath(path) => {
-            let json: Value = serde_json::from_slice(&answer.body)
-                .map_err(|error| Failure::new(ExtractError::NotJson { name, why: error.to_string() }))?;
+            let json =
+                json::of_answer(answer).map_err(|why| Failure::new(ExtractError::NotJson { name, why }))?;
             path.query(&json)
                 .first()
                 .map(|value| plain(value).into_owned())
                 .ok_or(ExtractError::NothingAtPath { name })
         }
-        ExtractFrom::Regex(regex) => regex
-            .captures(&answer.body)
+        ExtractFrom::Regex(regex) => answer
+            .text()
+            .map_err(|why| Failure::new(ExtractError::Unreadable { name, why }))?
+            .captures(regex)
             .and_then(|groups| groups.get(1).or_else(|| groups.get(0)))
             .map(|found| String::from_utf8_lossy(found.as_bytes()).into_owned())
             .ok_or(ExtractError::NoMatch { name }),
         ExtractFrom::Header(header) => answer
             .headers
             .get(header)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .map(|value| header_text(value).into_owned())
             .ok_or(ExtractError::NoHeader { name, header: header.as_str() }),
     };
     match found {
@@ -54,13 +56,5 @@ pub(super) fn value(extract: &ExtractPlan, answer: &Answer) -> Result<String, Fa
             Err(Failure::new(ExtractError::TooLong { name, length: value.len() }))
         }
         found => found.map_err(Failure::new),
-    }
-}
-
-/// A JSON value as a user writes it: a text without quotes, else as JSON.
-pub(super) fn plain(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => text.into(),
-        other => other.to_string().into(),
     }
 }

@@ -4,13 +4,14 @@ use ::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::client::{Answer, Client, HttpError, Request};
+use super::answer::Answer;
+use super::client::{Client, HttpError, Request};
 use super::extract::LONGEST;
 use crate::failure::Failure;
 use crate::plan::OauthPlan;
 use crate::redact::Redactor;
 use crate::report::CheckReport;
-use crate::tls::Trust;
+use crate::tls::TlsSettings;
 
 #[derive(Debug, thiserror::Error)]
 enum OauthError {
@@ -31,7 +32,7 @@ enum OauthError {
 pub(super) async fn token(
     plan: &OauthPlan,
     client: &Client<'_>,
-    trust: &Trust,
+    tls: &TlsSettings,
     redactor: &mut Redactor,
     report: &mut CheckReport,
 ) -> Result<HeaderValue, Failure> {
@@ -48,7 +49,7 @@ pub(super) async fn token(
         body: Some(Bytes::from(plan.form.clone())),
     };
     let mut its_own = CheckReport::new(&report.name, report.kind);
-    let fetched = client.send(&request, trust, &mut its_own).await.map_err(OauthError::Http);
+    let fetched = client.send(&request, tls, None, &mut its_own).await.map_err(OauthError::Http);
     match fetched.and_then(|answer| read(&answer)) {
         Ok(token) => {
             redactor.add(&token);
@@ -65,7 +66,7 @@ pub(super) async fn token(
 }
 
 fn read(answer: &Answer) -> Result<String, OauthError> {
-    let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let json = super::json::of_answer(answer).unwrap_or_default();
     let text = |key: &str| json.get(key).and_then(Value::as_str).map(str::to_owned);
     if answer.status != 200 {
         let error =

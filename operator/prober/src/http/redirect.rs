@@ -1,11 +1,13 @@
 //! Where a redirect leads, and what may go there. Pure.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use tidewatch_crds::{AddressError, join_address};
 use url::{Origin, Url};
 
-use super::client::{Answer, Request};
-use super::url::{UrlError, check};
+use super::answer::Answer;
+use super::client::Request;
+use super::text::header_text;
 
 /// Redirects that are followed.
 const MOST: usize = 10;
@@ -17,7 +19,7 @@ pub(super) enum RedirectError {
     #[error("more than {MOST} redirects; the last leads to {0}")]
     TooMany(Url),
     #[error("redirected to {to:?}, which isn't followed: {why}")]
-    Bad { to: String, why: UrlError },
+    Bad { to: String, why: AddressError },
     #[error(
         "redirected from https to {0} with a login, which isn't followed: what comes back could be read on the way"
     )]
@@ -30,7 +32,9 @@ pub(super) enum RedirectError {
 
 /// The redirects of one check.
 pub(super) struct Redirects {
+    /// Requests since a cookie last changed: the same one again would get the same answer.
     visited: Vec<(Method, Url)>,
+    followed: usize,
     logged_in: bool,
     /// Where the request was meant to go; `None` before the first answer.
     origin: Option<Origin>,
@@ -38,20 +42,21 @@ pub(super) struct Redirects {
 
 impl Redirects {
     pub(super) fn new(logged_in: bool) -> Self {
-        Self { visited: Vec::new(), logged_in, origin: None }
+        Self { visited: Vec::new(), followed: 0, logged_in, origin: None }
     }
 
-    /// The request that `answer` leads to; `None` where it is the last.
+    /// The request that `answer` leads to; `None` where it is the last. `set_cookies` says whether the answer set a cookie
+    /// that is new, `hides` whether something holds a secret.
     pub(super) fn next(
         &mut self,
         request: Request,
         answer: &Answer,
-        holds_secret: impl Fn(&Bytes) -> bool,
+        set_cookies: bool,
+        hides: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Request>, RedirectError> {
         let Some(location) = location(answer) else { return Ok(None) };
-        let bad = |why| RedirectError::Bad { to: without_login(&location), why };
-        let to = request.url.join(&location).map_err(|error| bad(UrlError::Malformed(error.to_string())))?;
-        let to = check(to).map_err(bad)?;
+        let to = join_address(&request.url, &location)
+            .map_err(|why| RedirectError::Bad { to: without_login(&location), why })?;
 
         let origin = self.origin.get_or_insert_with(|| request.url.origin()).clone();
         let elsewhere = to.origin() != origin;
@@ -59,29 +64,49 @@ impl Redirects {
             return Err(RedirectError::Downgrade(to));
         }
         self.visited.push((request.method.clone(), request.url));
+        if set_cookies {
+            self.visited.clear();
+        }
         let mut next = after(answer.status, &to, request.method, request.headers, request.body);
         if elsewhere {
-            if next.body.as_ref().is_some_and(holds_secret) {
+            if next.body.as_deref().is_some_and(&hides) {
                 return Err(RedirectError::Body(to));
             }
             // Once gone they stay away: the other origin could send the request back to a place of its choice.
-            next.headers.clear();
+            next.headers = without_secrets(&next.headers, hides);
         }
         if self.visited.contains(&(next.method.clone(), to.clone())) {
             let circle = self.visited.iter().map(|(_, url)| url.clone()).chain([to]).collect();
             return Err(RedirectError::Circle(circle));
         }
-        if self.visited.len() > MOST {
+        self.followed += 1;
+        if self.followed > MOST {
             return Err(RedirectError::TooMany(to));
         }
         Ok(Some(next))
     }
 }
 
+/// What another origin may get: not what lets somebody in, nor the name of the host that was meant.
+fn without_secrets(headers: &HeaderMap, hides: impl Fn(&[u8]) -> bool) -> HeaderMap {
+    let is_secret = |name: &HeaderName, value: &HeaderValue| {
+        [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE].contains(name)
+            || value.is_sensitive()
+            || hides(value.as_bytes())
+    };
+    let kept = headers.iter().filter(|(name, value)| *name != header::HOST && !is_secret(name, value));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Where a redirect leads. An empty Location leads nowhere, as in browsers and curl: such an answer is the last.
 fn location(answer: &Answer) -> Option<String> {
     let value = answer.headers.get(header::LOCATION)?;
-    matches!(answer.status, 301 | 302 | 303 | 307 | 308)
-        .then(|| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let location = header_text(value).trim().to_owned();
+    (is_redirect(answer.status) && !location.is_empty()).then_some(location)
+}
+
+pub(super) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 /// As it may be shown.
@@ -98,32 +123,42 @@ fn after(status: u16, to: &Url, method: Method, mut headers: HeaderMap, body: Op
     if matches!(status, 307 | 308) || method == Method::HEAD {
         return Request { url, method, headers, body };
     }
-    headers.remove(header::CONTENT_TYPE);
+    for of_body in
+        [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION]
+    {
+        headers.remove(of_body);
+    }
     Request { url, method: Method::GET, headers, body: None }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::decode::Content;
 
     fn request(url: &str, method: Method) -> Request {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer t"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        headers.insert(header::HOST, HeaderValue::from_static("a"));
+        headers.insert("x-tenant", HeaderValue::from_static("shop"));
+        headers.insert("x-session", HeaderValue::from_static("a secret"));
+        let mut key = HeaderValue::from_static("k");
+        key.set_sensitive(true);
+        headers.insert("x-api-key", key);
         Request { url: url.parse().unwrap(), method, headers, body: Some(Bytes::from_static(b"body")) }
     }
 
     fn answer(status: u16, location: &str) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
-        Answer { status, headers, body: Vec::new(), limit: None }
+        Answer::new(status, headers, Content { bytes: Vec::new(), is_cut: false }, 0)
     }
 
     fn next(status: u16, from: &str, to: &str) -> Result<Option<Request>, RedirectError> {
-        Redirects::new(true).next(request(from, Method::POST), &answer(status, to), |_| false)
+        Redirects::new(true).next(request(from, Method::POST), &answer(status, to), false, |_| false)
     }
 
     #[test]
@@ -144,30 +179,66 @@ mod tests {
     }
 
     #[test]
-    fn another_origin_gets_no_headers_then_or_later() {
+    fn another_origin_gets_the_headers_but_no_secrets_then_or_later() {
+        let hides = |value: &[u8]| value == b"a secret";
+        let names = |request: &Request| {
+            let mut names: Vec<String> = request.headers.keys().map(ToString::to_string).collect();
+            names.sort_unstable();
+            names
+        };
         for to in ["https://b/", "https://a:8443/"] {
-            let next = next(302, "https://a/", to).unwrap().unwrap();
-            assert!(next.headers.is_empty(), "{to}");
+            let mut redirects = Redirects::new(true);
+            let away = redirects
+                .next(request("https://a/", Method::GET), &answer(307, to), false, hides)
+                .unwrap()
+                .unwrap();
+            assert_eq!(names(&away), ["content-type", "x-tenant"], "{to}");
+            let back = redirects.next(away, &answer(307, "https://a/admin"), false, hides).unwrap().unwrap();
+            assert_eq!(names(&back), ["content-type", "x-tenant"], "{to}");
         }
-        let mut redirects = Redirects::new(true);
-        let away = redirects
-            .next(request("https://a/", Method::GET), &answer(302, "https://b/"), |_| false)
-            .unwrap()
-            .unwrap();
-        let back = redirects.next(away, &answer(302, "https://a/admin"), |_| false).unwrap().unwrap();
-        assert!(back.headers.is_empty());
+        let here = next(307, "https://a/", "/b").unwrap().unwrap();
+        assert_eq!(here.headers.len(), 6);
+    }
+
+    #[test]
+    fn a_location_without_a_place_leads_nowhere() {
+        for to in ["", "  "] {
+            assert!(next(302, "https://a/", to).unwrap().is_none(), "{to:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_place_with_a_new_cookie_is_no_circle() {
+        let mut redirects = Redirects::new(false);
+        let at = |url: &str| request(url, Method::GET);
+        let again = redirects.next(at("http://a/"), &answer(302, "/b"), false, |_| false).unwrap().unwrap();
+        let back = redirects.next(again, &answer(302, "/"), true, |_| false).unwrap().unwrap();
+        assert!(matches!(
+            redirects.next(back, &answer(302, "/"), false, |_| false),
+            Err(RedirectError::Circle(_))
+        ));
+        let mut redirects = Redirects::new(false);
+        let ends =
+            std::iter::repeat_with(|| redirects.next(at("http://a/"), &answer(302, "/"), true, |_| false))
+                .take(11)
+                .find_map(Result::err);
+        assert!(matches!(ends, Some(RedirectError::TooMany(_))));
     }
 
     #[test]
     fn a_login_isn_t_led_out_of_https_and_a_secret_body_not_elsewhere() {
         assert!(matches!(next(302, "https://a/", "http://a/"), Err(RedirectError::Downgrade(_))));
-        let plain =
-            Redirects::new(false)
-                .next(request("https://a/", Method::GET), &answer(302, "http://a/"), |_| false);
+        let plain = Redirects::new(false).next(
+            request("https://a/", Method::GET),
+            &answer(302, "http://a/"),
+            false,
+            |_| false,
+        );
         assert!(plain.unwrap().is_some());
         let secret = Redirects::new(false).next(
             request("https://a/", Method::POST),
             &answer(307, "https://b/"),
+            false,
             |_| true,
         );
         assert!(matches!(secret, Err(RedirectError::Body(_))));
@@ -184,10 +255,10 @@ mod tests {
     fn circles_and_endless_chains_end() {
         let mut redirects = Redirects::new(false);
         let at_b = redirects
-            .next(request("http://a/", Method::GET), &answer(302, "/b"), |_| false)
+            .next(request("http://a/", Method::GET), &answer(302, "/b"), false, |_| false)
             .unwrap()
             .unwrap();
-        let circle = redirects.next(at_b, &answer(302, "/"), |_| false);
+        let circle = redirects.next(at_b, &answer(302, "/"), false, |_| false);
         assert_eq!(
             circle.err().map(|error| error.to_string()),
             Some("redirected in a circle: http://a/ → http://a/b → http://a/".to_owned())
@@ -196,10 +267,10 @@ mod tests {
         let mut redirects = Redirects::new(false);
         let mut at = request("http://a/", Method::GET);
         for step in 0..10 {
-            at = redirects.next(at, &answer(302, &format!("/{step}")), |_| false).unwrap().unwrap();
+            at = redirects.next(at, &answer(302, &format!("/{step}")), false, |_| false).unwrap().unwrap();
         }
         assert!(matches!(
-            redirects.next(at, &answer(302, "/eleventh"), |_| false),
+            redirects.next(at, &answer(302, "/eleventh"), false, |_| false),
             Err(RedirectError::TooMany(_))
         ));
     }
@@ -215,7 +286,7 @@ mod tests {
                 let Ok(location) = HeaderValue::from_str(&to) else { return Ok(()) };
                 let mut answer = answer(status, "/");
                 answer.headers.insert(header::LOCATION, location);
-                let Ok(Some(next)) = redirects.next(at, &answer, |_| true) else { return Ok(()) };
+                let Ok(Some(next)) = redirects.next(at, &answer, false, |_| true) else { return Ok(()) };
                 let home = "https://a/".parse::<Url>().unwrap().origin();
                 prop_assert!(next.url.scheme() == "https" && next.url.username().is_empty());
                 prop_assert!(next.url.password().is_none() && next.url.fragment().is_none());

@@ -4,7 +4,7 @@ use regex::Error as RegexError;
 use tidewatch_crds::DurationError;
 use tidewatch_crds::canary::SecretKey;
 
-use crate::tls::AuthorityError;
+use crate::tls::{AuthorityError, IdentityError};
 
 /// Why a spec can't be carried out: the field, what is wrong with it and what to write instead.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,9 @@ pub(crate) enum Problem {
         "${{{0}}} isn't a variable: define it in spec.variables, or extract it in a check before this one"
     )]
     UnknownVariable(String),
-    #[error("{0:?} isn't a variable's place: write ${{name}}, a letter, then letters, digits and _")]
+    #[error(
+        "{0:?} isn't a variable's place: write ${{name}}, a letter, then letters, digits and _; or $${{ for the text ${{"
+    )]
     BadPlace(String),
     #[error("{0:?} isn't an address: {1}; write it with its scheme, such as https://shop.example.com/health")]
     Url(String, String),
@@ -67,6 +69,8 @@ pub(crate) enum Problem {
     AwsSecret,
     #[error("the key {:?} of the Secret {} {why}", .key.key, .key.name)]
     Authority { key: SecretKey, why: AuthorityError },
+    #[error("the key {:?} of the Secret {} {why}", .key.key, .key.name)]
+    Identity { key: SecretKey, why: IdentityError },
     #[error("{0:?} isn't hexadecimal: write an even number of digits 0 to 9 and a to f, such as 0d0a")]
     Hex(String),
 }

@@ -7,15 +7,15 @@ use http::{HeaderName, HeaderValue, Method, header};
 use regex::bytes::Regex;
 use serde_json_path::JsonPath;
 use tidewatch_crds::canary::{
-    Authentication, ClientAuthentication, Extract, HeaderExpect, HttpCheck, HttpExpect, JsonExpect,
+    Authentication, ClientAuthentication, Extract, HeaderExpect, HttpCheck, HttpExpect, HttpTls, JsonExpect,
     OauthAuthentication,
 };
+use tidewatch_crds::parse_address;
 use url::Url;
 
 use super::error::{Field, PlanError, Problem};
 use super::{Planning, Template, duration, pattern};
-use crate::http::parse_url;
-use crate::tls::Trust;
+use crate::tls::TlsSettings;
 
 pub(crate) struct HttpPlan {
     pub(crate) url: Template,
@@ -24,7 +24,9 @@ pub(crate) struct HttpPlan {
     pub(crate) body: Option<Template>,
     pub(crate) follow_redirects: bool,
     pub(crate) auth: Option<Auth>,
-    pub(crate) trust: Trust,
+    pub(crate) tls: TlsSettings,
+    /// The name on the certificate; `None`: the host.
+    pub(crate) server_name: Option<Template>,
     pub(crate) extract: Vec<ExtractPlan>,
     pub(crate) expect: HttpRules,
 }
@@ -101,9 +103,9 @@ impl Planning<'_> {
             Some(authentication) => Some(self.auth(&field.field("authentication"), authentication)?),
             None => None,
         };
-        let trust = match &check.tls {
-            Some(tls) => self.trust(&field.field("tls"), tls.verify, tls.ca.as_ref())?,
-            None => Trust::Default,
+        let (tls, server_name) = match &check.tls {
+            Some(tls) => self.http_tls(&field.field("tls"), tls)?,
+            None => (TlsSettings::default(), None),
         };
         let plan = HttpPlan {
             url,
@@ -112,7 +114,8 @@ impl Planning<'_> {
             body,
             follow_redirects: check.follow_redirects,
             auth,
-            trust,
+            tls,
+            server_name,
             extract: check
                 .extract
                 .iter()
@@ -123,6 +126,16 @@ impl Planning<'_> {
         // They are there for the checks after this one.
         self.extracted.extend(check.extract.iter().map(|extract| extract.name.clone()));
         Ok(plan)
+    }
+
+    fn http_tls(&self, field: &Field, tls: &HttpTls) -> Result<(TlsSettings, Option<Template>), PlanError> {
+        let settings = TlsSettings {
+            trust: self.trust(field, tls.verify, tls.ca.as_ref())?,
+            identity: self.identity(field, tls.client_certificate.as_ref())?,
+            validity_of: tls.validity_of.unwrap_or_default(),
+        };
+        let name = tls.server_name.as_ref().map(|name| self.template(&field.field("serverName"), name));
+        Ok((settings, name.transpose()?))
     }
 
     fn header(&self, field: &Field, name: &str, value: &str) -> Result<(HeaderName, Template), PlanError> {
@@ -144,7 +157,8 @@ impl Planning<'_> {
         match (basic, bearer, api_key, oauth) {
             (Some(basic), None, None, None) => {
                 let field = field.field("basic").field("password");
-                let password = self.secret(&field, &basic.password)?;
+                // An empty password is one (RFC 7617, section 2).
+                let password = self.secret_or_empty(&field, &basic.password)?;
                 Ok(Auth::Header(header::AUTHORIZATION, self.basic(&field, &basic.username, &password)?))
             }
             (None, Some(source), None, None) => {
@@ -174,7 +188,8 @@ impl Planning<'_> {
 
     fn oauth(&mut self, field: &Field, oauth: &OauthAuthentication) -> Result<OauthPlan, PlanError> {
         let token_url = address(&field.field("tokenUrl"), &oauth.token_url)?;
-        let secret = self.secret(&field.field("clientSecret"), &oauth.client_secret)?;
+        // An empty secret is one (RFC 6749, section 2.3.1).
+        let secret = self.secret_or_empty(&field.field("clientSecret"), &oauth.client_secret)?;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         for (name, value) in [("scope", &oauth.scope), ("audience", &oauth.audience)] {
@@ -213,7 +228,7 @@ fn method(method: tidewatch_crds::canary::Method) -> Method {
 }
 
 fn address(field: &Field, text: &str) -> Result<Url, PlanError> {
-    parse_url(text).map_err(|why| field.problem(Problem::Url(text.to_owned(), why.to_string())))
+    parse_address(text).map_err(|why| field.problem(Problem::Url(text.to_owned(), why.to_string())))
 }
 
 fn header_name(field: &Field, name: &str) -> Result<HeaderName, PlanError> {
@@ -228,8 +243,18 @@ fn sensitive(field: &Field, value: &str) -> Result<HeaderValue, PlanError> {
 
 fn json_path(field: &Field, path: &str) -> Result<JsonPath, PlanError> {
     let parsed =
-        JsonPath::parse(path).map_err(|error| field.problem(Problem::JsonPath(error.to_string())))?;
+        JsonPath::parse(path).map_err(|error| field.problem(json_path_problem(path, error.position())))?;
     if descents(path) > 1 { Err(field.problem(Problem::JsonPathDepth)) } else { Ok(parsed) }
+}
+
+/// Shows the place, since the parser's words are about its grammar.
+fn json_path_problem(path: &str, position: usize) -> Problem {
+    let rest: String = path.chars().skip(position.saturating_sub(1)).take(24).collect();
+    Problem::JsonPath(if rest.is_empty() {
+        "it ends too early".to_owned()
+    } else {
+        format!("{rest:?} isn't understood")
+    })
 }
 
 /// How many `..` there are outside of quotes. Each finds again what lies below all that the one before it found.

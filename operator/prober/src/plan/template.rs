@@ -1,4 +1,4 @@
-//! Texts with `${name}` in them.
+//! Texts with `${name}` in them; `$${` stands for the text `${`.
 
 use std::collections::BTreeMap;
 
@@ -19,20 +19,26 @@ enum Part {
 
 impl Template {
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        let mut parts = Vec::new();
+        let (mut parts, mut literal) = (Vec::new(), String::new());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let bad = || Problem::BadPlace(format!("${{{}", after.chars().take(32).collect::<String>()));
-            let (name, after) = after.split_once('}').ok_or_else(bad)?;
-            let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !word || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                return Err(bad());
+            // Of the dollar signs before a brace each two stand for one; an odd one begins a place.
+            let bare = before.trim_end_matches('$');
+            let dollars = before.len() - bare.len() + 1;
+            literal.push_str(bare);
+            literal.extend(std::iter::repeat_n('$', dollars / 2));
+            if dollars.is_multiple_of(2) {
+                literal.push('{');
+                rest = after;
+                continue;
             }
-            parts.push(Part::Text(before.to_owned()));
+            let (name, after) = place(after)?;
+            parts.push(Part::Text(std::mem::take(&mut literal)));
             parts.push(Part::Variable(name.to_owned()));
             rest = after;
         }
-        parts.push(Part::Text(rest.to_owned()));
+        literal.push_str(rest);
+        parts.push(Part::Text(literal));
         Ok(Self(parts))
     }
 
@@ -55,6 +61,14 @@ impl Template {
     }
 }
 
+/// The name of a variable, and what stands after its brace.
+fn place(text: &str) -> Result<(&str, &str), Problem> {
+    let bad = || Problem::BadPlace(format!("${{{}", text.chars().take(32).collect::<String>()));
+    let (name, after) = text.split_once('}').ok_or_else(bad)?;
+    let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if word && name.starts_with(|c: char| c.is_ascii_alphabetic()) { Ok((name, after)) } else { Err(bad()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,9 +84,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn two_dollar_signs_before_a_brace_stand_for_one() {
+        let variables: Variables = [("a".to_owned(), "1".to_owned())].into();
+        for (text, rendered) in [
+            ("$${a}", "${a}"),
+            ("$${", "${"),
+            ("$$${a}", "$1"),
+            ("$$$${a}", "$${a}"),
+            ("x$${a}${a}$${}", "x${a}1${}"),
+            ("$$ $2y$12$", "$$ $2y$12$"),
+            ("$$a$", "$$a$"),
+        ] {
+            assert_eq!(Template::parse(text).unwrap().render(&variables), rendered, "{text}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_read_renders_as_it_was_where_each_variable_is_its_own_place(text in "([a${}_1]|\\PC){0,24}") {
+            proptest::prop_assume!(!text.contains("$${"));
             if let Ok(template) = Template::parse(&text) {
                 let variables = template.names().map(|name| (name.to_owned(), format!("${{{name}}}"))).collect();
                 proptest::prop_assert_eq!(template.render(&variables), text);

@@ -6,13 +6,13 @@ use tidewatch_crds::canary::TlsCheck;
 
 use super::error::{Field, PlanError};
 use super::{Planning, Template, duration};
-use crate::tls::Trust;
+use crate::tls::TlsSettings;
 
 pub(crate) struct TlsPlan {
     pub(crate) host: Template,
     pub(crate) port: u16,
     pub(crate) server_name: Template,
-    pub(crate) trust: Trust,
+    pub(crate) tls: TlsSettings,
     pub(crate) min_validity: Option<Duration>,
     pub(crate) subject_contains: Option<String>,
     pub(crate) issuer_contains: Option<String>,
@@ -29,7 +29,11 @@ impl Planning<'_> {
             host,
             port: check.port.unwrap_or(443),
             server_name,
-            trust: self.trust(field, check.verify, check.ca.as_ref())?,
+            tls: TlsSettings {
+                trust: self.trust(field, check.verify, check.ca.as_ref())?,
+                identity: self.identity(field, check.client_certificate.as_ref())?,
+                validity_of: check.validity_of.unwrap_or_default(),
+            },
             min_validity: duration(&field.field("minValidity"), check.min_validity.as_deref())?,
             subject_contains: check.subject_contains.clone(),
             issuer_contains: check.issuer_contains.clone(),

@@ -71,6 +71,11 @@ impl Chain {
         self.0.iter().enumerate().min_by_key(|(_, facts)| facts.not_after)
     }
 
+    /// The server's own certificate alone.
+    pub(super) fn leaf(&self) -> Self {
+        Self(self.0.first().cloned().into_iter().collect())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -106,8 +111,14 @@ impl Chain {
     /// Says which has expired, and when.
     pub(super) fn expired(&self, now: Timestamp) -> Option<String> {
         let (place, facts) = self.first_to_end().filter(|(_, facts)| facts.not_after < now)?;
-        let ago = Days(span(facts.not_after, now));
-        Some(format!("{} expired {ago} ago ({})", which(place, facts), facts.not_after))
+        Some(expired_in_words(place, facts, now))
+    }
+
+    /// Says the same of the one that ended at `end`, seconds since 1970.
+    pub(super) fn expired_at(&self, end: i64, now: Timestamp) -> Option<String> {
+        let (place, facts) =
+            self.0.iter().enumerate().find(|(_, facts)| facts.not_after.as_second() == end)?;
+        Some(expired_in_words(place, facts, now))
     }
 
     pub(super) fn not_yet_valid(&self, now: Timestamp) -> Option<String> {
@@ -129,6 +140,10 @@ impl Chain {
         (left < least)
             .then(|| format!("{} expires in {} ({})", which(place, facts), Days(left), facts.not_after))
     }
+}
+
+fn expired_in_words(place: usize, facts: &Facts, now: Timestamp) -> String {
+    format!("{} expired {} ago ({})", which(place, facts), Days(span(facts.not_after, now)), facts.not_after)
 }
 
 fn which(place: usize, facts: &Facts) -> String {

@@ -21,12 +21,13 @@ pub(crate) async fn run(plan: &TlsPlan, course: Course<'_>) -> Result<(), Failur
         .connect(target, course.deadline, &mut report.phases, &mut report.ip)
         .await
         .map_err(Failure::new)?;
-    let verified = course
+    let mut verified = course
         .means
         .handshakes
-        .verified(stream, &name, Protocols::Any, &plan.trust, course.deadline, report)
+        .verified(stream, &name, Protocols::Any, &plan.tls, course.deadline, report)
         .await
         .map_err(Failure::new)?;
+    verified.client_judged(course.deadline).await.map_err(Failure::new)?;
     judge(plan, &verified.chain, Timestamp::now())
 }
 

@@ -1,55 +1,38 @@
 //! The handshake. It is made without judging the certificate, which is judged right after and before anything else is
 //! sent: that way the chain is at hand also when it isn't trusted, and one TLS configuration serves all that is trusted.
 
-use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tidewatch_crds::canary::ValidityOf;
+use tidewatch_crds::host_to_ascii;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificate::{self, Chain};
-use super::trust::{Trust, default_verifier};
+use super::error::{TlsError, untrusted};
+use super::identity::ClientAuth;
+use super::settings::TlsSettings;
+use super::trust::{Authorities, Trust, default_authorities};
 use crate::config::{ProberError, TrustSource};
 use crate::connect::add;
-use crate::deadline::{Deadline, Elapsed};
+use crate::deadline::Deadline;
 use crate::report::CheckReport;
 
-/// Why there is no trusted connection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TlsError {
-    #[error("TLS: {0:?} can't be the name on a certificate: write a name of DNS or an address")]
-    BadName(String),
-    #[error("the TLS handshake timed out after {0}: the connection is open, but the server doesn't go on")]
-    TimedOut(Elapsed),
-    #[error("the server closed the connection during the TLS handshake")]
-    Closed,
-    #[error("the server doesn't speak TLS on this port")]
-    NotTls,
-    #[error("the server refused the TLS handshake: {0}")]
-    Alert(String),
-    #[error("the TLS handshake failed: {0}")]
-    Failed(String),
-    #[error("the server doesn't hold the key of the certificate that it shows")]
-    NotItsKey,
-    #[error("the server showed no certificate")]
-    NoCertificate,
-    #[error(
-        "no certificate authority is known to the operator: name one in tls.ca, or install the system's into its image"
-    )]
-    NoAuthorities,
-    #[error("{0}")]
-    Untrusted(String),
-}
+/// How long a server of TLS 1.3 that asked for a client certificate is given to say that it doesn't take it. It says so
+/// after the handshake, when a client that has nothing to send would be gone.
+const CLIENT_JUDGED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the two sides may speak after the handshake.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +45,7 @@ pub(crate) enum Protocols {
 /// The TLS configurations of a prober: built once, since that is costly.
 #[derive(Debug)]
 pub(crate) struct Handshakes {
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    authorities: Option<Arc<Authorities>>,
     checked: Arc<ClientConfig>,
     checked_http: Arc<ClientConfig>,
     unchecked: Arc<ClientConfig>,
@@ -72,7 +55,9 @@ pub(crate) struct Handshakes {
 /// A connection whose certificate was judged.
 pub(crate) struct Verified {
     pub(crate) stream: TlsStream<TcpStream>,
+    /// The certificates whose end counts, the server's own first.
     pub(crate) chain: Chain,
+    pub(crate) auth: Arc<ClientAuth>,
 }
 
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -98,7 +83,7 @@ impl Handshakes {
         };
         let http: [&[u8]; 2] = [b"h2", b"http/1.1"];
         Ok(Self {
-            verifier: default_verifier(trust)?,
+            authorities: default_authorities(trust)?,
             checked: config(true, &[])?,
             checked_http: config(true, &http)?,
             unchecked: config(false, &[])?,
@@ -106,37 +91,68 @@ impl Handshakes {
         })
     }
 
-    /// Shakes hands over `stream` with the server of `name`, and judges its certificate by `trust`. `report` learns the
+    /// Shakes hands over `stream` with the server of `name`, and judges its certificate by `settings`. `report` learns the
     /// version, the expiry and the time also when it isn't trusted.
     pub(crate) async fn verified(
         &self,
         stream: TcpStream,
         name: &str,
         protocols: Protocols,
-        trust: &Trust,
+        settings: &TlsSettings,
         deadline: Deadline,
         report: &mut CheckReport,
     ) -> Result<Verified, TlsError> {
         let server = server_name(name)?;
-        let config = match (trust, protocols) {
+        let auth = Arc::new(ClientAuth::new(settings.identity.clone()));
+        let mut config = ClientConfig::clone(match (&settings.trust, protocols) {
             (Trust::Anything, Protocols::Http) => &self.unchecked_http,
             (Trust::Anything, Protocols::Any) => &self.unchecked,
             (_, Protocols::Http) => &self.checked_http,
             (_, Protocols::Any) => &self.checked,
-        };
+        });
+        config.client_auth_cert_resolver = Arc::<ClientAuth>::clone(&auth);
         let began = Instant::now();
-        let result =
-            deadline.within(TlsConnector::from(Arc::clone(config)).connect(server.clone(), stream)).await;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(server.clone(), stream);
+        let result = deadline.within(connecting).await;
         add(&mut report.phases.tls, began);
-        let stream = result.map_err(TlsError::TimedOut)?.map_err(|error| why(&error))?;
+        let stream = result.map_err(TlsError::TimedOut)?.map_err(|error| TlsError::of_io(&error, &auth))?;
 
         let (_, connection) = stream.get_ref();
         report.tls_version = connection.protocol_version().map(version_in_words);
         let certificates = connection.peer_certificates().unwrap_or_default();
-        let chain = certificate::read(certificates);
+        let presented = certificate::read(certificates);
+        let chain = self.counted(certificates, &presented, settings).unwrap_or_else(|| presented.clone());
         report.certificate_expiry = chain.expiry();
-        self.judge(certificates, &server, trust, &chain)?;
-        Ok(Verified { stream, chain })
+        self.judge(certificates, &server, &settings.trust, &presented)?;
+        Ok(Verified { stream, chain, auth })
+    }
+
+    /// The certificates whose end counts; `None`: all that are presented.
+    fn counted(
+        &self,
+        certificates: &[CertificateDer<'_>],
+        presented: &Chain,
+        settings: &TlsSettings,
+    ) -> Option<Chain> {
+        match settings.validity_of {
+            ValidityOf::PresentedChain => None,
+            ValidityOf::Leaf => Some(presented.leaf()),
+            ValidityOf::VerifiedPath => {
+                let trusted = self.trusted(&settings.trust);
+                let paths = trusted.filter_map(|authorities| authorities.longest_path(certificates));
+                paths.max_by_key(Chain::expiry)
+            }
+        }
+    }
+
+    fn trusted<'a>(&'a self, trust: &'a Trust) -> impl Iterator<Item = &'a Authorities> {
+        let authorities = match trust {
+            Trust::Anything => [None, None],
+            Trust::Default => [self.authorities.as_deref(), None],
+            Trust::Authorities(authorities) => [Some(&**authorities), None],
+            Trust::AlsoAuthorities(authorities) => [Some(&**authorities), self.authorities.as_deref()],
+        };
+        authorities.into_iter().flatten()
     }
 
     fn judge(
@@ -144,22 +160,20 @@ impl Handshakes {
         certificates: &[CertificateDer<'_>],
         server: &ServerName<'_>,
         trust: &Trust,
-        chain: &Chain,
+        presented: &Chain,
     ) -> Result<(), TlsError> {
-        let verifiers = match trust {
-            Trust::Anything => return Ok(()),
-            Trust::Default => [self.verifier.as_ref(), None],
-            Trust::Authorities(verifier) => [Some(verifier), None],
-            Trust::AlsoAuthorities(verifier) => [Some(verifier), self.verifier.as_ref()],
-        };
+        if matches!(trust, Trust::Anything) {
+            return Ok(());
+        }
         let (leaf, intermediates) = certificates.split_first().ok_or(TlsError::NoCertificate)?;
         let now = UnixTime::now();
         let mut result = Err(TlsError::NoAuthorities);
-        for verifier in verifiers.into_iter().flatten() {
+        for authorities in self.trusted(trust) {
+            let verifier = &authorities.verifier;
             result = match verifier.verify_server_cert(leaf, intermediates, server, &[], now) {
                 Ok(_) => return Ok(()),
                 Err(rustls::Error::InvalidCertificate(error)) => {
-                    let why = untrusted(&error, chain, &name_in_words(server), Timestamp::now());
+                    let why = untrusted(&error, presented, &name_in_words(server), Timestamp::now());
                     Err(TlsError::Untrusted(why))
                 }
                 Err(error) => Err(TlsError::Failed(error.to_string())),
@@ -169,86 +183,47 @@ impl Handshakes {
     }
 }
 
+impl Verified {
+    /// Waits until the server has judged the client, where it asked for a certificate and says so only now.
+    pub(crate) async fn client_judged(&mut self, deadline: Deadline) -> Result<(), TlsError> {
+        let is_1_3 = self.stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        if !self.auth.was_asked() || !is_1_3 {
+            return Ok(());
+        }
+        let stream = &mut self.stream;
+        let mut byte = [0];
+        let answered = std::future::poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut byte);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(result) => Poll::Ready(result.map(|()| !buffer.filled().is_empty())),
+                // A session ticket comes after the server has taken the client.
+                Poll::Pending if stream.get_ref().1.tls13_tickets_received() > 0 => Poll::Ready(Ok(true)),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match deadline.at_most(CLIENT_JUDGED_WITHIN).within(answered).await {
+            // A server that takes the client may have nothing to say.
+            Ok(Ok(true)) | Err(_) => Ok(()),
+            Ok(Ok(false)) => Err(TlsError::of_close(&self.auth)),
+            Ok(Err(error)) => Err(TlsError::of_io(&error, &self.auth)),
+        }
+    }
+}
+
 fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     if let Some(ip) = crate::connect::literal(name) {
         return Ok(ServerName::IpAddress(ip.into()));
     }
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::BadName(name.to_owned()))
+    let bad = || TlsError::BadName(name.to_owned());
+    let ascii = host_to_ascii(name).ok_or_else(bad)?;
+    let bare = ascii.strip_suffix('.').unwrap_or(&ascii);
+    ServerName::try_from(bare.to_owned()).map_err(|_| bad())
 }
 
 fn name_in_words(server: &ServerName<'_>) -> String {
     match server {
         ServerName::IpAddress(ip) => std::net::IpAddr::from(*ip).to_string(),
         other => other.to_str().into_owned(),
-    }
-}
-
-/// Why a certificate isn't trusted, so that its owner knows what to do.
-fn untrusted(error: &CertificateError, chain: &Chain, server: &str, now: Timestamp) -> String {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            chain.expired(now).unwrap_or_else(|| "a certificate of the authorities has expired".to_owned())
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            chain.not_yet_valid(now).unwrap_or_else(|| "certificate isn't valid yet".to_owned())
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("certificate is for {}, not for {server}", chain.names())
-        }
-        CertificateError::UnknownIssuer if chain.is_self_signed() => {
-            format!("self-signed certificate ({}): name it in tls.ca to trust it", chain.subject())
-        }
-        CertificateError::UnknownIssuer => format!(
-            "unknown authority: the chain ends at {}, which isn't trusted; name it in tls.ca, or have the server send the certificates in between",
-            chain.last_issuer()
-        ),
-        CertificateError::BadSignature => format!(
-            "unknown authority: {} is known by that name, but with another key; was it renewed?",
-            chain.last_issuer()
-        ),
-        CertificateError::BadEncoding => "certificate isn't understood".to_owned(),
-        // webpki's CaUsedAsEndEntity: what `openssl req -x509` makes.
-        CertificateError::Other(_) if chain.is_self_signed() => {
-            format!("self-signed certificate of an authority ({}), which isn't a server's", chain.subject())
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "certificate isn't for servers (its extended key usage leaves serverAuth out)".to_owned()
-        }
-        other => format!("certificate isn't trusted: {other}"),
-    }
-}
-
-fn why(error: &io::Error) -> TlsError {
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                TlsError::Closed
-            }
-            _ => TlsError::Failed(error.to_string()),
-        };
-    };
-    match tls {
-        rustls::Error::InvalidMessage(_) => TlsError::NotTls,
-        // The certificate isn't judged here: what failed is the signature that its key made.
-        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => TlsError::NotItsKey,
-        rustls::Error::NoCertificatesPresented => TlsError::NoCertificate,
-        rustls::Error::AlertReceived(alert) => TlsError::Alert(alert_in_words(*alert)),
-        rustls::Error::PeerIncompatible(why) => TlsError::Failed(format!(
-            "the server and the operator have no common way ({why:?}); TLS 1.2 or 1.3 is needed"
-        )),
-        other => TlsError::Failed(other.to_string()),
-    }
-}
-
-fn alert_in_words(alert: AlertDescription) -> String {
-    match alert {
-        AlertDescription::UnrecognisedName => "it doesn't know the name it was asked for (SNI)".to_owned(),
-        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => {
-            "it wants a certificate of the client".to_owned()
-        }
-        AlertDescription::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3".to_owned(),
-        other => format!("{other:?}"),
     }
 }
 

@@ -224,3 +224,43 @@ async fn localhost_isn_t_asked_of_any_server() {
         plan(&format!("{{checks: [{{name: c, tcp: {{host: localhost, port: {}}}}}]}}", server.port()));
     passed(&prober().run(&check).await);
 }
+
+/// A server of the zone that knows no EDNS: `refusal` is what it makes of a query with it.
+async fn without_edns(
+    refusal: impl Fn(&hickory_proto::op::Message) -> crate::support::dns::Answer + Send + Sync + 'static,
+) -> Dns {
+    serve(move |query, _| match query.edns {
+        Some(_) => refusal(query),
+        None => from_zone(query, &[("shop.test", address("127.0.0.1"))]),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_without_edns_is_asked_once_more_without() {
+    let target = crate::support::tcp::silent().await;
+    for server in [
+        without_edns(|query| code(query, ResponseCode::FormErr)).await,
+        without_edns(|query| code(query, ResponseCode::NotImp)).await,
+        without_edns(|query| code(query, ResponseCode::BADVERS)).await,
+        without_edns(|_| None).await,
+    ] {
+        for protocol in ["UDP", "TCP"] {
+            passed(&ask(&server, &format!("name: shop.test, protocol: {protocol}")).await);
+        }
+        // The look-up of a name as well.
+        let yaml = format!("{{checks: [{{name: c, tcp: {{host: shop.test, port: {}}}}}]}}", target.port());
+        passed(&prober_with_dns(server.address).run(&plan(&yaml)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_either_way_says_what_it_answered() {
+    let formerr = serve(|query, _| code(query, ResponseCode::FormErr)).await;
+    failed_with(&ask(&formerr, "name: shop.test").await, &["didn't understand the query (FORMERR)"]);
+    assert_eq!(formerr.asked().len(), 2);
+    // What is no matter of EDNS isn't asked twice.
+    let servfail = serve(|query, _| code(query, ResponseCode::ServFail)).await;
+    failed_with(&ask(&servfail, "name: shop.test").await, &["SERVFAIL"]);
+    assert_eq!(servfail.asked().len(), 1);
+}

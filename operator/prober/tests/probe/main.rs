@@ -9,8 +9,12 @@
 )]
 
 mod arbitrary;
+mod bodies;
+mod client_certificates;
+mod cookies;
 mod dns;
 mod exporter;
+mod heads;
 mod http;
 mod oauth;
 mod redirects;

@@ -59,7 +59,7 @@ async fn an_endless_chain_of_redirects_ends_after_ten() {
 }
 
 #[tokio::test]
-async fn another_origin_gets_neither_login_nor_headers() {
+async fn another_origin_gets_the_headers_but_no_secrets() {
     let other = serve(|_| reply(200, "")).await;
     let to = format!("http://{}/", other.address);
     let server = serve(move |_| redirect(302, &to)).await;
@@ -71,9 +71,11 @@ async fn another_origin_gets_neither_login_nor_headers() {
     assert_eq!(server.only().header("authorization"), "Bearer s3cr3t");
     assert_eq!(server.only().header("x-tenant"), "shop");
     let seen = other.only();
-    for header in ["authorization", "x-tenant", "cookie"] {
+    for header in ["authorization", "cookie"] {
         assert!(!seen.headers.contains_key(header), "{seen:?}");
     }
+    assert_eq!(seen.header("x-tenant"), "shop");
+    assert_eq!(seen.header("host"), other.address.to_string());
     assert!(seen.header("user-agent").starts_with("tidewatch/"));
     assert!(!seen.header("traceparent").is_empty());
 }
@@ -108,4 +110,78 @@ async fn a_failure_after_a_redirect_says_where_it_was() {
     let report =
         run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/'}}}}]}}", server.address)).await;
     failed_with(&report, &[&format!("redirected to http://{closed}/gone: connection refused")]);
+}
+
+#[tokio::test]
+async fn an_extracted_value_in_a_header_isn_t_led_to_another_origin() {
+    let other = serve(|_| reply(200, "")).await;
+    let to = format!("http://{}/", other.address);
+    let server = serve(move |seen| match seen.path.as_str() {
+        "/login" => reply(200, r#"{"token": "s3ss10n-t0ken"}"#),
+        _ => redirect(302, &to),
+    })
+    .await;
+    let report = run(&format!(
+        "{{variables: {{tenant: shop}}, checks: [{{name: login, http: {{url: 'http://{0}/login', extract: [{{name: t, jsonPath: $.token}}]}}}}, {{name: c, http: {{url: 'http://{0}/', headers: {{X-Session: 'is ${{t}}', X-Tenant: '${{tenant}}'}}}}}}]}}",
+        server.address
+    ))
+    .await;
+    passed(&report);
+    assert_eq!(server.seen()[1].header("x-session"), "is s3ss10n-t0ken");
+    assert_eq!((other.only().header("x-session"), other.only().header("x-tenant")), ("", "shop"));
+}
+
+#[tokio::test]
+async fn a_failure_after_a_redirect_names_the_address_that_answered() {
+    let other = serve(|_| reply(503, "not now")).await;
+    let to = format!("http://{}/home", other.address);
+    let server = serve({
+        let to = to.clone();
+        move |_| redirect(302, &to)
+    })
+    .await;
+    for (more, part) in [
+        ("", "status 503, expected 200–299"),
+        ("expect: {status: [503], bodyContains: certainly}", "the body doesn't have"),
+        ("expect: {status: [503]}, extract: [{name: a, jsonPath: $.a}]", "extract a: the body isn't JSON"),
+    ] {
+        let report =
+            run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/', {more}}}}}]}}", server.address))
+                .await;
+        failed_with(&report, &[&format!("redirected to {to}: {part}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_nowhere_is_the_last_answer_and_says_so() {
+    let empty = serve(|_| redirect(302, "")).await;
+    let missing = serve(|_| reply(302, "")).await;
+    for (server, hint) in
+        [(empty, "a redirect with an empty Location"), (missing, "a redirect without a Location")]
+    {
+        let yaml = |expect: &str| {
+            format!(
+                "{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {expect}}}}}]}}",
+                server.address
+            )
+        };
+        failed_with(&run(&yaml("{}")).await, &["status 302", hint, "expected 200–299"]);
+        passed(&run(&yaml("{status: [302]}")).await);
+    }
+}
+
+#[tokio::test]
+async fn a_name_for_the_certificate_counts_at_its_own_host_only() {
+    let authority = authority();
+    let dns = hosts(&[("shop.test", "127.0.0.1"), ("other.test", "127.0.0.1")]).await;
+    let other =
+        serve_tls(authority.identity(&["other.test"], DAY).acceptor(&[]), |_| reply(200, "here")).await;
+    let to = format!("https://other.test:{}/", other.address.port());
+    let server =
+        serve_tls(authority.identity(&["shop.test"], DAY).acceptor(&[]), move |_| redirect(302, &to)).await;
+    let yaml = format!(
+        "{{checks: [{{name: c, http: {{url: 'https://127.0.0.1:{}/', tls: {{serverName: shop.test}}, expect: {{bodyContains: here}}}}}}]}}",
+        server.address.port()
+    );
+    passed(&prober_trusting(&authority.certificate, dns.address).run(&plan_with(&yaml, &[]).unwrap()).await);
 }

@@ -119,7 +119,7 @@ fn what_can_t_be_carried_out_names_the_field_and_what_to_write() {
             "spec.checks[home].http.headers[Content-Length]",
             "leave it out",
         ),
-        (check("http: {url: 'http://u:p@a/'}"), "spec.checks[home].http.url", "use authentication"),
+        (check("http: {url: 'http://u:p@a/'}"), "spec.checks[home].http.url", "has a login in it"),
         (check("http: {url: 'http://a:99999/'}"), "spec.checks[home].http.url", "isn't an address"),
         (
             check(
@@ -162,6 +162,57 @@ fn what_can_t_be_carried_out_names_the_field_and_what_to_write() {
         assert!(error.to_string().contains(part), "{error}");
         for text in [error.to_string(), format!("{error:?}")] {
             assert!(!text.contains("s3cr3t"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_password_is_a_password() {
+    let server = serve(|_| reply(200, "")).await;
+    for (authentication, header) in
+        [("basic: {username: ann, password: {secretRef: {name: login, key: k}}}", "Basic YW5uOg==")]
+    {
+        let yaml = format!(
+            "{{checks: [{{name: c, http: {{url: 'http://{}/', authentication: {{{authentication}}}}}}}]}}",
+            server.address
+        );
+        for empty in ["", "\n"] {
+            passed(&prober().run(&plan_with(&yaml, &[("k", empty)]).unwrap()).await);
+            assert_eq!(server.seen().last().unwrap().header("authorization"), header);
+        }
+    }
+    // What is nothing without a value is refused: the key was forgotten.
+    for authentication in
+        ["bearer: {secretRef: {name: login, key: k}}", "apiKey: {key: {secretRef: {name: login, key: k}}}"]
+    {
+        let yaml = format!(
+            "{{checks: [{{name: c, http: {{url: 'http://a/', authentication: {{{authentication}}}}}}}]}}"
+        );
+        let error = plan_with(&yaml, &[("k", "")]).unwrap_err();
+        assert!(error.to_string().contains("is empty: write the value into it"), "{error}");
+    }
+}
+
+#[test]
+fn no_words_of_a_parser_are_shown() {
+    for (check, part) in [
+        ("http: {url: 'shop.example.com/health'}", "it has no scheme"),
+        ("http: {url: 'http://a:99999/'}", "its port isn't a number from 0 to 65535"),
+        (
+            "http: {url: 'http://a/', expect: {json: [{path: '$.a[', exists: true}]}}",
+            "not a JSON path (RFC 9535): ",
+        ),
+        (
+            "http: {url: 'http://a/', expect: {json: [{path: '$..[?(@.a)', exists: true}]}}",
+            "not a JSON path (RFC 9535): ",
+        ),
+        ("http: {url: 'http://a/', extract: [{name: t, jsonPath: '$.a b'}]}", "\" b\" isn't understood"),
+        ("http: {url: 'http://a/', expect: {bodyMatches: '(a'}}", "unclosed group"),
+    ] {
+        let error = plan_with(&format!("{{checks: [{{name: c, {check}}}]}}"), &[]).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        for leftover in ["position", "docs.rs", "relative URL", "Error", "expected one of"] {
+            assert!(!error.contains(leftover), "{error}");
         }
     }
 }

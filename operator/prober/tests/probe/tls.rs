@@ -197,3 +197,125 @@ async fn a_server_must_hold_the_key_of_its_certificate_in_either_version_of_tls(
         }
     }
 }
+
+/// A server's certificate by an authority that is trusted, and beside it, as in autumn 2021, a cross-signed certificate
+/// of the authority by one that nobody needs any more.
+fn with_surplus(trusted: &Authority, surplus_ends: i64) -> Identity {
+    let mut identity = trusted.identity(&["shop.test"], 90 * DAY);
+    identity.chain.push(authority_of("Old").cross_sign(trusted, surplus_ends));
+    identity
+}
+
+#[tokio::test]
+async fn a_surplus_certificate_in_the_chain_counts_only_where_that_is_asked() {
+    let trusted = authority();
+    let prober = trusting(&trusted).await;
+    for (surplus_ends, words) in [(-3 * DAY - 60, "expired 3 days ago"), (5 * DAY, "expires in 4 days")] {
+        let identity = with_surplus(&trusted, surplus_ends);
+        let port = tcp::tls(identity.acceptor(&[])).await.port();
+        let check = async |more: &str| {
+            let yaml = format!(
+                "{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, minValidity: 14d{more}}}}}]}}"
+            );
+            prober.run(&plan_with(&yaml, &[]).unwrap()).await
+        };
+        let left = |report: &tidewatch_prober::RunReport| {
+            report.checks[0].certificate_expiry.unwrap().duration_since(report.at).as_secs()
+        };
+        for more in ["", ", validityOf: VerifiedPath", ", validityOf: Leaf"] {
+            let report = check(more).await;
+            passed(&report);
+            assert!(left(&report) > 80 * DAY, "{more}: {report:?}");
+        }
+        let presented = check(", validityOf: PresentedChain").await;
+        failed_with(&presented, &["certificate of the authority CN=Test authority", words, "at least 14d"]);
+        assert!(left(&presented) < 6 * DAY, "{presented:?}");
+        // Nothing is verified, so that nothing says which of them count.
+        failed_with(&check(", verify: false").await, &[words]);
+
+        let port = serve_tls(identity.acceptor(&[]), |_| reply(200, "")).await.address.port();
+        for (more, long) in
+            [("", true), (", validityOf: Leaf", true), (", validityOf: PresentedChain", false)]
+        {
+            let yaml = format!(
+                "{{checks: [{{name: c, http: {{url: 'https://shop.test:{port}/', tls: {{verify: true{more}}}}}}}]}}"
+            );
+            let report = prober.run(&plan_with(&yaml, &[]).unwrap()).await;
+            passed(&report);
+            assert_eq!(left(&report) > 80 * DAY, long, "{more}: {report:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authority_in_between_counts_where_the_path_leads_through_it() {
+    let (root, between) = (authority(), authority_of("Between"));
+    let prober = trusting(&root).await;
+    let with = |ends: &[i64]| {
+        let mut identity = between.identity(&["shop.test"], 90 * DAY);
+        identity.chain.extend(ends.iter().map(|end| root.cross_sign(&between, *end)));
+        identity
+    };
+    let check = async |identity: &Identity, more: &str| {
+        let port = tcp::tls(identity.acceptor(&[])).await.port();
+        let yaml = format!(
+            "{{checks: [{{name: c, tls: {{host: shop.test, port: {port}, minValidity: 14d{more}}}}}]}}"
+        );
+        prober.run(&plan_with(&yaml, &[]).unwrap()).await
+    };
+    let ends_soon = with(&[5 * DAY]);
+    failed_with(
+        &check(&ends_soon, "").await,
+        &["certificate of the authority CN=Between", "expires in 4 days"],
+    );
+    passed(&check(&ends_soon, ", validityOf: Leaf").await);
+    // A renewed one beside it: that is the way that clients will take.
+    passed(&check(&with(&[5 * DAY, 60 * DAY]), "").await);
+    passed(&check(&with(&[60 * DAY, 5 * DAY]), "").await);
+}
+
+#[tokio::test]
+async fn an_https_check_says_which_name_the_certificate_must_have() {
+    let authority = authority();
+    let prober = trusting(&authority).await;
+    let server = serve_tls(authority.identity(&["shop.test"], DAY).acceptor(&[]), |_| reply(200, "")).await;
+    let port = server.address.port();
+    for (url, name, good) in [
+        ("https://127.0.0.1", "shop.test", true),
+        ("https://other.test", "shop.test", true),
+        ("https://shop.test", "other.test", false),
+        ("https://127.0.0.1", "${name}", true),
+    ] {
+        let yaml = format!(
+            "{{variables: {{name: shop.test}}, checks: [{{name: c, http: {{url: '{url}:{port}/', tls: {{serverName: '{name}'}}}}}}]}}"
+        );
+        let report = prober.run(&plan_with(&yaml, &[]).unwrap()).await;
+        assert_eq!(report.passed(), good, "{url} {name}: {report:?}");
+    }
+    // Whom the request is for stays as it is.
+    assert_eq!(server.seen()[0].header("host"), format!("127.0.0.1:{port}"));
+}
+
+#[tokio::test]
+async fn names_in_any_letters_are_found_and_verified() {
+    let authority = authority();
+    let ascii = "xn--bcher-kva.test";
+    let dns = hosts(&[(ascii, "127.0.0.1")]).await;
+    let prober = prober_trusting(&authority.certificate, dns.address);
+    let port =
+        serve_tls(authority.identity(&[ascii], DAY).acceptor(&[]), |_| reply(200, "")).await.address.port();
+    let dns_port = dns.address.port();
+    for check in [
+        format!("http: {{url: 'https://bücher.test:{port}/'}}"),
+        format!("http: {{url: 'https://127.0.0.1:{port}/', tls: {{serverName: BÜCHER.test}}}}"),
+        format!("tls: {{host: bücher.test, port: {port}}}"),
+        format!("tls: {{host: 127.0.0.1, port: {port}, serverName: bücher.test}}"),
+        format!("tcp: {{host: bücher.test, port: {port}}}"),
+        format!("dns: {{name: bücher.test, server: 127.0.0.1, port: {dns_port}}}"),
+        format!("dns: {{name: bücher.test, server: bücher.test, port: {dns_port}}}"),
+    ] {
+        let report =
+            prober.run(&plan_with(&format!("{{checks: [{{name: c, {check}}}]}}"), &[]).unwrap()).await;
+        assert!(report.passed(), "{check}: {report:?}");
+    }
+}

@@ -9,6 +9,7 @@ mod aws;
 mod desired;
 mod policy;
 mod secrets;
+mod shutdown;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -115,6 +116,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
         dependencies.passes.clone(),
         dependencies.watches.clone(),
     );
+    let objects = controller.objects();
     let in_aws = in_aws(&dependencies, wake, &cancel);
     let (policy, follower) = (dependencies.policy.clone(), engine.clone());
     let following = api_server.follow(|addresses| follower.allow(policy.targets(addresses)));
@@ -124,9 +126,11 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) -> anyho
         Some(ObjectRef::new(name).within(namespace))
     });
     tokio::select! {
-        () = controller.run(canaries, triggers, LIMITS, cancel) => {}
+        () = controller.run(Arc::clone(&canaries), triggers, LIMITS, cancel) => {}
         never = following => match never {},
     }
+    let known = objects.state().into_iter().filter_map(|object| object.0.as_ref().ok().cloned());
+    shutdown::write_figures(&canaries, known).await;
     Ok(())
 }
 

@@ -61,6 +61,29 @@ async fn a_restart_of_the_operator_forgets_no_runs() {
     assert!(status.last_failure.is_some() && bed.told().is_empty(), "{:?}", bed.told());
 }
 
+#[tokio::test]
+async fn an_operator_that_ends_leaves_the_figures_of_its_last_runs() {
+    let bed = Bed::new(&json!({"provider": "Embedded", "checks": checks(), "schedule": {"every": "24h"}}));
+    bed.pass().await.unwrap();
+    bed.woken().await;
+    bed.pass().await.unwrap();
+    let behind = bed.canary();
+    for (ask, runs) in [("a", 2), ("b", 3)] {
+        bed.asks(ask);
+        bed.pass().await.unwrap();
+        bed.until_runs(runs).await;
+    }
+    let runs = |bed: &Bed| bed.status().hours.iter().map(|hour| hour.runs).sum::<u32>();
+    assert!(runs(&bed) < 3, "the last run was written at once: {:?}", bed.status());
+    // Also where the watch hadn't seen the last write.
+    bed.ends(behind).await;
+    assert_eq!((runs(&bed), bed.status().runs.len()), (3, 3), "{:?}", bed.status());
+
+    let written = bed.canary();
+    bed.ends(bed.canary()).await;
+    assert_eq!(bed.canary(), written, "there was nothing new to write");
+}
+
 fn with_secret() -> serde_json::Value {
     json!({
         "provider": "Embedded", "schedule": {"every": "24h"},

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -21,6 +22,7 @@ pub(crate) struct Authority {
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
+    name: String,
 }
 
 fn params(name: &str, names: &[&str], from: i64, to: i64) -> CertificateParams {
@@ -50,10 +52,19 @@ pub(crate) fn authority_of(name: &str) -> Authority {
         certificate: certificate.der().clone(),
         pem: certificate.pem(),
         issuer: Issuer::new(params, key),
+        name: name.to_owned(),
     }
 }
 
 impl Authority {
+    /// A certificate for the name and key of `other`, by which whoever trusts `self` trusts what `other` signs; valid for
+    /// `seconds` from now.
+    pub(crate) fn cross_sign(&self, other: &Self, seconds: i64) -> CertificateDer<'static> {
+        let mut params = params(&other.name, &[], -100 * DAY, seconds);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.signed_by(other.issuer.key(), &self.issuer).unwrap().der().clone()
+    }
+
     /// A certificate for `names` that is valid for `seconds` from now; negative: that ended so long ago.
     pub(crate) fn identity(&self, names: &[&str], seconds: i64) -> Identity {
         let key = KeyPair::generate().unwrap();
@@ -73,21 +84,46 @@ impl Identity {
         self.acceptor_of(rustls::ALL_VERSIONS, protocols)
     }
 
+    /// The certificate and its key in PEM, as a Secret holds them.
+    pub(crate) fn pem(&self) -> (String, String) {
+        let encoded = data_encoding::BASE64.encode(&self.chain[0]);
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+        (certificate, self.key.serialize_pem())
+    }
+
     /// One that speaks these versions of TLS. Whether the key fits the certificate isn't asked.
     pub(crate) fn acceptor_of(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         protocols: &[&str],
     ) -> TlsAcceptor {
+        self.acceptor_for(versions, protocols, None)
+    }
+
+    /// One that wants a client certificate of `clients`.
+    pub(crate) fn acceptor_for(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+        clients: Option<&Authority>,
+    ) -> TlsAcceptor {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = provider.key_provider.load_private_key(key).unwrap();
         let certified = CertifiedKey::new(self.chain.clone(), key);
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.certificate.clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -55,19 +55,45 @@ pub(crate) async fn echo() -> SocketAddr {
 }
 
 /// One that reads a request of HTTP up to its empty line, says `text` and keeps the connection.
-pub(crate) async fn answers(text: &'static str) -> SocketAddr {
-    serve(move |mut stream| async move {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(byte) => request.push(byte),
-                Err(_) => return,
+pub(crate) async fn answers(text: impl Into<String>) -> SocketAddr {
+    let text = text.into();
+    serve(move |mut stream| {
+        let text = text.clone();
+        async move {
+            if read_head(&mut stream).await {
+                let _ = stream.write_all(text.as_bytes()).await;
+                listen(stream).await;
             }
         }
-        let _ = stream.write_all(text.as_bytes()).await;
-        listen(stream).await;
     })
     .await
+}
+
+/// One that does the same over TLS, and then closes the connection without an end of TLS (close_notify).
+pub(crate) async fn answers_and_breaks_off(acceptor: TlsAcceptor, text: &'static str) -> SocketAddr {
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            if read_head(&mut stream).await {
+                let _ = stream.write_all(text.as_bytes()).await;
+                let _ = stream.flush().await;
+                let _ = stream.get_mut().0.shutdown().await;
+            }
+        }
+    })
+    .await
+}
+
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => request.push(byte),
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// One that shakes hands and then says nothing.

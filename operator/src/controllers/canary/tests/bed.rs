@@ -17,7 +17,7 @@ use tidewatch_prober::{Prober, ProberConfig, TargetPolicy};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{CallMetrics, SdkConfig};
-use crate::controllers::canary::{Canaries, Dependencies, Error, Policy, in_aws};
+use crate::controllers::canary::{Canaries, Dependencies, Error, Policy, in_aws, shutdown};
 use crate::controllers::in_aws::AwsPolicy;
 use crate::embedded::{Engine, History, ProbeMetrics};
 use crate::leader::Leadership;
@@ -67,6 +67,9 @@ impl Held {
             let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
             self.events.push((text("reason"), text("note")));
             return (201, body.clone());
+        }
+        if *method == Method::GET && path.ends_with("/canaries/db") {
+            return (200, self.canary.clone());
         }
         assert!(*method == Method::PATCH && path.ends_with("/canaries/db/status"), "{method} {path}");
         if body["metadata"]["resourceVersion"] != self.canary["metadata"]["resourceVersion"] {
@@ -169,6 +172,11 @@ impl Bed {
 
     pub(super) async fn pass_over(&self, canary: &Canary) -> Result<Option<Duration>, Error> {
         self.canaries.pass(canary).await
+    }
+
+    /// What the operator does last, with the canary as its watch saw it.
+    pub(super) async fn ends(&self, seen: Canary) {
+        shutdown::write_figures(&self.canaries, [seen]).await;
     }
 
     pub(super) fn status(&self) -> CanaryStatus {
