@@ -38,7 +38,7 @@ async fn a_good_answer_passes_and_each_phase_is_timed() {
     let seen = server.only();
     assert_eq!((seen.method.clone(), seen.path.as_str()), (Method::GET, "/a?b=c"));
     assert_eq!(seen.header("host"), format!("shop.test:{}", server.address.port()));
-    assert_eq!(seen.header("accept-encoding"), "identity");
+    assert_eq!(seen.header("accept-encoding"), "gzip, deflate, br, zstd");
     assert_eq!(seen.header("x-shop"), "1");
     assert!(seen.header("user-agent").starts_with("tidewatch/"));
     assert!(!seen.headers.contains_key("traceparent"));

@@ -206,7 +206,7 @@ fn no_words_of_a_parser_are_shown() {
             "http: {url: 'http://a/', expect: {json: [{path: '$..[?(@.a)', exists: true}]}}",
             "not a JSON path (RFC 9535): ",
         ),
-        ("http: {url: 'http://a/', extract: [{name: t, jsonPath: '$.a b'}]}", "\" b\" isn't understood"),
+        ("http: {url: 'http://a/', extract: [{name: t, jsonPath: '$.a b'}]}", "\"a b\" isn't understood"),
         ("http: {url: 'http://a/', expect: {bodyMatches: '(a'}}", "unclosed group"),
     ] {
         let error = plan_with(&format!("{{checks: [{{name: c, {check}}}]}}"), &[]).unwrap_err().to_string();
