@@ -1,6 +1,5 @@
 //! `AnomalyAlarm`: which metric to watch, what counts as unusual, and whether it is happening now.
 
-#![expect(clippy::duplicated_attributes, reason = "each printer column has a type")]
 #![expect(
     unreachable_pub,
     reason = "the structs that KubeSchema generates beside ours are pub in a function"

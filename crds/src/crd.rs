@@ -72,9 +72,11 @@ fn worded(schema: &mut JSONSchemaProps, keys: &[String]) {
 }
 
 /// Drops `nullable`, which schemars puts on each `Option`: an explicit null is then dropped by the apiserver instead
-/// of being stored, so that `has(self.field)` in a rule means that there is a value.
+/// of being stored, so that `has(self.field)` in a rule means that there is a value. An enum doesn't name it either: the
+/// API server's answer to a wrong value lists those that can be written.
 fn without_nullable(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    schema.enum_.iter_mut().for_each(|values| values.retain(|value| !value.0.is_null()));
     for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         without_nullable(property);
     }

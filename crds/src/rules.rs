@@ -149,7 +149,7 @@ const WEEKDAY: &str = "(0?[0-6]|(?i:SUN|MON|TUE|WED|THU|FRI|SAT))";
 pub(crate) fn mute_schedule() -> Rule {
     let fields = [MINUTE, HOUR, DAY, MONTH, WEEKDAY].map(|value| cron_field(&cron_item(value, "")));
     Rule::new(format!("self.startsWith('at(') || self.matches('^{}$')", fields.join(" "))).message(
-        "not a schedule that CloudWatch takes: write five fields (minute, hour, day of month, month, day of week) of numbers, names, *, - and ,, such as 0 2 * * 0 (Sundays at 02:00); it knows no / ? or #. For once, write at(2026-12-24T18:00)",
+        "not a schedule that CloudWatch takes: write five fields (minute, hour, day of month, month, day of week) of numbers, names and * - , only, such as 0 2 * * 0 (Sundays at 02:00); it knows no / ? or #. For once, write at(2026-12-24T18:00)",
     )
 }
 

@@ -10,14 +10,17 @@ const DURATION_LENGTH: i64 = 16;
 /// The type that the API server would name alone would send the user to `"60"`, and that is refused too.
 pub(crate) fn duration(schema: &mut JSONSchemaProps) {
     let is_text = schema.type_.as_deref() == Some("string") && schema.max_length == Some(DURATION_LENGTH);
-    let rules = schema.x_kubernetes_validations.iter_mut().flatten();
-    if is_text {
-        rules.for_each(|validation| {
-            validation.rule = format!("type(self) == string && ({})", validation.rule)
-        });
-        schema.type_ = None;
-        schema.x_kubernetes_int_or_string = Some(true);
+    if !is_text {
+        return;
     }
+    for validation in schema.x_kubernetes_validations.iter_mut().flatten() {
+        validation.rule = format!("type(self) == string && ({})", validation.rule);
+        // The API server shows the value of such a field as "".
+        validation.message_expression =
+            validation.message.as_ref().map(|message| format!("'not ' + string(self) + \": {message}\""));
+    }
+    schema.type_ = None;
+    schema.x_kubernetes_int_or_string = Some(true);
 }
 
 /// Asks for what is required by rules, whose answer goes on after "Required value" with what to write: the first sentence

@@ -118,6 +118,17 @@ fn every_duration_is_refused_in_our_own_words_when_it_is_a_number() {
     }
 }
 
+/// What an enum's refusal lists can all be written.
+#[test]
+fn no_enum_lists_a_null() {
+    let nulls: Vec<_> = schemas()
+        .into_iter()
+        .filter(|(_, schema)| schema.enum_.iter().flatten().any(|value| value.0.is_null()))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(nulls.is_empty(), "{nulls:#?}");
+}
+
 /// Where the API server's words name a type alone, `kubectl explain` shows what to write.
 #[test]
 fn what_is_often_written_wrong_is_described_with_an_example() {

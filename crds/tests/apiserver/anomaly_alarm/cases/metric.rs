@@ -73,7 +73,7 @@ pub(super) const REFUSED: &[Case] = &[
     (
         "a period of 45s",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 45s}}", "ABOVE"],
-        "10s, 20s, 30s or whole minutes",
+        "not 45s: a period is 10s, 20s, 30s or whole minutes",
     ),
     (
         "a period of 90s",
@@ -88,12 +88,12 @@ pub(super) const REFUSED: &[Case] = &[
     (
         "a period as a number",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 300}}", "ABOVE"],
-        "a period is 10s, 20s, 30s or whole minutes up to 168h: write a number and a unit, such as 60s or 5m",
+        "not 300: a period is 10s, 20s, 30s or whole minutes up to 168h: write a number and a unit, such as 60s or 5m",
     ),
     (
         "a period as a number, and a band",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 60}}", "BAND"],
-        "write a number and a unit, such as 60s or 5m",
+        "not 60: a period is",
     ),
     (
         "a mute of a number",
