@@ -101,6 +101,16 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     // HTTP.
     ("an address without scheme", &["checks: [{name: a, http: {url: shop.example.com}}]"], "with its scheme"),
     (
+        "a verified path without verification",
+        &["checks: [{name: a, tls: {host: bücher.example, verify: false, validityOf: VerifiedPath}}]"],
+        "without verification no path is verified",
+    ),
+    (
+        "a host with a path",
+        &["checks: [{name: a, tls: {host: shop.example.com/a}}]"],
+        "without scheme and path",
+    ),
+    (
         "a login in the address",
         &["checks: [{name: a, http: {url: 'https://u:p@a.example/'}}]"],
         "without login",

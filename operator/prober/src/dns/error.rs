@@ -72,6 +72,9 @@ fn in_words(code: ResponseCode) -> String {
         ResponseCode::FormErr => "the server didn't understand the query (FORMERR)".to_owned(),
         ResponseCode::NotImp => "the server doesn't know this kind of query (NOTIMP)".to_owned(),
         ResponseCode::NotAuth => "the server isn't the authority (NOTAUTH)".to_owned(),
+        ResponseCode::BADVERS | ResponseCode::BADSIG => {
+            "the server doesn't know the version of EDNS of the query (BADVERS)".to_owned()
+        }
         other => format!("the server answered {other:?}"),
     }
 }

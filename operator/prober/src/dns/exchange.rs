@@ -39,11 +39,12 @@ async fn with_fallback<A: Future<Output = Result<Message, DnsError>>>(
     }
 }
 
-/// Whether the server doesn't understand the query, or its version of EDNS.
+/// Whether the server doesn't understand the query, or its version of EDNS (BADVERS; the library reads that code as
+/// BADSIG, which is the same number in answers to signed queries).
 fn refuses_edns(answer: &Message) -> bool {
     matches!(
         answer.metadata.response_code,
-        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS | ResponseCode::BADSIG
     )
 }
 

@@ -50,10 +50,11 @@ impl Authorities {
         Ok(Self { roots, verifier })
     }
 
-    /// The server's certificate and those between it and an authority, on the path that is valid now or later, and the
-    /// longest: of two ways to trust a certificate, the one that ends first isn't missed. `None` where there is no path.
+    /// The server's certificate and those between it and an authority, on the path by which clients can trust the server
+    /// longest; `None` where there is no path now.
     ///
-    /// Each path is valid until its first certificate ends; one that is valid a second later ends later.
+    /// A path is valid until its first certificate ends. If there is still one a second later, it ends later: so each step
+    /// finds a longer one, and there are no more than certificates.
     pub(super) fn longest_path(&self, certificates: &[CertificateDer<'_>]) -> Option<Chain> {
         let mut at = UnixTime::now();
         let mut longest = None;

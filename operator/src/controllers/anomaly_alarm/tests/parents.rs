@@ -146,15 +146,9 @@ async fn an_alarm_that_someone_elses_composite_names_is_in_use_in_aws_s_words() 
     bed.apply("kid", &gated());
     bed.settle().await;
     let name = bed.name_of("kid");
-    bed.region(|region| {
-        let mut by_hand = region.alarms[&format!("{name}-composite")].clone();
-        let composite = by_hand.composite_mut().unwrap();
-        composite.alarm_name = "by-hand".to_owned();
-        composite.alarm_rule = format!("ALARM(\"{name}-composite\")");
-        by_hand.arn = region.alarm_arn("by-hand");
-        by_hand.tags.clear();
-        region.alarms.insert("by-hand".to_owned(), by_hand);
-    });
+    let by_hand = aws_sdk_cloudwatch::Client::new(&bed.sdk_config().await).put_composite_alarm();
+    let by_hand = by_hand.alarm_name("by-hand").alarm_rule(format!("ALARM(\"{name}-composite\")"));
+    by_hand.send().await.unwrap();
     bed.apply("kid", &with(gated(), "/when", Value::Null));
     bed.sweep().await;
     let (ready, reason, message) = bed.ready("kid");
