@@ -16,7 +16,7 @@ use super::check::SecretKey;
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientCertificate {
-    /// Name of the Secret.
+    /// Name of the Secret, such as shop-client.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("not the name of a Secret: write lower-case letters, digits and -, such as shop-client"))]
     pub secret_name: String,

@@ -58,22 +58,25 @@ pub(super) struct Applier<'a, O> {
 
 impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
     /// Executes `actions` in order; a failure ends it, unless it is that AWS will never take one of them or that something
-    /// is still in use. `status` is the one that stands, and is kept up.
+    /// is still in use. `status` is the one that stands, and is kept up. Returns what was to be deleted and is still there.
     pub(super) async fn apply(
         &self,
         target: &mut Target,
         status: &mut AnomalyAlarmStatus,
         actions: Vec<Action>,
         memory: &mut Memory,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Vec<Resource>, ApplyError> {
         let mut refused = None;
-        let mut in_use = false;
+        let mut left = Vec::new();
         for action in actions {
             // What takes the place of what goes must be there; and what something refers to refers to others itself.
-            if matches!(action, Action::Delete(_)) && (refused.is_some() || in_use) {
+            let resource = if let Action::Delete(resource) = &action { Some(resource.clone()) } else { None };
+            if let Some(resource) = &resource
+                && (refused.is_some() || !left.is_empty())
+            {
+                left.push(resource.clone());
                 continue;
             }
-            let resource = if let Action::Delete(resource) = &action { Some(resource.clone()) } else { None };
             let done = tokio::select! {
                 biased;
                 () = self.lost.cancelled() => return Err(ApplyError::NotLeading),
@@ -82,8 +85,8 @@ impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
             match (done, resource) {
                 (Ok(()), _) => {}
                 (Err(ApplyError::Aws(error)), Some(resource)) if error.kind == ErrorKind::InUse => {
-                    memory.in_use.insert((scope_of(&resource), resource.name), error.to_string());
-                    in_use = true;
+                    memory.in_use.insert((scope_of(&resource), resource.name.clone()), error.to_string());
+                    left.push(resource);
                 }
                 // What is refused for good must not hold up what AWS would take.
                 (Err(ApplyError::Aws(error)), None) if error.kind == ErrorKind::Terminal => {
@@ -92,7 +95,7 @@ impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
                 (Err(error), _) => return Err(error),
             }
         }
-        refused.map_or(Ok(()), |error| Err(error.into()))
+        refused.map_or(Ok(left), |error| Err(error.into()))
     }
 
     async fn one(

@@ -244,13 +244,14 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 clock: &self.clock,
             };
             let lets_go = plan.actions.iter().any(Action::changes_composite);
-            applier.apply(target, status, plan.actions, memory).await?;
+            let left = applier.apply(target, status, plan.actions, memory).await?;
             if lets_go {
                 self.wake_held(&target.namespace, key);
             }
             self.metrics.repaired(plan.drift.len());
             drift::tell(&self.objects, target, plan.drift).await;
-            view.resources = plan.resources;
+            // What couldn't be deleted stays recorded, before what is desired.
+            view.resources = left.into_iter().chain(plan.resources).collect();
         }
     }
 
