@@ -18,7 +18,7 @@ const ODD: [(&str, &str, &str, &str); 5] = [
     ("api-server", "True", "Running", "allowed"),
     ("nowhere", "True", "Running", "nowhere.shop.svc.cluster.local"),
     ("secretive", "False", "SecretsNotAllowed", "canary.secretNamespaces"),
-    ("mars", "False", "InvalidSpec", "such as Asia/Tokyo"),
+    ("pattern", "False", "InvalidSpec", "spec.checks[page].http.expect.bodyMatches"),
     ("suspended", "True", "Suspended", "suspended"),
 ];
 

@@ -141,7 +141,10 @@ impl Memory {
     }
 
     fn take_nodes(&mut self, nodes: NodeCount, now: Timestamp) {
-        if self.nodes.is_none() || self.nodes == Some(nodes) {
+        // After an outage agents come back one by one: that all are there again is shown at once.
+        let is_whole_again =
+            |shown: NodeCount| nodes.reporting >= nodes.expected && nodes.expected >= shown.expected;
+        if self.nodes.is_none_or(|shown| shown == nodes || is_whole_again(shown)) {
             self.nodes = Some(nodes);
             self.nodes_candidate = None;
             return;
@@ -215,5 +218,37 @@ impl Memory {
         self.differing = None;
         self.faults.interrupted();
         self.sufficiency.interrupted();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The nodes shown after each of these windows of ten seconds; `None` stands for an interruption.
+    fn shown(windows: &[Option<(u64, u64)>]) -> Vec<(u64, u64)> {
+        let mut memory = Memory::default();
+        let mut shown = Vec::new();
+        for (start, window) in (1_800_000_000..).step_by(10).zip(windows) {
+            match *window {
+                Some((reporting, expected)) => {
+                    let (start, nodes) =
+                        (Timestamp::from_second(start).unwrap(), NodeCount { reporting, expected });
+                    memory.take(start, &Numbers::default(), nodes, 0, 0);
+                }
+                None => memory.interrupted(),
+            }
+            shown.push((memory.nodes().reporting, memory.nodes().expected));
+        }
+        shown
+    }
+
+    #[test]
+    fn that_all_nodes_report_again_is_shown_at_once_and_that_some_do_not_once_it_lasts() {
+        let windows =
+            [Some((6, 6)), None, Some((1, 6)), Some((6, 6)), Some((5, 6)), Some((6, 6)), Some((5, 5))];
+        assert_eq!(shown(&windows), [(6, 6), (0, 0), (1, 6), (6, 6), (6, 6), (6, 6), (6, 6)]);
+        let lasting = [[Some((6, 6))].as_slice(), &[Some((5, 6)); 20]].concat();
+        assert_eq!(shown(&lasting).last(), Some(&(5, 6)));
     }
 }
