@@ -2,8 +2,8 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-/// What an ARN says after its service, by service. The account has twelve digits, and nothing has blanks but names that
-/// Auto Scaling gives.
+/// The pattern of an ARN after its service, for each service. The account has twelve digits, and only names that Auto
+/// Scaling gives may have blanks.
 const FORMS: [(&str, &str); 8] = [
     ("sns", "REGION:ACCOUNT:[A-Za-z0-9_-]{1,256}([.]fifo)?"),
     ("lambda", "REGION:ACCOUNT:function:[A-Za-z0-9_-]+(:([$]LATEST|[A-Za-z0-9_-]+))?"),

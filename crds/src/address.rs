@@ -68,7 +68,7 @@ fn check(mut url: Url) -> Result<Url, AddressError> {
 }
 
 /// `host` as DNS and certificates know it: `bücher.example` is `xn--bcher-kva.example` (UTS 46, as browsers map names).
-/// What is ASCII stays as it is; `None` where it is no name.
+/// ASCII text is returned unchanged; `None` means that the text is no host name.
 pub fn host_to_ascii(host: &str) -> Option<Cow<'_, str>> {
     if host.is_ascii() {
         return Some(Cow::Borrowed(host));
