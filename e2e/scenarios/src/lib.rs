@@ -17,6 +17,7 @@ pub mod pods;
 pub mod report;
 pub mod runner;
 pub mod scenarios;
+pub mod status_changes;
 pub mod traffic;
 pub mod truth;
 pub mod wait;
