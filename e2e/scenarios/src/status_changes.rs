@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn status(fields: Value) -> Value {
-        serde_json::json!({"metadata": {"name": "shop"}, "spec": {"localEndpoints": []}, "status": fields})
+        serde_json::json!({"metadata": {"name": "shop"}, "spec": {"local": []}, "status": fields})
     }
 
     fn reasons(statuses: &[Value]) -> Vec<Reason> {
