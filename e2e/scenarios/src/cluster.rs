@@ -67,6 +67,12 @@ impl Cluster {
         Ok(self.monitor(namespace, name)?.status.unwrap_or_default())
     }
 
+    /// The monitors of a namespace.
+    pub fn monitors(&self, namespace: &str) -> anyhow::Result<Vec<NetworkMonitor>> {
+        let api: Api<NetworkMonitor> = Api::namespaced(self.client(), namespace);
+        Ok(self.call(&format!("monitors of {namespace}"), api.list(&ListParams::default()))?.items)
+    }
+
     /// The present status of an alarm.
     pub fn alarm_status(&self, namespace: &str, name: &str) -> anyhow::Result<AnomalyAlarmStatus> {
         let api: Api<AnomalyAlarm> = Api::namespaced(self.client(), namespace);

@@ -11,6 +11,7 @@ use super::form::Form;
 use super::listener::Listener;
 use super::load::{Load, machine};
 use super::recording::Recording;
+use super::trials::nothing_is_said;
 use crate::bed::{Bed, Windows};
 use crate::cluster::name_of;
 use crate::interrupt::interrupted;
@@ -84,6 +85,7 @@ fn live(bed: &Bed, load: Load, windows: Windows, events: &[Event]) -> anyhow::Re
     let form = Form::chosen()?;
     bed.install_windows(windows)?;
     let recording = Recording::begin(bed)?;
+    nothing_is_said(bed)?;
     let begun = Instant::now();
     let lived = Listener::while_running(bed, &Allowed::ordinary_life(), || {
         load.set(bed)?;

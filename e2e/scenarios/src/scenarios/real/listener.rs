@@ -9,7 +9,6 @@ use anyhow::anyhow;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::ListParams;
-use tidewatch_crds::NetworkMonitor;
 use tidewatch_crds::network_monitor::{FaultClass, FaultyComponent, NetworkMonitorStatus};
 
 use super::allowed::{Allowed, contradicts_itself};
@@ -104,13 +103,12 @@ impl<'a> Listener<'a> {
 
     fn look(&self, allowed: &Allowed) -> anyhow::Result<()> {
         let (cluster, namespace) = (&self.bed.cluster, self.bed.workload.namespace());
-        let monitors: Api<NetworkMonitor> = Api::namespaced(cluster.client(), namespace);
         let slices: Api<EndpointSlice> = Api::namespaced(cluster.client(), namespace);
-        let monitors = cluster.call("the monitors", monitors.list(&ListParams::default()))?;
+        let monitors = cluster.monitors(namespace)?;
         let slices = cluster.call("the endpoints", slices.list(&ListParams::default()))?;
         let mut heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         heard.note_ready(&slices.items);
-        for monitor in &monitors.items {
+        for monitor in &monitors {
             let status = monitor.status.clone().unwrap_or_default();
             self.hear(&mut heard, name_of(&monitor.metadata), &status, allowed);
         }

@@ -9,7 +9,7 @@ use super::form::Form;
 use super::life::{a_pod, pass};
 use super::listener::Listener;
 use super::load::Load;
-use super::trials::says;
+use super::trials::{nothing_is_said, says};
 use crate::bed::{Bed, Windows};
 use crate::expect::{Expected, FalseVerdict};
 use crate::pods::{Located, signal};
@@ -124,6 +124,7 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
         }
         bed.report.step(oddity.name);
         says(bed, &Expected::healthy(), HEAL_LIMIT)?;
+        nothing_is_said(bed)?;
         let listened = Listener::while_running(bed, &oddity.allowed, || {
             let lasted = (oddity.begin)(bed).and_then(|()| pass(LASTS));
             (oddity.end)(bed)?;

@@ -16,6 +16,7 @@ use super::listener::Listener;
 use super::load::{Load, machine};
 use super::recording::Recording;
 use crate::bed::{Bed, Windows};
+use crate::cluster::name_of;
 use crate::expect::{Expected, FalseVerdict, verdict_of};
 use crate::interrupt::interrupted;
 use crate::wait::{Look, wait_for};
@@ -189,7 +190,8 @@ fn all(bed: &Bed, load: Load, windows: Windows) -> anyhow::Result<()> {
         if let Err(error) = run(bed, &trial, load, windows, &recording) {
             bed.report.wrong(&format!("{error:#}"));
             failures.push(format!("{}: {error:#}", trial.name));
-            bed.heal(HEAL_LIMIT).context("healing after a trial that failed")?;
+            bed.lab_ref()?.heal_all()?;
+            nothing_is_said(bed).context("healing after a trial that failed")?;
         }
     }
     recording.end(bed, &format!("faults-{}", name_of_files(load, windows)))?;
@@ -217,7 +219,9 @@ fn run(bed: &Bed, trial: &Trial, load: Load, windows: Windows, recording: &Recor
         stays?;
         says(bed, &Expected::healthy(), HEAL_LIMIT).context("after the healing")?;
         bed.report.right("healed: Healthy", healing.elapsed());
-        Ok((named, healing.elapsed()))
+        let healed = healing.elapsed();
+        nothing_is_said(bed)?;
+        Ok((named, healed))
     })?;
     let (named, healed) = times;
     let window = if windows == Windows::Short { "short" } else { "default" };
@@ -235,6 +239,23 @@ fn begin(bed: &Bed, trial: &Trial) -> anyhow::Result<()> {
         bed.lab_ref()?.fault(fault.clone())?;
         bed.report.note(&format!("fault: {fault}"));
     }
+    Ok(())
+}
+
+/// Waits until no monitor blames anyone: those of a part of the traffic can be slower to see that a fault is over.
+pub(super) fn nothing_is_said(bed: &Bed) -> anyhow::Result<()> {
+    let namespace = bed.workload.namespace();
+    wait_for(HEAL_LIMIT, "no monitor blames anyone", || match bed.cluster.monitors(namespace) {
+        Ok(monitors) => {
+            let blaming = monitors.iter().find_map(|monitor| {
+                let status = monitor.status.as_ref()?;
+                status.degradation.as_ref()?;
+                Some(format!("{}: {}", name_of(&monitor.metadata), verdict_of(status)))
+            });
+            blaming.map_or(Look::Done(()), Look::NotYet)
+        }
+        Err(error) => Look::NotYet(format!("{error:#}")),
+    })?;
     Ok(())
 }
 
