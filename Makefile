@@ -11,6 +11,9 @@ LAB ?= tw
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 BIN := $(CARGO_TARGET_DIR)/debug
+# Tells when each stage of a long run begins.
+STARTED := $(shell date +%s)
+STAGE = @echo "stage $@: begins after $$(($$(date +%s) - $(STARTED))) s"
 LAB_CLI := $(BIN)/tidewatch-lab
 
 # Always the whole workspace: with -p, cargo resolves other features and compiles the dependencies a second time.
@@ -31,11 +34,13 @@ test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everythin
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
+	$(STAGE)
 	$(CARGO_TEST) --lib --bins
 	$(CARGO_TEST) $(ROOTED) --test '*'
 
 .PHONY: test-kernel
 test-kernel: build ## the agent against this kernel's own counters
+	$(STAGE)
 	$(CARGO_TEST) --test counters --test identity --test outcomes --test privileges --test node --test redirect -- --test-threads=1
 
 KERNELS := $(CARGO_TEST) --test kernels -- --test-threads=1 --nocapture
@@ -43,6 +48,7 @@ KERNELS := $(CARGO_TEST) --test kernels -- --test-threads=1 --nocapture
 SHORT_KERNEL_TESTS := single_time_outs,nobody_waits,peers_reset,older_than_the_agent_is_seen,ipv6,services_address,each_missing
 .PHONY: test-kernel-6-1
 test-kernel-6-1: build ## some of the same on Debian's 6.1, emulated; its package is kept in the cache
+	$(STAGE)
 	TIDEWATCH_ONLY=$(SHORT_KERNEL_TESTS) $(KERNELS) --exact the_agent_tells_the_truth_on_linux_6_1
 
 .PHONY: test-kernels
@@ -51,10 +57,12 @@ test-kernels: build ## the same on Debian's 6.1, 6.12, 6.16 and 7, and what is s
 
 .PHONY: test-lab
 test-lab: tools ## the lab comes up, works, and leaves nothing behind
+	$(STAGE)
 	$(CARGO_TEST) --test lifecycle -- --test-threads=1
 
 .PHONY: test-scenarios
 test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one
+	$(STAGE)
 	$(CARGO_TEST) --test scenarios
 
 .PHONY: test-real test-real-short
@@ -65,6 +73,7 @@ test-real-short: tools ## minutes of the same
 
 .PHONY: lint
 lint: tools ## clippy (the C program's warnings are errors of the build), fmt, helm lint
+	$(STAGE)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
@@ -91,7 +100,9 @@ lab-down: ## take it down; leaves nothing behind
 deps:
 	@e2e/install-apt
 tools: build
+	$(STAGE)
 	$(LAB_CLI) build-tools
 # All but the benchmarks, which are built in release.
 build: deps
+	$(STAGE)
 	cargo build --locked --workspace --lib --bins --tests
