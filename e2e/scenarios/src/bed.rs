@@ -211,7 +211,8 @@ impl Bed {
 
     pub fn apply(&self, file: &Path) -> anyhow::Result<()> {
         let file = file.to_str().context("the path of the manifest isn't UTF-8")?;
-        self.lab_ref()?.kubectl(&["apply", "--server-side", "-f", file], APPLY_LIMIT)?;
+        // A lab that is taken over may have been left scaled.
+        self.lab_ref()?.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", file], APPLY_LIMIT)?;
         Ok(())
     }
 
