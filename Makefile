@@ -32,6 +32,10 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 .PHONY: test
 test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
 
+.PHONY: test-all
+test-all: export SCENARIOS = all
+test-all: test test-real-short ## the same with every fault scenario, five minutes of health, and minutes on real software
+
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
 	$(STAGE)
@@ -61,7 +65,7 @@ test-lab: tools ## the lab comes up, works, and leaves nothing behind
 	$(CARGO_TEST) --test lifecycle -- --test-threads=1
 
 .PHONY: test-scenarios
-test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one
+test-scenarios: tools ## faults on a real cluster; SCENARIO=name runs one, SCENARIOS=all all of them
 	$(STAGE)
 	$(CARGO_TEST) --test scenarios
 

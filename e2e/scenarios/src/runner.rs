@@ -10,7 +10,7 @@ use crate::bed::{Bed, Keep};
 use crate::expect::FalseVerdict;
 use crate::interrupt::{interrupted, on_interrupt};
 use crate::report::{Report, seconds};
-use crate::scenarios::{Lane, Scenario};
+use crate::scenarios::{Extent, Lane, Scenario};
 
 /// Learning what is usual takes some windows.
 const SETTLE_LIMIT: Duration = Duration::from_secs(180);
@@ -151,7 +151,8 @@ fn run_once(bed: &Bed, scenario: &Scenario) -> anyhow::Result<Duration> {
     outcome.map(|()| begun.elapsed())
 }
 
-/// Those that `SCENARIO` (a list with commas) or the arguments name, else all; lanes that have none are left out.
+/// Those that `SCENARIO` (a list with commas) or the arguments name, else those of the extent that `SCENARIOS` chooses;
+/// lanes that have none are left out.
 fn wanted(mut lanes: Vec<Lane>) -> anyhow::Result<Vec<Lane>> {
     let mut names: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -162,8 +163,12 @@ fn wanted(mut lanes: Vec<Lane>) -> anyhow::Result<Vec<Lane>> {
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no scenario {unknown}; there are {}", known.join(", "));
     }
+    let extent = Extent::chosen()?;
     for lane in &mut lanes {
-        lane.scenarios.retain(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name));
+        lane.scenarios.retain(|scenario| match names.as_slice() {
+            [] => extent.includes(scenario),
+            names => names.iter().any(|name| name == scenario.name),
+        });
     }
     lanes.retain(|lane| !lane.scenarios.is_empty());
     Ok(lanes)

@@ -19,6 +19,10 @@ pub const MILD_ONSET_LIMIT: Duration = Duration::from_secs(180);
 /// A fault that comes back at the same component within ten minutes must be gone for longer each time before that is told.
 pub const HEAL_LIMIT: Duration = Duration::from_secs(240);
 
+/// Faults of which another strength or direction is tried anyway: run with `SCENARIOS=all`.
+pub const ANOTHER_OF_A_KIND: [&str; 4] =
+    ["zone-pair-loss-2", "one-way-loss", "node-loss", "zone-pair-loss-half-a-percent"];
+
 pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "zone-pair-loss-2",

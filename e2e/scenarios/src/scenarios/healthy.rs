@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use tidewatch_crds::network_monitor::ComponentKind;
 use tidewatch_lab::Fault;
 
+use super::Extent;
 use super::faults::{HEAL_LIMIT, Trial};
 use crate::api_writes::ApiWrites;
 use crate::bed::{Bed, SHOP, WINDOW};
@@ -20,7 +21,9 @@ use crate::wait::{Look, wait_for};
 /// What a write of a monitor's status is counted as.
 const STATUS_WRITES: &str = "APPLY networkmonitors/status";
 
+/// For how long nothing may be written.
 const MINUTES: Duration = Duration::from_secs(300);
+const FEWER_MINUTES: Duration = Duration::from_secs(120);
 const MEASURED: Duration = Duration::from_secs(60);
 /// After the standstill, what it made too quiet to judge is written once more; then nothing is for two windows.
 const QUIET: Duration = Duration::from_secs(2 * WINDOW.as_secs());
@@ -36,7 +39,11 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     compare(bed, MEASURED)?;
     bed.heal(HEAL_LIMIT)?;
     wait_until_quiet(bed)?;
-    let length = shortened()?.unwrap_or(MINUTES);
+    let length = match Extent::chosen()? {
+        Extent::All => MINUTES,
+        Extent::Main => FEWER_MINUTES,
+    };
+    let length = shortened()?.unwrap_or(length);
     let begun = Instant::now();
     let (before, since) = (ApiWrites::now(&bed.cluster)?, Since::now(&bed.cluster, SHOP)?);
     std::thread::scope(|scope| {

@@ -11,6 +11,8 @@ pub mod real;
 mod resilience;
 mod rogue;
 
+use anyhow::bail;
+
 use crate::bed::Bed;
 use crate::workload::Workload;
 
@@ -31,6 +33,30 @@ pub struct Lane {
     /// The workload of its cluster.
     pub workload: Workload,
     pub scenarios: Vec<Scenario>,
+}
+
+/// The scenarios that are run where none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// One of each kind, and a shorter time of health: what `make test` has time for.
+    Main,
+    /// All of them, at full length.
+    All,
+}
+
+impl Extent {
+    /// `SCENARIOS=main` or `SCENARIOS=all`; main where nothing is said.
+    pub fn chosen() -> anyhow::Result<Self> {
+        match std::env::var("SCENARIOS").as_deref() {
+            Ok("all") => Ok(Self::All),
+            Ok("main") | Err(_) => Ok(Self::Main),
+            Ok(other) => bail!("SCENARIOS={other}: write main or all"),
+        }
+    }
+
+    pub fn includes(self, scenario: &Scenario) -> bool {
+        self == Self::All || !faults::ANOTHER_OF_A_KIND.contains(&scenario.name)
+    }
 }
 
 /// All scenarios: those of a cluster's life, from an untouched one to an uninstalled one, and the faults.
