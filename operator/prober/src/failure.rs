@@ -1,6 +1,6 @@
 //! Why a check failed, before secrets are taken out.
 
-use crate::redact::Redactor;
+use crate::redact::{HIDDEN, Redactor};
 
 /// How much of an answer is shown.
 const SHOWN: usize = 256;
@@ -32,10 +32,15 @@ impl Failure {
         Self { message: format!("{place}: {}", self.message), ..self }
     }
 
+    /// The same, where something of the answer must not be shown but is too long to be hidden by itself.
+    pub(crate) fn without_answer(self) -> Self {
+        Self { got: self.got.map(|_| HIDDEN.to_owned()), ..self }
+    }
+
     /// Message, expected and got as they may be shown: without secrets, each in one line, and cut after that, so that no
     /// secret is cut in half and shown.
     pub(crate) fn shown(&self, redactor: &Redactor) -> (String, Option<String>, Option<String>) {
-        let shown = |text: &String, limit| cut(&readable(redactor.redact(text).as_bytes()), limit);
+        let shown = |text: &String, limit| cut(&readable(redactor.redact(text, limit).as_bytes()), limit);
         (
             shown(&self.message, 2 * SHOWN),
             self.expected.as_ref().map(|text| shown(text, SHOWN)),

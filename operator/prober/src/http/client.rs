@@ -23,7 +23,7 @@ use crate::failure::{io_in_words, readable};
 use crate::metered::{Heard, Metered};
 use crate::prober::Means;
 use crate::report::{CheckReport, HttpVersion};
-use crate::tls::{ClientAuth, Protocols, TlsError, TlsSettings};
+use crate::tls::{ClientAuth, Protocols, Stage, TlsError, TlsSettings};
 use crate::trace::{self, TraceId};
 
 /// The longest headers that are taken, bytes, and the most lines of them: the same for each version of HTTP, and more
@@ -60,6 +60,8 @@ pub(super) enum HttpError {
     LongHead,
     #[error("the answer isn't HTTP: it begins with \"{0}\"")]
     NotHttp(String),
+    #[error("the answer breaks the rules of HTTP; it begins with \"{0}\"")]
+    BadHttp(String),
     #[error("the server broke off: {0}")]
     BrokenOff(String),
     #[error("the answer breaks the rules of HTTP/2, or its headers are longer than {}", Size(MAX_HEAD))]
@@ -187,10 +189,12 @@ impl Client<'_> {
             headers.insert(header::HOST, host);
             path
         };
+        // A part of a body that was compressed couldn't be decoded (Fetch, "HTTP-network-or-cache fetch").
+        let accepted = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPTED };
         let defaults = [
             (header::USER_AGENT, self.means.user_agent.clone()),
             (header::ACCEPT, HeaderValue::from_static("*/*")),
-            (header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED)),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static(accepted)),
         ];
         for (name, value) in defaults {
             headers.entry(name).or_insert(value);
@@ -305,7 +309,10 @@ fn why(error: &hyper::Error, heard: &Heard) -> HttpError {
         return HttpError::LongHead;
     }
     if error.is_parse() {
-        return HttpError::NotHttp(readable(&heard.beginning()));
+        let beginning = heard.beginning();
+        let shown = readable(&beginning);
+        let is_http = beginning.starts_with(b"HTTP/");
+        return if is_http { HttpError::BadHttp(shown) } else { HttpError::NotHttp(shown) };
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return HttpError::Closed;
@@ -341,13 +348,13 @@ fn of_http2(error: &h2::Error) -> HttpError {
 /// An error that is the server's judgement of the client.
 fn of_client(error: HttpError, auth: Option<&ClientAuth>, heard: &Heard) -> HttpError {
     match (auth, heard.alert()) {
-        (Some(auth), Some(alert)) => TlsError::of_alert(alert, auth).into(),
+        (Some(auth), Some(alert)) => TlsError::of_alert(alert, auth, Stage::Answer).into(),
         (Some(auth), None)
             if auth.was_asked()
                 && !heard.anything()
                 && matches!(error, HttpError::Closed | HttpError::Failed(_)) =>
         {
-            TlsError::of_close(auth).into()
+            TlsError::of_close(auth, Stage::Answer).into()
         }
         _ => error,
     }
