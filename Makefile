@@ -83,6 +83,7 @@ lint: tools ## clippy (the C program's warnings are errors of the build), fmt, h
 test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboards use metrics that exist
 	charts/tests/promtool check rules charts/tidewatch/files/rules.yaml
 	charts/tests/promtool test rules charts/tests/rules_test.yaml
+	charts/tests/make-dashboards --check
 	charts/tests/check-metrics
 
 .PHONY: bench
