@@ -83,6 +83,13 @@ lint: tools ## clippy (the C program's warnings are errors of the build), fmt, h
 	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
 	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 
+.PHONY: test-rules
+test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboards use metrics that exist
+	charts/tests/promtool check rules charts/tidewatch/files/rules.yaml
+	charts/tests/promtool test rules charts/tests/rules_test.yaml
+	charts/tests/make-dashboards --check
+	charts/tests/check-metrics
+
 .PHONY: bench
 bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}
 	$(BIN)/tidewatch-demo

@@ -35,8 +35,10 @@ struct MonitorCategory {
 pub struct MonitorMetrics {
     healthy: Family<Monitor, Gauge>,
     degraded: Family<Monitor, Gauge>,
+    workload_fault: Family<Monitor, Gauge>,
     retransmission_ratio: Family<Monitor, Float>,
     nodes_reporting: Family<Monitor, Gauge>,
+    nodes_expected: Family<Monitor, Gauge>,
     window_start: Family<Monitor, Gauge>,
     rtt_p50_seconds: Family<MonitorCategory, Float>,
     rtt_p99_seconds: Family<MonitorCategory, Float>,
@@ -65,6 +67,7 @@ impl MonitorMetrics {
             metrics.healthy.clone(),
         );
         registry.register("degraded", "1 while the infrastructure is at fault", metrics.degraded.clone());
+        registry.register("workload_fault", "1 while a workload is at fault", metrics.workload_fault.clone());
         registry.register(
             "retransmission_ratio",
             "Retransmitted / sent segments of the last window",
@@ -74,6 +77,11 @@ impl MonitorMetrics {
             "nodes_reporting",
             "Nodes whose agent reported the last window",
             metrics.nodes_reporting.clone(),
+        );
+        registry.register(
+            "nodes_expected",
+            "Nodes whose agent should have reported the last window",
+            metrics.nodes_expected.clone(),
         );
         registry.register(
             "window_start_timestamp_seconds",
@@ -109,6 +117,13 @@ impl MonitorMetrics {
         let is = |indicator| i64::from(status.network_health_indicator == Some(indicator));
         self.healthy.get_or_create(&monitor).set(is(NetworkHealthIndicator::Healthy));
         self.degraded.get_or_create(&monitor).set(is(NetworkHealthIndicator::Degraded));
+        let workload_fault =
+            status.conditions.iter().any(|c| c.type_ == "WorkloadFault" && c.status == "True");
+        self.workload_fault.get_or_create(&monitor).set(i64::from(workload_fault));
+        if let Some(coverage) = &status.coverage {
+            let nodes = i64::try_from(coverage.nodes_expected).unwrap_or(i64::MAX);
+            self.nodes_expected.get_or_create(&monitor).set(nodes);
+        }
         let Ok(monitored) = &observed.monitor else { return };
         let View::Window(view) = &monitored.view else {
             self.nodes_reporting.get_or_create(&monitor).set(0);
@@ -141,8 +156,10 @@ impl MonitorMetrics {
     pub(super) fn clear(&self) {
         self.healthy.clear();
         self.degraded.clear();
+        self.workload_fault.clear();
         self.retransmission_ratio.clear();
         self.nodes_reporting.clear();
+        self.nodes_expected.clear();
         self.window_start.clear();
         self.rtt_p50_seconds.clear();
         self.rtt_p99_seconds.clear();
@@ -153,8 +170,10 @@ impl MonitorMetrics {
         let monitor = Monitor { namespace: key.0.clone(), name: key.1.clone() };
         self.healthy.remove(&monitor);
         self.degraded.remove(&monitor);
+        self.workload_fault.remove(&monitor);
         self.retransmission_ratio.remove(&monitor);
         self.nodes_reporting.remove(&monitor);
+        self.nodes_expected.remove(&monitor);
         self.window_start.remove(&monitor);
         for category in CATEGORIES {
             let labels = labels(key, category);
