@@ -30,7 +30,13 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+
+.PHONY: check check-docs
+check: check-docs ## documents and manifests, without compiling
+	$(STAGE)
+check-docs: ## links resolve, and troubleshooting.md has every reason, Event and alert
+	docs/dev/check-docs
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
