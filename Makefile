@@ -32,11 +32,13 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 .PHONY: test
 test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
 
-.PHONY: check check-docs
-check: check-docs ## documents and manifests, without compiling
+.PHONY: check check-docs check-gitops
+check: check-docs check-gitops ## documents and manifests, without compiling
 	$(STAGE)
 check-docs: ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
+check-gitops: deps ## the health checks for Argo CD, by a real Lua against their test data
+	docs/gitops/check-health
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
