@@ -30,7 +30,22 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+
+.PHONY: check check-docs check-gitops check-crds check-bundle bundle
+check: check-docs check-gitops check-crds check-bundle ## documents and manifests are true and current
+	$(STAGE)
+check-docs: ## links resolve, and troubleshooting.md has every reason, Event and alert
+	docs/dev/check-docs
+check-gitops: deps ## the health checks for Argo CD, by a real Lua against their test data
+	docs/gitops/check-health
+check-crds: deps ## the custom resource definitions accept whatever a released version accepted
+	crds/released/check-test
+	crds/released/check
+bundle: tools ## write charts/bundle anew from the charts
+	charts/bundle/generate
+check-bundle: tools ## charts/bundle is what the charts render, and its kustomization builds
+	charts/bundle/generate --check
 
 .PHONY: test-all
 test-all: export SCENARIOS = all
