@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tidewatch_cluster::{RemoteError, RemoteSpec, Remotes};
 
-use crate::cluster::{RemoteError, RemoteSpec, Remotes};
 use crate::controllers::canary;
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::network_monitor::Policy;

@@ -4,20 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod analyze;
-pub mod aws;
-pub mod backoff;
 pub(crate) mod baselines;
-pub mod cluster;
 pub mod collector;
 pub mod config;
 pub mod controllers;
-pub mod embedded;
-pub mod evaluation;
-pub mod leader;
-pub mod passes;
-pub mod reconcile;
 pub mod recording;
 pub mod run;
 pub mod server;
 pub mod telemetry;
-pub mod watch_health;

@@ -164,7 +164,7 @@ async fn what_is_no_token_of_ours_never_reaches_the_api_server() {
 
 #[tokio::test]
 async fn a_token_without_a_node_is_placed_by_its_pod_once_the_pod_is_known() {
-    use crate::cluster::{Fact, PodFact, PodPhase};
+    use tidewatch_cluster::{Fact, PodFact, PodPhase};
     let pod_uid = "00000000-0000-0000-0000-000000000007";
     let setup = setup(Ok(review(&[(POD, pod_uid)])));
     assert!(matches!(setup.ask(&token(3600)).await, Err(AuthError::Unavailable(_))));

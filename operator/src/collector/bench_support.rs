@@ -7,13 +7,13 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use tidewatch_cluster::Cluster;
+use tidewatch_evaluation::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::{AUDIENCE, Review, ReviewError, Reviewer};
 use super::clock::SystemClock;
 use super::{Collector, Config, Error, tls};
-use crate::cluster::Cluster;
-use crate::evaluation::Registry;
 
 /// Tokens by node, in the form of the API server's but for their signatures.
 pub fn tokens(nodes: &[String]) -> HashMap<String, String> {

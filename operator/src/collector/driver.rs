@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_cluster::{Cluster, Remotes, resolve};
+use tidewatch_evaluation::{ClusterWindow, Registry};
 use tidewatch_records::{Connections, Endpoint, EndpointKind, FlowWindow};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -12,8 +14,6 @@ use super::clock::Clock;
 use super::ingest::CHUNK;
 use super::metrics::Metrics;
 use super::windows::Windows;
-use crate::cluster::{Cluster, Remotes, resolve};
-use crate::evaluation::{ClusterWindow, Registry};
 
 /// Interval between checks for windows to close, and so the longest time from the last report to the close.
 const TICK: Duration = Duration::from_millis(250);

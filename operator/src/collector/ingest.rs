@@ -10,13 +10,13 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use tidewatch_cluster::{Cluster, Remotes, resolve};
 use tidewatch_records::otlp::Decoder;
 use tidewatch_records::{FlowWindow, Name, Record};
 
 use super::metrics::Metrics;
 use super::reject::Reject;
 use super::windows::Windows;
-use crate::cluster::{Cluster, Remotes, resolve};
 
 /// Records resolved under one hold of the index, so that a watch waits no longer than about 0.1 ms.
 pub(super) const CHUNK: usize = 256;

@@ -6,10 +6,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tidewatch_cluster::{Cluster, Kind};
+use tidewatch_evaluation as evaluation;
 
 use super::reject::Reject;
-use crate::cluster::{Cluster, Kind};
-use crate::evaluation;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {

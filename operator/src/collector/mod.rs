@@ -1,16 +1,15 @@
 //! Receives flow-window records from the agents, resolves their endpoints and keeps them until their evaluation window
-//! closes; then hands the window to [`crate::evaluation`]. One collector runs, on the replica that leads.
+//! closes; then hands the window to [`tidewatch_evaluation`]. One collector runs, on the replica that leads.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use kube::Client;
+use tidewatch_cluster::{Cluster, Remotes};
+use tidewatch_evaluation::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-use crate::cluster::{Cluster, Remotes};
-use crate::evaluation::Registry;
 
 mod auth;
 #[doc(hidden)]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_cluster::HISTORY;
+use tidewatch_evaluation::ClusterWindow;
 use tidewatch_records::{Accounting, FlowWindow, Name, NodeWindow};
 
 use super::limits::Limits;
 use super::patience::{LEAST, MOST, Patience};
 use super::reject::Reject;
-use crate::cluster::HISTORY;
-use crate::evaluation::ClusterWindow;
 
 /// Clocks of nodes differ by this much at most.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);

@@ -9,17 +9,17 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
+use tidewatch_kube::backoff::{Backoff, jitter};
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::object::FIELD_MANAGER;
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
+use tidewatch_kube::watch_health::WatchHealth;
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 
 use self::desired::{Problem, desired};
 use self::plan::{Applied, FleetAction, plan};
 use self::watch::{Seen, Watches};
-use super::network_monitor::FIELD_MANAGER;
-use crate::backoff::{Backoff, jitter};
-use crate::leader::Leadership;
-use crate::reconcile::{Classify, ErrorClass};
-use crate::watch_health::WatchHealth;
 
 /// Name of the ConfigMap with the template, and of the DaemonSet.
 pub const TEMPLATE_CONFIG_MAP: &str = "tidewatch-agent-template";

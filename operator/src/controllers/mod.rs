@@ -3,13 +3,10 @@
 pub mod agents;
 pub mod anomaly_alarm;
 pub mod canary;
-mod conditions;
-mod events;
 pub mod in_aws;
 #[cfg(test)]
 mod list_server;
 pub mod network_monitor;
-mod object;
 pub mod retire;
 #[cfg(test)]
 mod testing;

@@ -18,12 +18,13 @@ use tidewatch_crds::network_monitor::NetworkHealthIndicator;
 use tidewatch_crds::{
     AnomalyAlarm, AnomalyAlarmStatus, Canary, CanaryStatus, NetworkMonitor, NetworkMonitorStatus,
 };
+use tidewatch_kube::conditions::whole_seconds;
+use tidewatch_kube::leader::{Candidate, Timing};
+use tidewatch_kube::object::{Target, apply_status};
 
-use super::canary::STOPPED;
-use super::conditions::whole_seconds;
-use super::object::{Target, apply_status};
 use crate::config;
-use crate::leader::{Candidate, Timing};
+use crate::controllers::agents::TEMPLATE_CONFIG_MAP;
+use crate::controllers::canary::STOPPED;
 use crate::run;
 use crate::telemetry::{self, LogFormat};
 
@@ -72,7 +73,7 @@ async fn stop_the_operator(client: &Client, namespace: &str, timing: Timing) {
     let candidate = Candidate {
         namespace: namespace.to_owned(),
         lease: run::LEASE.to_owned(),
-        owner: super::agents::TEMPLATE_CONFIG_MAP.to_owned(),
+        owner: TEMPLATE_CONFIG_MAP.to_owned(),
         identity: "uninstall".to_owned(),
         timing,
     };

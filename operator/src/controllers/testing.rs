@@ -1,6 +1,5 @@
 //! A real API server, and the way to the AWS double.
 
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -9,11 +8,12 @@ use aws_smithy_async::time::TimeSource;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tidewatch_aws_double::Double;
 
-use crate::aws::SdkConfig;
-pub(super) use control_plane::ControlPlane;
+pub(super) use control_plane::{ControlPlane, repository};
+use tidewatch_aws::SdkConfig;
 
 #[path = "../../../crds/tests/apiserver/control_plane.rs"]
 mod control_plane;
+pub(super) mod watches;
 
 /// An administrator.
 pub(super) async fn client(server: &ControlPlane) -> kube::Client {
@@ -74,10 +74,6 @@ pub(super) fn install(server: &ControlPlane, plurals: &[&str]) {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-pub(super) fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// What kubectl says, without holding up the controller.

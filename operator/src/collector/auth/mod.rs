@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
+use tidewatch_cluster::{Cluster, Uid};
 use tidewatch_records::Name;
 use tokio::sync::Semaphore;
 
 use super::clock::Clock;
 use super::metrics::Metrics;
-use crate::cluster::{Cluster, Uid};
 
 mod cache;
 mod claims;

@@ -9,6 +9,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
+use tidewatch_cluster::{Fact, Kind, NodeFact, PodFact, PodPhase, Uid};
+use tidewatch_evaluation::Evaluations;
 use tidewatch_health::Sensitivity;
 use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Role, otlp};
 use tonic::codec::CompressionEncoding;
@@ -19,8 +21,6 @@ use tower::{Service, ServiceExt};
 
 use super::super::clock::ManualClock;
 use super::super::*;
-use crate::cluster::{Fact, Kind, NodeFact, PodFact, PodPhase, Uid};
-use crate::evaluation::Evaluations;
 
 const NAME: &str = "tidewatch-collector.tidewatch-system.svc";
 pub(super) const LIMIT: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
+use tidewatch_cluster::{Deletion, Fact, PodFact};
 use tidewatch_records::{EndpointKind, FlowWindow, Lifecycle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
@@ -14,7 +15,6 @@ use super::super::*;
 use super::bed::{
     LIMIT, accounting, at, export, flow, framed, gzip_zeros, pod, request, start, start_with, sync, token,
 };
-use crate::cluster::{Deletion, Fact, PodFact};
 
 #[tokio::test]
 async fn what_an_agent_reports_comes_out_as_an_evaluated_window_with_names_and_coverage() {

@@ -11,10 +11,10 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use tidewatch_crds::NetworkMonitor;
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tokio::time::Instant;
 
 use super::{DAEMON_SET, TEMPLATE_CONFIG_MAP};
-use crate::watch_health::{WatchHealth, Watched};
 
 /// Changes that come together are answered together.
 const SETTLE: Duration = Duration::from_millis(200);

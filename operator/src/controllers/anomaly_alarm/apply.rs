@@ -1,7 +1,11 @@
 //! Doing what the plan says, under leadership.
 
+use tidewatch_aws::types::{AlarmConfig, Tags};
+use tidewatch_aws::{Aws, AwsError, Connection, ErrorKind, Scope};
 use tidewatch_crds::AnomalyAlarmStatus;
 use tidewatch_crds::anomaly_alarm::{Resource, ResourceKind};
+use tidewatch_kube::object::Target;
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -9,11 +13,7 @@ use super::desired::spec_hash;
 use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
 use super::plan::{Action, detector_key};
-use crate::aws::types::{AlarmConfig, Tags};
-use crate::aws::{Aws, AwsError, Connection, ErrorKind, Scope};
 use crate::controllers::in_aws::{Clock, Objects};
-use crate::controllers::object::Target;
-use crate::reconcile::{Classify, ErrorClass};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {

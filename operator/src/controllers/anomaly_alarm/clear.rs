@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use tidewatch_aws::Scope;
 use tidewatch_crds::anomaly_alarm::{Resource, ResourceKind};
 
 use super::facts::scope_of;
@@ -12,7 +13,6 @@ use super::memory::Memory;
 use super::observe::{Observed, Stale, is_alarm};
 use super::plan::{Action, Plan};
 use super::reason::Problem;
-use crate::aws::Scope;
 use crate::controllers::in_aws::Shared;
 
 impl Plan {

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use tidewatch_aws::types::{
+    AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, MetricAlarm, MuteRule, Tags,
+};
+use tidewatch_aws::{Scope, detector_of};
 use tidewatch_crds::AnomalyAlarm;
 use tidewatch_crds::anomaly_alarm::{
     ADOPT_ANNOTATION, AdaptationSpeed, OutlierFiltering, Provider, Resource, ResourceKind, Training,
@@ -13,10 +17,6 @@ use super::names::Names;
 use super::parts::Parts;
 use super::reason::{Problem, Reason};
 use super::refusals;
-use crate::aws::types::{
-    AlarmConfig, CompositeAlarm, DetectorConfig, DetectorId, MetricAlarm, MuteRule, Tags,
-};
-use crate::aws::{Scope, detector_of};
 use crate::controllers::in_aws::owner::{Owner, SPEC_HASH};
 use crate::controllers::in_aws::{Adoption, AwsPolicy, Shared, short_hash};
 

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tidewatch_aws::types::{Limit, Source, Watched};
 
 use super::*;
-use crate::aws::types::{Limit, Source, Watched};
 use crate::controllers::anomaly_alarm::facts::{CanaryFact, CanaryInAws, ChildFact, MonitorFact, Published};
 
 fn alarm(spec: &Value) -> AnomalyAlarm {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidewatch_crds::anomaly_alarm::{DeletionPolicy, FINALIZER};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
+use tidewatch_kube::object::Target;
 use tokio::time::Instant;
 
 use super::apply::ApplyError;
@@ -14,7 +15,6 @@ use super::status::fold;
 use super::world::World;
 use crate::controllers::in_aws::again::{self, REFUSED};
 use crate::controllers::in_aws::{Objects, Shared, last_error};
-use crate::controllers::object::Target;
 
 /// How often it is looked whether what was deleted is gone.
 const DELETING: Duration = Duration::from_secs(2);

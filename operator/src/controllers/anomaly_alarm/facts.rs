@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidewatch_aws::Scope;
+use tidewatch_aws::types::{DetectorConfig, DetectorId};
 use tidewatch_crds::anomaly_alarm::{AnomalyAlarmSpec, Resource, ResourceKind};
 use tidewatch_crds::{AnomalyAlarm, Provider, parse_duration};
 
-use crate::aws::Scope;
-use crate::aws::types::{DetectorConfig, DetectorId};
 use crate::controllers::in_aws::Shared;
 
 /// What is known of the rest of the cluster.

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use tidewatch_aws::Scope;
+use tidewatch_aws::types::Alarm;
+use tidewatch_kube::backoff::jitter;
 use tokio::time::Instant;
 
 use super::desired::spec_hash;
 use super::facts::ChildFact;
-use crate::aws::Scope;
-use crate::aws::types::Alarm;
-use crate::backoff::jitter;
 use crate::controllers::in_aws::{Taken, Written};
 
 /// Tags, and mute rules, can be changed by hand without a trace in what is read at each resync.

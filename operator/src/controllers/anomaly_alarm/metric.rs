@@ -1,5 +1,7 @@
 //! The series that an alarm watches, from the ways to write it.
 
+use tidewatch_aws::published;
+use tidewatch_aws::types::{Metric, Query, Source};
 use tidewatch_crds::anomaly_alarm::{
     CanaryMetric, CanaryMetricName, CloudWatchMetric, ExpressionMetric, NetworkMonitorMetric,
     NetworkMonitorMetricName,
@@ -9,9 +11,7 @@ use tidewatch_crds::parse_duration;
 use super::expression::reads_data_itself;
 use super::facts::Published;
 use super::reason::Problem;
-use crate::aws::types::{Metric, Query, Source};
 use crate::controllers::in_aws::Shared;
-use crate::controllers::network_monitor::published;
 
 /// One series.
 #[derive(Debug, Clone, PartialEq)]

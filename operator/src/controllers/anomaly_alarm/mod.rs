@@ -37,21 +37,21 @@ use jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Api, Client};
+use tidewatch_aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use tidewatch_crds::anomaly_alarm::FINALIZER;
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
+use tidewatch_kube::conditions::{Says, Truth, conditions};
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::object::Target;
+use tidewatch_kube::passes::PassMetrics;
+use tidewatch_kube::reconcile::{Limits, Loop, Reconciler};
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tokio_util::sync::CancellationToken;
 
 use self::pass::Alarms;
 use self::status::ConditionType;
 use self::world::WatchedWorld;
-use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
-use crate::controllers::conditions::{Says, Truth, conditions};
 use crate::controllers::in_aws::{AwsPolicy, KubeObjects, Memories, Objects as _};
-use crate::controllers::object::Target;
-use crate::leader::Leadership;
-use crate::passes::PassMetrics;
-use crate::reconcile::{Limits, Loop, Reconciler};
-use crate::watch_health::{WatchHealth, Watched};
 
 pub use self::apply::ApplyError;
 pub use self::metrics::AlarmMetrics;

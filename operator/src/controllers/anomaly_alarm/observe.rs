@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::types::{Alarm, Detector, MuteRule, Tags};
+use tidewatch_aws::{Aws, AwsError, Connection};
 use tidewatch_crds::anomaly_alarm::{AnomalyAlarmStatus, Resource, ResourceKind};
 use tokio::time::Instant;
 
 use super::desired::{DETECTOR, Desired};
 use super::facts::{Parent, Sharer, detector_of, scope_of};
 use super::memory::Memory;
-use crate::aws::types::{Alarm, Detector, MuteRule, Tags};
-use crate::aws::{Aws, AwsError, Connection};
 use crate::controllers::in_aws::again;
 use crate::controllers::in_aws::owner::{self, Claim, Whose};
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use tidewatch_aws::Scope;
+use tidewatch_aws::published;
+use tidewatch_aws::types::{Actions, CompositeAlarm, Limit, Metric, MetricAlarm, Query, Source, Watched};
 use tidewatch_crds::anomaly_alarm::{Breach, MissingData, NetworkHealthIs, Operator, ResourceKind};
 use tidewatch_crds::{AnomalyAlarm, Provider};
 
@@ -9,10 +12,7 @@ use super::facts::{CanaryInAws, Facts, Published, looks_back};
 use super::metric::{self, Series};
 use super::names::Names;
 use super::reason::{Problem, Reason};
-use crate::aws::Scope;
-use crate::aws::types::{Actions, CompositeAlarm, Limit, Metric, MetricAlarm, Query, Source, Watched};
 use crate::controllers::in_aws::{AwsPolicy, Shared};
-use crate::controllers::network_monitor::published;
 
 /// Id of the band among an alarm's queries.
 const BAND: &str = "tidewatch_band";

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
+use tidewatch_aws::{Aws, AwsError};
 use tidewatch_crds::anomaly_alarm::{FINALIZER, Resource};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
+use tidewatch_kube::backoff::Backoff;
+use tidewatch_kube::conditions::find;
+use tidewatch_kube::object::Target;
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,15 +25,10 @@ use super::plan::{Action, Plan, Standing, plan};
 use super::reason::{Problem, Reason};
 use super::status::{ConditionType, Outcome, events, fold};
 use super::world::{World, facts, key, sharers};
-use crate::aws::{Aws, AwsError};
-use crate::backoff::Backoff;
-use crate::controllers::conditions::find;
 use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
 use crate::controllers::in_aws::{
     AwsPolicy, Clock, Memories, Objects, Shared, drift, last_error, left_behind,
 };
-use crate::controllers::object::Target;
-use crate::watch_health::{WatchHealth, Watched};
 
 /// When to try again: sooner than elsewhere, since an alarm that isn't there guards nothing.
 pub(super) const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(40) };

@@ -5,13 +5,13 @@
 //! changed or deleted before what it refers to.
 
 use jiff::Timestamp;
+use tidewatch_aws::types::{AlarmConfig, DetectorConfig, DetectorId, MuteRule, Tags};
 use tidewatch_crds::anomaly_alarm::{ADOPT_ANNOTATION, AnomalyAlarmStatus, Resource, ResourceKind};
 
 use super::desired::{Desired, spec_hash};
 use super::memory::Memory;
 use super::observe::{DetectorSeen, MuteSeen, Observed, Owner, Seen, same};
 use super::reason::{Problem, Reason};
-use crate::aws::types::{AlarmConfig, DetectorConfig, DetectorId, MuteRule, Tags};
 use crate::controllers::in_aws::Shared;
 use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, changed_by_hand, retag};
 

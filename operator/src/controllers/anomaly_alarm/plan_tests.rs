@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
+use tidewatch_aws::types::{Alarm, Detector, State, Training};
 
 use super::*;
-use crate::aws::types::{Alarm, Detector, State, Training};
 use crate::controllers::anomaly_alarm::facts::{Facts, MonitorFact, Published, scope_of};
 use crate::controllers::anomaly_alarm::observe::Stale;
 use crate::controllers::in_aws::AwsPolicy;

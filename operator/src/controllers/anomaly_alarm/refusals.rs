@@ -4,9 +4,9 @@ use jiff::tz::TimeZone;
 use tidewatch_crds::AnomalyAlarm;
 use tidewatch_crds::anomaly_alarm::{ActionsSpec, AnomalyAlarmSpec, MuteSpec, NetworkMonitorMetricName};
 use tidewatch_crds::canary::ScheduleSpec;
+use tidewatch_embedded::Schedule;
 
 use super::expression;
-use crate::embedded::Schedule;
 
 /// All that is wrong with the spec of `alarm`, an alarm in `region`.
 pub(super) fn of(alarm: &AnomalyAlarm, region: &str) -> Vec<String> {

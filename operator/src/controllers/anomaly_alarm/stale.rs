@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tidewatch_aws::types::{AlarmConfig, DetectorId};
+use tidewatch_aws::{AwsError, Connection, Scope};
 use tidewatch_crds::anomaly_alarm::{Resource, ResourceKind};
 use tokio::time::Instant;
 
@@ -10,8 +12,6 @@ use super::facts::{Parent, Sharer, detector_of};
 use super::memory::Memory;
 use super::observe::{Owner, Stale, Subject};
 use super::plan::detector_key;
-use crate::aws::types::{AlarmConfig, DetectorId};
-use crate::aws::{AwsError, Connection, Scope};
 use crate::controllers::in_aws::again;
 use crate::controllers::in_aws::owner::Claim;
 
@@ -134,7 +134,7 @@ impl Subject<'_> {
         let there = connection.cloudwatch.describe_alarms(&others).await?;
         let users: Vec<&str> = there
             .iter()
-            .filter(|alarm| crate::aws::detector_of(&alarm.config).as_ref() == Some(id))
+            .filter(|alarm| tidewatch_aws::detector_of(&alarm.config).as_ref() == Some(id))
             .map(|alarm| alarm.config.name())
             .collect();
         let letting_go = |name: &&str| sharers.iter().any(|sharer| sharer.alarms.contains(*name));

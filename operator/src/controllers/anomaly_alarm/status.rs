@@ -2,18 +2,18 @@
 //! second time.
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_aws::types::{Alarm, Limit, State, Training, Watched};
 use tidewatch_crds::AnomalyAlarmStatus;
 use tidewatch_crds::anomaly_alarm::{
     AlarmState, LastError, Overview, Reading, Resource, TrainingState, TrainingStatus, Transition,
 };
+use tidewatch_kube::conditions::{ConditionKind, Says, Truth, conditions, find, whole_seconds};
+use tidewatch_kube::events::Happened;
 
 use super::desired::Desired;
 use super::observe::{Observed, Seen};
 use super::reading;
 use super::reason::{Problem, Reason};
-use crate::aws::types::{Alarm, Limit, State, Training, Watched};
-use crate::controllers::conditions::{ConditionKind, Says, Truth, conditions, find, whole_seconds};
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Shared;
 
 /// So many transitions are kept.

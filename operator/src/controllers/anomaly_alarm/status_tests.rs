@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidewatch_aws::{AwsError, ErrorKind};
 
 use super::*;
-use crate::aws::{AwsError, ErrorKind};
 use crate::controllers::anomaly_alarm::facts::Facts;
 use crate::controllers::anomaly_alarm::observe::Owner;
 use crate::controllers::in_aws::{AwsPolicy, last_error};

@@ -11,10 +11,10 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tidewatch_crds::anomaly_alarm::AnomalyAlarmSpec;
 use tidewatch_crds::{AnomalyAlarm, Canary, CanarySpec, CanaryStatus, NetworkMonitor};
+use tidewatch_kube::reconcile::Objects;
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 
 use super::world::key;
-use crate::reconcile::Objects;
-use crate::watch_health::{WatchHealth, Watched};
 
 type Event<K> = Result<watcher::Event<DeserializeGuard<K>>, watcher::Error>;
 

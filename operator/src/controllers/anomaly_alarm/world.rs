@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
+use tidewatch_aws::Scope;
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
+use tidewatch_kube::reconcile::Objects;
 
 use super::desired::detector_config;
 use super::facts::{
     CanaryFact, CanaryInAws, ChildFact, Facts, MonitorFact, Parent, Published, Sharer, child, detector_of,
     is_held, parent_of, scope_of,
 };
-use crate::aws::Scope;
-use crate::reconcile::Objects;
 
 /// The cluster, as far as alarms depend on it.
 pub(super) trait World: Send + Sync + 'static {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tidewatch_crds::CanarySpec;
 use tidewatch_crds::canary::Provider;
+use tidewatch_embedded::{Job, Schedule};
 use tidewatch_prober::{Plan, Secrets};
 
 use super::policy::Policy;
-use crate::embedded::{Job, Schedule};
 
 /// Why a canary can't be run, as its condition Ready says it.
 #[derive(Debug, Clone, PartialEq, Eq)]

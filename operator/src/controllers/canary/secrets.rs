@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tidewatch_crds::canary::{SECRET_LABEL, SecretKey};
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
 use tidewatch_prober::Secrets;
 
 use super::desired::Problem;
 use super::policy::Policy;
-use crate::reconcile::{Classify, ErrorClass};
 
 /// Why they weren't fetched.
 #[derive(Debug)]

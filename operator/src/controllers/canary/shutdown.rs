@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use kube::Api;
 use tidewatch_crds::Canary;
 use tidewatch_crds::canary::Provider;
+use tidewatch_kube::object::Target;
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
 
 use super::{Canaries, Error};
-use crate::controllers::object::Target;
-use crate::reconcile::{Classify, ErrorClass};
 
 /// Statuses that are written at the same time: the term ends within seconds.
 const WRITES: usize = 32;

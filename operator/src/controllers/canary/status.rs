@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tidewatch_crds::CanaryStatus;
 use tidewatch_crds::canary::{AwsCanary, Provider, RunResult};
+use tidewatch_embedded::{Change, History, is_due as is_worth_telling};
+use tidewatch_kube::conditions::{ConditionKind, Says, Truth, WATCH_FAILING, conditions};
+use tidewatch_kube::events::Happened;
 
 use super::desired::Problem;
-use crate::controllers::conditions::{ConditionKind, Says, Truth, WATCH_FAILING, conditions};
-use crate::controllers::events::Happened;
-use crate::embedded::{Change, History, is_due as is_worth_telling};
 
 /// The state of a canary that can't run.
 pub(in crate::controllers) const STOPPED: &str = "Stopped";

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use tidewatch_aws::AwsError;
+use tidewatch_kube::backoff::{Backoff, jitter};
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
 use tokio::time::Instant;
-
-use crate::aws::AwsError;
-use crate::backoff::{Backoff, jitter};
-use crate::reconcile::{Classify, ErrorClass};
 
 /// Times that a pass looks again at what it did.
 pub(in crate::controllers) const ROUNDS: usize = 4;

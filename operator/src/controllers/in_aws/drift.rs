@@ -1,8 +1,9 @@
 //! Changes made by hand in AWS that were undone, as Events.
 
+use tidewatch_kube::events::Happened;
+use tidewatch_kube::object::Target;
+
 use super::Objects;
-use crate::controllers::events::Happened;
-use crate::controllers::object::Target;
 
 /// Told as soon as they are undone: whatever fails next, nobody would know of them any more.
 pub(in crate::controllers) async fn tell<S>(objects: &impl Objects<S>, target: &Target, undone: Vec<String>) {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::AwsError;
 use tidewatch_crds::anomaly_alarm::LastError;
-
-use crate::aws::AwsError;
-use crate::controllers::conditions::whole_seconds;
+use tidewatch_kube::conditions::whole_seconds;
 
 /// How long the time of the next try stands, if the error stays the same.
 const PROMISE: Duration = Duration::from_secs(300);
@@ -40,7 +39,7 @@ pub(in crate::controllers) fn last_error(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::ErrorKind;
+    use tidewatch_aws::ErrorKind;
 
     #[test]
     fn the_same_error_for_an_hour_is_written_every_few_minutes_and_says_since_when() {

@@ -1,6 +1,6 @@
 //! What stays in AWS though its object lets go of it, as an Event.
 
-use crate::controllers::events::Happened;
+use tidewatch_kube::events::Happened;
 
 /// Tells that `what` stays in AWS, so that nobody looks for it in vain or pays for it unknowingly.
 pub(in crate::controllers) fn left_behind(what: &str) -> Happened {

@@ -7,9 +7,8 @@ use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::controllers::events::{self, Happened};
-use crate::controllers::object::{self, Target};
+use tidewatch_kube::events::{self, Happened};
+use tidewatch_kube::object::{self, Target};
 
 /// Writes of an object of a kind with status `S`. Each is made from the version that was read: one from an old copy is
 /// refused.

@@ -1,8 +1,7 @@
 //! Whose something in AWS is, by its tags.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-use crate::aws::types::Tags;
+use tidewatch_aws::types::Tags;
 
 const UID: &str = "tidewatch.dev/owner-uid";
 const NAMESPACE: &str = "tidewatch.dev/namespace";

@@ -1,7 +1,7 @@
 //! Why something isn't in place in AWS, as far as the kinds have the same causes.
 
-use crate::aws::{AwsError, ErrorKind};
-use crate::controllers::conditions::WATCH_FAILING;
+use tidewatch_aws::{AwsError, ErrorKind};
+use tidewatch_kube::conditions::WATCH_FAILING;
 
 /// Reasons of condition Ready that all kinds in AWS have; a kind's own are beside these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::types::Tags;
 
 use super::owner::Retag;
-use crate::aws::types::Tags;
 
 /// What was written may be seen by reads only so much later.
 pub(in crate::controllers) const LAG: Duration = Duration::from_secs(20);

@@ -5,14 +5,12 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_kube::events::{self, Happened};
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::object::FIELD_MANAGER;
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
 
 use super::plan::{Action, Transition};
-use crate::controllers::events::{self, Happened};
-use crate::leader::Leadership;
-use crate::reconcile::{Classify, ErrorClass};
-
-/// Field manager of everything that the operator applies.
-pub const FIELD_MANAGER: &str = "tidewatch";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {

@@ -1,9 +1,9 @@
 //! The conditions of a monitor.
 
-pub(super) use crate::controllers::conditions::{ConditionKind, Truth, conditions, find};
+pub(super) use tidewatch_kube::conditions::{ConditionKind, Truth, conditions, find};
 
 /// What a condition of a monitor says.
-pub(super) type Says = crate::controllers::conditions::Says<ConditionType>;
+pub(super) type Says = tidewatch_kube::conditions::Says<ConditionType>;
 
 /// The types of conditions, in the order in which they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,8 @@
 //! Which changes can cause which faults, and how soon: a hint that can't have caused what it stands beside misleads.
 
 use jiff::SignedDuration;
+use tidewatch_cluster::{NodeEdit, ServiceEdit, What};
 use tidewatch_health::Cause;
-
-use crate::cluster::{NodeEdit, ServiceEdit, What};
 
 /// The kinds of change that are told apart here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

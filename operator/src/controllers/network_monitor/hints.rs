@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_cluster::{Change, Index, Labels, NodeEdit, PodFact, PolicyFact, ServiceEdit, What};
 use tidewatch_crds::network_monitor::{FaultCause, FaultyComponent, Hint};
 use tidewatch_health::{Cause, ComponentFault, ComponentId};
 use tidewatch_records::Name;
 
 use super::hint_fit::{ChangeKind, reach};
-use crate::cluster::{Change, Index, Labels, NodeEdit, PodFact, PolicyFact, ServiceEdit, What};
 
 /// Hints a component.
 const MOST: usize = 3;

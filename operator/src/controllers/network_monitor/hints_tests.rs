@@ -1,6 +1,8 @@
 use kube::core::Selector;
+use tidewatch_cluster::{Fact, Kind, NodeFact, PodPhase, ServiceFact, SliceFact, Uid};
 use tidewatch_crds::network_monitor::{ComponentKind, FaultClass};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_evaluation::{ClusterWindow, Evaluation};
 
 use super::super::numbers::Memory;
 use super::super::observe::{Clock, Observed, observe};
@@ -8,9 +10,7 @@ use super::super::spec::{Policy, ValidSpec};
 use super::super::status::fold;
 use super::super::testing::{at, flow, payments_blocked};
 use super::*;
-use crate::cluster::{Fact, Kind, NodeFact, PodPhase, ServiceFact, SliceFact, Uid};
 use crate::controllers::agents::Fleet;
-use crate::evaluation::{ClusterWindow, Evaluation};
 
 /// The fault began at 1000 s.
 const ONSET: i64 = 1000;

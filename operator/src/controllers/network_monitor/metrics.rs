@@ -10,9 +10,10 @@ use std::sync::atomic::AtomicU64;
 use tidewatch_crds::NetworkMonitorStatus;
 use tidewatch_crds::network_monitor::{Category, NetworkHealthIndicator};
 
+use tidewatch_aws::published::category_name;
+
 use super::observe::{Observed, View};
 use super::plan::Action;
-use super::published::category_name;
 use super::subscriptions::Key;
 
 type Float = Gauge<f64, AtomicU64>;

@@ -15,7 +15,6 @@ mod numbers;
 mod observe;
 mod plan;
 mod publish;
-pub(super) mod published;
 mod reporting;
 #[cfg(test)]
 mod rights_tests;
@@ -37,7 +36,14 @@ use jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource};
+use tidewatch_aws::{ErrorKind, Published, Publisher};
+use tidewatch_cluster::Cluster;
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_evaluation::Registry;
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::passes::PassMetrics;
+use tidewatch_kube::reconcile::{Limits, Loop, Objects, Reconciler};
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -49,17 +55,9 @@ use self::observe::{Clock, Observed, Publishing, View, late_after, observe};
 use self::plan::{Action, plan};
 use self::spec::ValidSpec;
 use self::subscriptions::{Key, Subscriptions};
-use crate::aws::{ErrorKind, Published, Publisher};
-use crate::cluster::Cluster;
 use crate::controllers::agents::Fleet;
-use crate::evaluation::Registry;
-use crate::leader::Leadership;
-use crate::passes::PassMetrics;
-use crate::reconcile::{Limits, Loop, Objects, Reconciler};
-use crate::telemetry::Metrics;
-use crate::watch_health::{WatchHealth, Watched};
 
-pub use self::apply::{ApplyError, FIELD_MANAGER};
+pub use self::apply::ApplyError;
 pub use self::metrics::MonitorMetrics as NetworkMonitorMetrics;
 pub use self::spec::Policy;
 
@@ -324,6 +322,6 @@ fn next_look(observed: &Observed, agent_window_seconds: u32) -> Option<Duration>
 }
 
 /// The controller's metrics, registered once a process.
-pub fn register(metrics: &Metrics) -> MonitorMetrics {
-    metrics.register(MonitorMetrics::register)
+pub fn register(registry: &mut prometheus_client::registry::Registry) -> MonitorMetrics {
+    MonitorMetrics::register(registry)
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_cluster::Index;
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_evaluation::Evaluation;
 use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
 use tidewatch_records::Name;
 
@@ -16,9 +18,7 @@ use super::reporting::Reporting;
 use super::selection::{Selection, Unresolved};
 use super::spec::{SpecError, ValidSpec};
 use super::traffic::TrafficTotals;
-use crate::cluster::Index;
 use crate::controllers::agents::Fleet;
-use crate::evaluation::Evaluation;
 
 /// Everything that the status depends on.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tidewatch_evaluation::ClusterWindow;
+
 use super::super::spec::Policy;
 use super::super::testing::{at, healthy};
 use super::*;
-use crate::evaluation::ClusterWindow;
 
 /// The view of a window of ten seconds that began at `start` and that no agent reported, shortly after its close. The
 /// operator started at second 0; `last` is the start of the last window that an agent reported.

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use tidewatch_aws::published::{HEALTH_INDICATOR, dimensions, metric_name};
+use tidewatch_aws::types::Datum;
+use tidewatch_crds::anomaly_alarm::NetworkMonitorMetricName as Name;
 use tidewatch_health::HealthIndicator;
 use tidewatch_records::Histogram;
 use tidewatch_records::histogram::value_of;
 
 use super::observe::WindowView;
-use super::published::{HEALTH_INDICATOR, dimensions, metric_name};
 use super::traffic::Totals;
-use crate::aws::types::Datum;
-use tidewatch_crds::anomaly_alarm::NetworkMonitorMetricName as Name;
 
 /// A datum takes so many distinct values (PutMetricData).
 const VALUES: usize = 150;

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use tidewatch_evaluation::ClusterWindow;
 use tidewatch_records::Name;
-
-use crate::evaluation::ClusterWindow;
 
 /// How many of the nodes that run a monitor's local endpoints reported a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

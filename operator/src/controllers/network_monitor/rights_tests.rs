@@ -4,16 +4,15 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry as MetricsRegistry;
 use serde_json::json;
+use tidewatch_cluster::WatchConfig;
+use tidewatch_evaluation::Metrics as EvaluationMetrics;
+use tidewatch_kube::readiness::Readiness;
+use tidewatch_kube::watch_health::Timing;
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::cluster::WatchConfig;
 use crate::controllers::list_server::ListServer;
-use crate::evaluation::Metrics as EvaluationMetrics;
-use crate::server::Readiness;
-use crate::telemetry::Metrics as AllMetrics;
-use crate::watch_health::Timing;
 
 /// A condition's status, reason and message.
 fn says(server: &ListServer, condition: &str) -> String {
@@ -43,14 +42,17 @@ async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() 
     server.put("networkmonitors", monitor);
     server.refuse("nodes");
     let timing = Timing {
-        backoff: crate::backoff::Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(500) },
+        backoff: tidewatch_kube::backoff::Backoff {
+            base: Duration::from_millis(20),
+            cap: Duration::from_millis(500),
+        },
         patience: Duration::from_millis(500),
     };
     let (health, cancel) = (WatchHealth::with(timing), CancellationToken::new());
     let (client, cluster) = (server.client(), Cluster::default());
     let watching = WatchConfig { namespace: "default".to_owned(), agent_service_account: "agent".to_owned() };
     let watches =
-        crate::cluster::watch(client.clone(), watching, cluster.clone(), health.clone(), cancel.clone());
+        tidewatch_cluster::watch(client.clone(), watching, cluster.clone(), health.clone(), cancel.clone());
     let watches = tokio::spawn(watches);
     let (_fleet, fleet) = channel::channel(Fleet::default());
     let dependencies = Dependencies {
@@ -62,7 +64,7 @@ async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() 
         leadership: Leadership { lost: cancel.clone() },
         passes: PassMetrics::default(),
         instance: "test".to_owned(),
-        metrics: register(&AllMetrics::default()),
+        metrics: register(&mut MetricsRegistry::default()),
         publisher: None,
         cluster_name: "test".to_owned(),
         watches: health.clone(),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use kube::core::{Selector, SelectorExt};
+use tidewatch_cluster::{Index, NodeFact, PodFact, PodPhase};
 use tidewatch_records::{Endpoint, FlowWindow, Name};
 
 use super::spec::{Item, PodNamespaces, Select, ValidSpec};
-use crate::cluster::{Index, NodeFact, PodFact, PodPhase};
 
 /// A spec's endpoints, looked up.
 #[derive(Debug, Clone, PartialEq)]

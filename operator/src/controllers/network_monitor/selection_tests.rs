@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
+use tidewatch_cluster::{Fact, Kind, NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, Uid};
 use tidewatch_crds::NetworkMonitorSpec;
 
 use super::super::spec::Policy;
 use super::super::testing::{at, flow};
 use super::*;
-use crate::cluster::{Fact, Kind, NamespaceFact, NodeFact, PodFact, PodPhase, ServiceFact, Uid};
 
-fn labels(of: &[(&str, &str)]) -> crate::cluster::Labels {
+fn labels(of: &[(&str, &str)]) -> tidewatch_cluster::Labels {
     std::sync::Arc::new(of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
 }
 

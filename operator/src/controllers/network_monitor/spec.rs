@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
+use tidewatch_aws::Destination;
 use tidewatch_crds::network_monitor::{self as api, Endpoint};
 use tidewatch_crds::{NetworkMonitorSpec, parse_duration};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::Name;
-
-use crate::aws::Destination;
 
 /// What the chart allows and sets.
 #[derive(Debug, Clone, Default)]

@@ -9,6 +9,7 @@ use tidewatch_crds::network_monitor::{
     Agents, Coverage, Degradation, FaultClass, NetworkHealthIndicator, NodeShortage, Overview,
 };
 use tidewatch_health::HealthIndicator;
+use tidewatch_kube::conditions::WATCH_FAILING;
 
 use super::components::described;
 use super::conditions::{ConditionType, Says, Truth, conditions};
@@ -22,7 +23,6 @@ use super::spec::SpecError;
 use super::sufficiency;
 use super::traffic::{percent_text, rtt_text};
 use crate::controllers::agents::Fleet;
-use crate::controllers::conditions::WATCH_FAILING;
 
 /// The status that should stand, given the one that does.
 pub(super) fn fold(

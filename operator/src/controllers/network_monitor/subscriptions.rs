@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use tidewatch_crds::NetworkMonitor;
+use tidewatch_evaluation::{Evaluation, Evaluations, Registry};
 use tidewatch_health::Sensitivity;
 use tokio::task::AbortHandle;
-
-use crate::evaluation::{Evaluation, Evaluations, Registry};
 
 /// Namespace and name of a monitor.
 pub(super) type Key = (String, String);

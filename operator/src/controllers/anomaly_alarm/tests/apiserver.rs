@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
+use tidewatch_aws::CallMetrics;
 use tidewatch_aws_double::{AlarmState, Double, Options};
+use tidewatch_kube::backoff::Backoff;
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::watch_health::{Timing, WatchHealth};
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{ACCOUNT, REGION};
-use crate::aws::CallMetrics;
-use crate::backoff::Backoff;
 use crate::controllers::anomaly_alarm::{AlarmMetrics, Dependencies, run};
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::testing::{
     ControlPlane, client, client_as, describe, install, kubectl, repository, sdk_config,
 };
-use crate::leader::Leadership;
-use crate::watch_health::{Timing, WatchHealth};
 
 async fn start(
     server: &ControlPlane,
@@ -38,7 +38,7 @@ async fn start_as(
         client,
         policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), ..AwsPolicy::default() },
         leadership: Leadership { lost: cancel.clone() },
-        passes: crate::passes::PassMetrics::default(),
+        passes: tidewatch_kube::passes::PassMetrics::default(),
         instance: "test".to_owned(),
         metrics: metrics.clone(),
         calls: CallMetrics::default(),

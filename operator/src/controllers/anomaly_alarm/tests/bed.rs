@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 use tidewatch_aws_double::Region;
-use tidewatch_crds::anomaly_alarm::FINALIZER;
-use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
+use tidewatch_crds::AnomalyAlarm;
 
 use super::world::Around;
 use crate::controllers::anomaly_alarm::facts::{MonitorFact, Published};
@@ -15,7 +13,7 @@ use crate::controllers::anomaly_alarm::metrics::AlarmMetrics;
 use crate::controllers::anomaly_alarm::names::Names;
 use crate::controllers::anomaly_alarm::pass::Alarms;
 use crate::controllers::in_aws::testing::sweeps::{End, Way};
-use crate::controllers::in_aws::testing::{self, Cluster, Controller, Kind, Parts, with};
+use crate::controllers::in_aws::testing::{self, Cluster, Controller, Parts, with};
 use crate::controllers::in_aws::{AwsPolicy, Memories};
 
 pub(super) use crate::controllers::in_aws::testing::{ACCOUNT, REGION};
@@ -25,18 +23,6 @@ pub(super) const ROLE: &str = "arn:aws:iam::210987654321:role/alarms";
 
 pub(super) type Tested = Alarms<Cluster<AnomalyAlarm>, Around>;
 pub(super) type Bed = testing::Bed<Tested>;
-
-impl Kind for AnomalyAlarm {
-    const FINALIZER: &'static str = FINALIZER;
-
-    fn conditions(status: &AnomalyAlarmStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    fn respecify(&mut self, applied: Self) {
-        self.spec = applied.spec;
-    }
-}
 
 impl Controller for Tested {
     type Kind = AnomalyAlarm;

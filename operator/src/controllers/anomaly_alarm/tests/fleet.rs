@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
+use tidewatch_aws::Tuning;
 use tidewatch_aws_double::Options;
 
 use super::bed::{Bed, everything};
-use crate::aws::Tuning;
 
 const OBJECTS: usize = 1000;
 

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use tidewatch_aws_double::{Fault, FaultKind};
+use tidewatch_kube::watch_health::Watched;
 
 use super::bed::{Bed, cpu, everything};
-use crate::watch_health::Watched;
+use crate::controllers::testing::watches::refused;
 
 #[tokio::test]
 async fn an_object_says_once_that_aws_is_out_and_once_that_it_goes_on_and_is_then_left_alone() {
@@ -37,7 +38,7 @@ async fn an_alarm_that_stands_on_what_cant_be_watched_says_so_until_it_can() {
     for (resource, concerned) in
         [(Watched::NETWORK_MONITORS, &["gated"][..]), (Watched::ANOMALY_ALARMS, &["gated", "plain"])]
     {
-        let refused = bed.extra.watches.refused(resource);
+        let refused = refused(&bed.extra.watches, resource);
         let writes = bed.cluster.writes();
         for _ in 0..3 {
             bed.sweep().await;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidewatch_crds::{AnomalyAlarm, Canary};
+use tidewatch_kube::watch_health::WatchHealth;
 
 use crate::controllers::anomaly_alarm::facts::{
     CanaryFact, ChildFact, MonitorFact, Parent, child, is_held, parent_of,
 };
 use crate::controllers::anomaly_alarm::world::{World, canary_fact, key, records};
 use crate::controllers::in_aws::testing::Cluster;
-use crate::watch_health::WatchHealth;
+use crate::controllers::testing::watches::impatient;
 
 #[derive(Default)]
 pub(super) struct Others {
@@ -18,11 +19,17 @@ pub(super) struct Others {
     pub(super) canaries: BTreeMap<String, Canary>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Around {
     alarms: Cluster<AnomalyAlarm>,
     pub(super) watches: WatchHealth,
     others: Arc<Mutex<Others>>,
+}
+
+impl Default for Around {
+    fn default() -> Self {
+        Self { alarms: Cluster::default(), watches: impatient(), others: Arc::default() }
+    }
 }
 
 impl Around {

@@ -1,18 +1,18 @@
 //! Doing what the plan says, under leadership.
 
+use tidewatch_aws::synthetics::Synthetics;
+use tidewatch_aws::{Aws, AwsError, ErrorKind};
 use tidewatch_crds::CanaryStatus;
+use tidewatch_kube::events::Happened;
+use tidewatch_kube::object::Target;
 use tokio_util::sync::CancellationToken;
 
 use super::desired::Desired;
 use super::memory::Memory;
 use super::place::Place;
 use super::plan::Action;
-use crate::aws::synthetics::Synthetics;
-use crate::aws::{Aws, AwsError, ErrorKind};
 use crate::controllers::canary::Error;
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::{Clock, Objects, left_behind};
-use crate::controllers::object::Target;
 
 /// Why an application ended early.
 #[derive(Debug)]

@@ -1,17 +1,17 @@
 //! What is known of an object during a pass, and why the pass may end early.
 
+use tidewatch_aws::AwsError;
 use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_kube::conditions::find;
+use tidewatch_kube::events::Happened;
+use tidewatch_kube::object::Target;
 
 use super::apply::Stopped;
 use super::plan::Plan;
 use super::reason::Problem;
-use crate::aws::AwsError;
 use crate::controllers::canary::Error;
 use crate::controllers::canary::status::ConditionType;
-use crate::controllers::conditions::find;
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::left_behind;
-use crate::controllers::object::Target;
 
 /// Why a series of rounds ended early.
 pub(super) enum Trouble {

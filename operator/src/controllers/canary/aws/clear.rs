@@ -1,13 +1,13 @@
 //! What is to be done next about canaries that are recorded and no longer wanted. Pure.
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::CanaryState;
 use tidewatch_crds::canary::{AwsCanary, FormerCanary};
 
 use super::memory::Memory;
 use super::observe::{Observed, Seen};
 use super::place::Place;
 use super::plan::{Action, Plan, with_function, working};
-use crate::aws::synthetics::types::CanaryState;
 use crate::controllers::in_aws::owner::Whose;
 
 impl Plan {

@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::{
+    CanaryConfig, CanaryParts, CanarySeen, Code, Encryption, Entry, Field, RunConfig, Schedule, Vpc,
+};
+use tidewatch_aws::types::Tags;
 use tidewatch_crds::canary::{AwsSpec, ScriptSpec, Tracing};
 use tidewatch_crds::{Canary, CanarySpec, parse_duration};
 use tidewatch_synthetics as synthetics;
@@ -12,10 +16,6 @@ use super::place::{Place, Wanted, aws};
 use super::reason::Problem;
 use super::runs::Runs;
 use super::{runtime, schedule};
-use crate::aws::synthetics::types::{
-    CanaryConfig, CanaryParts, CanarySeen, Code, Encryption, Entry, Field, RunConfig, Schedule, Vpc,
-};
-use crate::aws::types::Tags;
 use crate::controllers::in_aws::owner::{Owner, SPEC_HASH};
 use crate::controllers::in_aws::{Shared, short_hash};
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidewatch_aws::synthetics::types::CanaryState;
 use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, DeletionPolicy, LastError};
 use tidewatch_crds::{Canary, CanaryStatus};
 
@@ -13,7 +14,6 @@ use super::reason::{Problem, problem_of};
 use super::report::BACKOFF;
 use super::scripts::Scripts;
 use super::status::fold;
-use crate::aws::synthetics::types::CanaryState;
 use crate::controllers::canary::Error;
 use crate::controllers::in_aws::again::{self, REFUSED, ROUNDS};
 use crate::controllers::in_aws::{Objects, Shared, left_behind};

@@ -1,8 +1,10 @@
 //! What a pass reads besides the canary itself: the script, and the runs that ended since.
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_aws::AwsError;
 use tidewatch_crds::canary::Provider;
 use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_embedded::History;
 
 use super::desired::Desired;
 use super::memory::Memory;
@@ -11,9 +13,7 @@ use super::pass::AwsCanaries;
 use super::reason::{Problem, Reason};
 use super::runs;
 use super::scripts::{Files, Scripts};
-use crate::aws::AwsError;
 use crate::controllers::in_aws::Objects;
-use crate::embedded::History;
 
 /// Runs that are older don't count any more.
 const DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::{CanaryState, Field};
+use tidewatch_embedded::History;
 use tokio::time::Instant;
 
 use super::place::Place;
-use crate::aws::synthetics::types::{CanaryState, Field};
 use crate::controllers::in_aws::again::REFUSED;
 use crate::controllers::in_aws::{Taken, Written, written};
-use crate::embedded::History;
 
 /// Something that is tried again and again, ever more rarely.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,7 +223,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::aws::Scope;
+    use tidewatch_aws::Scope;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidewatch_aws::synthetics::CanaryReading;
+use tidewatch_aws::synthetics::types::{CanarySeen, RunSeen};
+use tidewatch_aws::{Aws, AwsError, Connection};
 use tidewatch_crds::canary::{AwsCanary, FormerCanary};
 use tokio::time::Instant;
 
 use super::place::{Place, Wanted};
-use crate::aws::synthetics::CanaryReading;
-use crate::aws::synthetics::types::{CanarySeen, RunSeen};
-use crate::aws::{Aws, AwsError, Connection};
 use crate::controllers::in_aws::again;
 use crate::controllers::in_aws::owner::{self, Claim, Owner, Whose};
 

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::CanaryState;
+use tidewatch_aws::{Aws, AwsError};
 use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER};
 use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tidewatch_synthetics::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -18,12 +21,9 @@ use super::plan::{Plan, Standing, is_failed_creation, plan};
 use super::reason::Problem;
 use super::runtime;
 use super::scripts::{Files, Scripts};
-use crate::aws::synthetics::types::CanaryState;
-use crate::aws::{Aws, AwsError};
 use crate::controllers::canary::{Error, Policy};
 use crate::controllers::in_aws::again::ROUNDS;
 use crate::controllers::in_aws::{AwsPolicy, Clock, Memories, Objects, Shared, drift};
-use crate::watch_health::{WatchHealth, Watched};
 
 /// Reconciles canaries of AWS, one pass at a time for each.
 pub(in crate::controllers::canary) struct AwsCanaries<O> {

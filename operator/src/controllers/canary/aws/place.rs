@@ -1,11 +1,11 @@
 //! Where in AWS an object's canary is. Pure.
 
+use tidewatch_aws::Scope;
 use tidewatch_crds::Canary;
 use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, AwsSpec, FormerCanary};
 
 use super::names;
 use super::reason::Problem;
-use crate::aws::Scope;
 use crate::controllers::in_aws::{Adoption, AwsPolicy, Shared};
 
 /// Where a canary is, and what it is called there.

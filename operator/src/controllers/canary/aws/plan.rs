@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::{CanarySeen, CanaryState, Field};
+use tidewatch_aws::types::Tags;
 use tidewatch_crds::canary::{ADOPT_CANARY_ANNOTATION, AwsCanary, FormerCanary};
+use tidewatch_kube::events::Happened;
 
 use super::desired::Desired;
 use super::memory::{Memory, RefusedUpdate};
 use super::observe::{Observed, Seen};
 use super::place::Place;
 use super::reason::{Problem, Reason};
-use crate::aws::synthetics::types::{CanarySeen, CanaryState, Field};
-use crate::aws::types::Tags;
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Shared;
 use crate::controllers::in_aws::owner::{Retag, SPEC_HASH, Whose, changed_by_hand, retag};
 

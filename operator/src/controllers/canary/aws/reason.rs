@@ -1,6 +1,7 @@
 //! Why a canary isn't in place in AWS: one reason a cause.
 
-use crate::aws::{AwsError, ErrorKind};
+use tidewatch_aws::{AwsError, ErrorKind};
+
 use crate::controllers::in_aws::{self, Shared};
 
 /// Reasons of condition Ready.

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tidewatch_aws::AwsError;
 use tidewatch_crds::canary::{LastError, Provider, RUN_NOW_ANNOTATION};
 use tidewatch_crds::{CanaryStatus, format_duration};
+use tidewatch_embedded::History;
+use tidewatch_kube::backoff::Backoff;
+use tidewatch_kube::events::Happened;
 
 use super::case::Case;
 use super::desired::Desired;
@@ -12,14 +16,10 @@ use super::memory::Memory;
 use super::pass::{AwsCanaries, Reached};
 use super::reason::{Problem, Reason, problem_of};
 use super::status::{Outcome, events, fold};
-use crate::aws::AwsError;
-use crate::backoff::Backoff;
 use crate::controllers::canary::Error;
 use crate::controllers::canary::status as every_canary;
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::again::{self, REFUSED};
 use crate::controllers::in_aws::{Objects, Shared, last_error, owner};
-use crate::embedded::History;
 
 /// How often a script's ConfigMap is read: it isn't watched, and may be changed without a change of the object.
 const SCRIPT: Duration = Duration::from_secs(60);

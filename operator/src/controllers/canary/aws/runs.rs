@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_aws::synthetics::types::{RunSeen, RunState};
 use tidewatch_prober::{FailureReport, PhaseTimes, RunReport};
-
-use crate::aws::synthetics::types::{RunSeen, RunState};
 
 /// What a failure is called that names none of the canary's checks.
 const WHOLE: &str = "canary";

@@ -1,9 +1,8 @@
 //! Which runtime version a canary gets, and when that one ends. Pure.
 
 use jiff::{SignedDuration, Timestamp};
+use tidewatch_aws::synthetics::types::RuntimeSeen;
 use tidewatch_synthetics::{Refusal, Runtime, RuntimeChoice, RuntimeVersion, Wanted, choose};
-
-use crate::aws::synthetics::types::RuntimeSeen;
 
 /// How long before its deprecation a runtime is spoken of, and left where the newest is asked for.
 const NOTICE: SignedDuration = SignedDuration::from_hours(90 * 24);

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use tidewatch_crds::canary::ScheduleSpec;
 use tidewatch_crds::parse_duration;
-
-use crate::embedded::Schedule;
+use tidewatch_embedded::Schedule;
 
 const MINUTE: u64 = 60;
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];

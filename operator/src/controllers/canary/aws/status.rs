@@ -2,18 +2,18 @@
 //! second time.
 
 use jiff::Timestamp;
+use tidewatch_aws::synthetics::types::{CanarySeen, CanaryState};
 use tidewatch_crds::CanaryStatus;
 use tidewatch_crds::canary::{AwsCanary, LastError, Provider, RunResult};
+use tidewatch_embedded::History;
+use tidewatch_kube::conditions::{Says, Truth, conditions, find};
+use tidewatch_kube::events::Happened;
 
 use super::observe::{Observed, Seen};
 use super::reason::{Problem, Reason};
 use super::runtime::is_near;
-use crate::aws::synthetics::types::{CanarySeen, CanaryState};
 use crate::controllers::canary::status::ConditionType;
-use crate::controllers::conditions::{Says, Truth, conditions, find};
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Shared;
-use crate::embedded::History;
 
 /// What came of a pass.
 #[derive(Debug, Clone)]

@@ -11,18 +11,18 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use kube::Client;
 use serde_json::{Value, json};
+use tidewatch_aws::{CallMetrics, SdkConfig};
 use tidewatch_crds::canary::{RUN_NOW_ANNOTATION, SECRET_LABEL};
 use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_embedded::{Engine, History, ProbeMetrics};
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::passes::PassMetrics;
+use tidewatch_kube::watch_health::WatchHealth;
 use tidewatch_prober::{Prober, ProberConfig, TargetPolicy};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{CallMetrics, SdkConfig};
 use crate::controllers::canary::{Canaries, Dependencies, Error, Policy, in_aws, shutdown};
 use crate::controllers::in_aws::AwsPolicy;
-use crate::embedded::{Engine, History, ProbeMetrics};
-use crate::leader::Leadership;
-use crate::passes::PassMetrics;
-use crate::watch_health::WatchHealth;
 
 const KEY: &str = "shop/db";
 

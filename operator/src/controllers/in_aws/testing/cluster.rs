@@ -10,11 +10,11 @@ use kube::core::object::HasStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tidewatch_kube::events::Happened;
+use tidewatch_kube::object::Target;
 use tokio::sync::Notify;
 
-use crate::controllers::events::Happened;
 use crate::controllers::in_aws::Objects;
-use crate::controllers::object::Target;
 
 /// When a write of the cluster fails, or its writer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

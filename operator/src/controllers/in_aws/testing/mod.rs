@@ -1,6 +1,7 @@
 //! A controller of a kind in AWS between a cluster in memory and the AWS double, and what tests do with it.
 
 mod cluster;
+mod kinds;
 pub(in crate::controllers) mod sweeps;
 
 use std::collections::BTreeMap;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tidewatch_aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use tidewatch_aws_double::{Call, Double, Options, Region};
 use tokio_util::sync::CancellationToken;
 
 pub(in crate::controllers) use self::cluster::{Cluster, Effect, Fate, Kind};
 use self::sweeps::{End, Way};
-use super::{AwsPolicy, Clock};
-use crate::aws::{Aws, CallMetrics, SdkConfig, Tuning};
+use crate::controllers::in_aws::{AwsPolicy, Clock};
 use crate::controllers::testing::sdk_config;
 
 pub(in crate::controllers) const ACCOUNT: &str = "123456789012";

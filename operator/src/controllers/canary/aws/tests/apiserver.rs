@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
+use tidewatch_aws::CallMetrics;
 use tidewatch_aws_double::synthetics::CanaryState;
 use tidewatch_aws_double::{Double, Options};
+use tidewatch_embedded::ProbeMetrics;
+use tidewatch_kube::leader::Leadership;
+use tidewatch_kube::passes::PassMetrics;
+use tidewatch_kube::watch_health::WatchHealth;
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{ACCOUNT, REGION};
-use crate::aws::CallMetrics;
 use crate::controllers::canary::{Dependencies, Policy, run};
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::testing::{ControlPlane, client, describe, install, kubectl, sdk_config};
-use crate::embedded::ProbeMetrics;
-use crate::leader::Leadership;
-use crate::passes::PassMetrics;
-use crate::watch_health::WatchHealth;
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// How long AWS works on a change: long enough to be seen by a resync, as at AWS.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 use tidewatch_aws_double::Region;
 use tidewatch_aws_double::synthetics::Canary as DoubleCanary;
-use tidewatch_crds::canary::CANARY_FINALIZER;
 use tidewatch_crds::{Canary, CanaryStatus};
+use tidewatch_kube::watch_health::WatchHealth;
 
 use crate::controllers::canary::aws::names;
 use crate::controllers::canary::aws::pass::{AwsCanaries, Surroundings};
@@ -16,8 +15,7 @@ use crate::controllers::canary::aws::scripts::{Files, Scripts};
 use crate::controllers::canary::policy::Policy;
 use crate::controllers::in_aws::AwsPolicy;
 use crate::controllers::in_aws::testing::sweeps::{End, Way};
-use crate::controllers::in_aws::testing::{self, Cluster, Controller, Kind, Parts};
-use crate::watch_health::WatchHealth;
+use crate::controllers::in_aws::testing::{self, Cluster, Controller, Parts};
 
 pub(super) use crate::controllers::in_aws::testing::{ACCOUNT, REGION, set, with};
 
@@ -29,18 +27,6 @@ pub(super) const SOON: SignedDuration = SignedDuration::from_secs(25);
 
 pub(super) type Tested = AwsCanaries<Cluster<Canary>>;
 pub(super) type Bed = testing::Bed<Tested>;
-
-impl Kind for Canary {
-    const FINALIZER: &'static str = CANARY_FINALIZER;
-
-    fn conditions(status: &CanaryStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    fn respecify(&mut self, applied: Self) {
-        self.spec = applied.spec;
-    }
-}
 
 impl Scripts for Cluster<Canary> {
     async fn files(&self, namespace: &str, config_map: &str) -> Result<Option<Files>, kube::Error> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
+use tidewatch_aws::Tuning;
 use tidewatch_aws_double::Options;
 
 use super::bed::{Bed, SOON, checks, script, with};
-use crate::aws::Tuning;
 
 const OBJECTS: usize = 120;
 
