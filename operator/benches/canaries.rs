@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tidewatch::embedded::{Engine, History, Job, ProbeMetrics, Schedule};
 use tidewatch_crds::{CanarySpec, CanaryStatus};
+use tidewatch_embedded::{Engine, History, Job, ProbeMetrics, Schedule};
 use tidewatch_prober::{Plan, Prober, ProberConfig, Secrets, TargetPolicy};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -22,12 +22,12 @@ use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use serde::{Deserialize, Serialize};
-use tidewatch::cluster::{
+use tidewatch_cluster::{
     Backend, Cluster, Fact, Kind, NamespaceFact, NodeFact, PodFact, PodPhase, Remotes, ServiceFact,
     SliceFact, Uid,
 };
-use tidewatch::collector::{Config, Limits, Metrics, bench_support};
-use tidewatch::evaluation::Registry;
+use tidewatch_collector::{Config, Limits, Metrics, bench_support};
+use tidewatch_evaluation::Registry;
 use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram, Role, otlp};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};

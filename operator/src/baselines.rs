@@ -10,11 +10,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tidewatch_evaluation::{Key, Memories};
 use tidewatch_health::Memory;
+use tidewatch_kube::leader::Leadership;
 use tokio::sync::mpsc;
-
-use crate::evaluation::{Key, Memories};
-use crate::leader::Leadership;
 
 const CONFIG_MAP: &str = "tidewatch-baselines";
 /// Of one engine.

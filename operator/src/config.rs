@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tidewatch_canary as canary;
+use tidewatch_cluster::{RemoteError, RemoteSpec, Remotes};
+use tidewatch_managed::AwsPolicy;
+use tidewatch_network_monitor::Policy;
 
-use crate::cluster::{RemoteError, RemoteSpec, Remotes};
-use crate::controllers::canary;
-use crate::controllers::in_aws::AwsPolicy;
-use crate::controllers::network_monitor::Policy;
 use crate::recording;
 use crate::telemetry::LogFormat;
 

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-use tidewatch::controllers::retire;
-use tidewatch::{analyze, config};
+use tidewatch::{analyze, config, retire};
 
 /// A decoded request is a thousand small allocations, freed by other threads: a fifth of the collector's time with
 /// glibc's allocator (`make bench`).

@@ -5,31 +5,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kube::Client;
+use tidewatch_agent_fleet::{self as agents, Fleet};
+use tidewatch_anomaly_alarm::{self as anomaly_alarm, AlarmMetrics};
+use tidewatch_aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
+use tidewatch_canary as canary;
+use tidewatch_cluster::{Cluster, Remotes, WatchConfig};
+use tidewatch_collector::{self as collector, Collector};
+use tidewatch_embedded::ProbeMetrics;
+use tidewatch_evaluation::{Memories, Registry};
+use tidewatch_kube::backoff::{Backoff, jitter, until_done};
+use tidewatch_kube::leader::{Candidate, Held, Leadership, Timing};
+use tidewatch_kube::passes::PassMetrics;
+use tidewatch_kube::readiness::Readiness;
+use tidewatch_kube::reconcile::ErrorClass;
+use tidewatch_kube::watch_health::WatchHealth;
+use tidewatch_managed::AwsPolicy;
+use tidewatch_network_monitor::{self as network_monitor, NetworkMonitorMetrics, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, CallMetrics, PublishMetrics, Publisher, SdkConfig, Tuning, load_config};
-use crate::backoff::{Backoff, jitter, until_done};
 use crate::baselines::{self, Shelf};
-use crate::cluster::{Cluster, Remotes, WatchConfig};
-use crate::collector::{self, Collector};
 use crate::config::Args;
-use crate::controllers::agents::{self, Fleet};
-use crate::controllers::anomaly_alarm::{self, AlarmMetrics};
-use crate::controllers::canary;
-use crate::controllers::in_aws::AwsPolicy;
-use crate::controllers::network_monitor::{self, NetworkMonitorMetrics, Policy};
-use crate::embedded::ProbeMetrics;
-use crate::evaluation::{Memories, Registry};
-use crate::leader::{Candidate, Held, Leadership, Timing};
-use crate::passes::PassMetrics;
-use crate::reconcile::ErrorClass;
 use crate::recording;
-use crate::server::{self, Readiness};
+use crate::server;
 use crate::telemetry::{self, Metrics};
-use crate::watch_health::WatchHealth;
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "tidewatch-operator";
@@ -104,7 +105,7 @@ impl Operator {
         let metrics = Metrics::default();
         let passes = PassMetrics::default();
         metrics.register(|registry| passes.register(registry));
-        let monitor_metrics = network_monitor::register(&metrics);
+        let monitor_metrics = metrics.register(network_monitor::register);
         let collector_metrics = collector::Metrics::default();
         metrics.register(|registry| collector_metrics.register(registry));
         let recording_metrics = recording::Metrics::default();
@@ -258,7 +259,7 @@ impl Operator {
         };
         let watches = self.watches.clone();
         let watching =
-            crate::cluster::watch(client.clone(), watching, cluster.clone(), watches.clone(), end.clone());
+            tidewatch_cluster::watch(client.clone(), watching, cluster.clone(), watches.clone(), end.clone());
         tasks.spawn(async move {
             watching.await;
             Ok(())
@@ -409,6 +410,6 @@ fn report(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) {
 /// Tells this process from its predecessors in the same pod.
 fn process_tag() -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 32 bits")]
-    let tag = (crate::backoff::jitter() * f64::from(u32::MAX)) as u32;
+    let tag = (tidewatch_kube::backoff::jitter() * f64::from(u32::MAX)) as u32;
     tag
 }

@@ -1,46 +1,17 @@
 //! The operator's own HTTP: /metrics, /healthz and /readyz.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tidewatch_kube::readiness::Readiness;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
-use crate::watch_health::WatchHealth;
-
-/// Whether the process can do its job: a standby that can reach the API server can, as can a leader that may watch what it
-/// stands on.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness {
-    answered: Arc<AtomicBool>,
-    watches: WatchHealth,
-}
-
-impl Readiness {
-    pub fn new(watches: WatchHealth) -> Self {
-        Self { watches, ..Self::default() }
-    }
-
-    /// The API server has answered.
-    pub fn set(&self, answered: bool) {
-        self.answered.store(answered, Ordering::Relaxed);
-    }
-
-    /// Why it isn't ready, if it isn't.
-    pub(crate) fn problem(&self) -> Option<String> {
-        if !self.answered.load(Ordering::Relaxed) {
-            return Some("the API server hasn't answered yet".to_owned());
-        }
-        self.watches.cant_work()
-    }
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -1,5 +1,7 @@
 //! An etcd and a kube-apiserver on loopback, for one test.
 
+#![allow(unreachable_pub, reason = "one file of several crates, of which one offers it to others")]
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,13 +15,13 @@ const TOKEN: &str = "only-for-this-test";
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs until dropped.
-pub(crate) struct ControlPlane {
+pub struct ControlPlane {
     directory: TempDir,
     processes: Vec<Child>,
 }
 
 impl ControlPlane {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let (client, peer, api) = (free_port(), free_port(), free_port());
@@ -100,12 +102,12 @@ impl ControlPlane {
     }
 
     /// Where the administrator's kubeconfig is.
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
+    pub fn kubeconfig(&self) -> PathBuf {
         self.directory.path().join("kubeconfig")
     }
 
     /// What kubectl printed, or its complaint.
-    pub(crate) fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
+    pub fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
         let mut child = Command::new(binary("kubectl"))
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
@@ -148,9 +150,15 @@ fn free_port() -> u16 {
 }
 
 fn binary(name: &str) -> PathBuf {
-    let cache = std::env::var_os("TIDEWATCH_CACHE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from);
+    let cache =
+        std::env::var_os("TIDEWATCH_CACHE").map_or_else(|| repository().join(".cache"), PathBuf::from);
     let path = cache.join("bin").join(name);
     assert!(path.is_file(), "{} isn't there: run `make tools`, which builds it", path.display());
     path
+}
+
+/// The root of the tree, from whichever crate this file is part of.
+pub fn repository() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap()
 }

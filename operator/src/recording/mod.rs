@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
+use tidewatch_evaluation::{ClusterWindow, Evaluation, Judged, Key};
 use tidewatch_health::Verdict;
 use tidewatch_records::jsonl;
 use tokio::sync::mpsc;
 
 use self::files::Files;
-use crate::evaluation::{ClusterWindow, Evaluation, Judged, Key};
 
 mod files;
 

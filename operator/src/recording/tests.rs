@@ -3,12 +3,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidewatch_evaluation::{Evaluations, Registry};
 use tidewatch_health::Sensitivity;
 use tidewatch_records::{FlowWindow, NodeWindow};
 
 use super::*;
 use crate::analyze;
-use crate::evaluation::{Evaluations, Registry};
 
 const START: i64 = 1_795_348_800;
 

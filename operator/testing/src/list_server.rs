@@ -1,0 +1,97 @@
+//! An API server that lists what it is given, refuses what it is told to, and keeps statuses. Its watches tell nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Method, Request, Response, StatusCode};
+use kube::Client;
+use serde_json::{Value, json};
+
+/// Cheap to clone; all clones are one server.
+#[derive(Debug, Clone, Default)]
+pub struct ListServer(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    /// By plural and name.
+    objects: BTreeMap<(String, String), Value>,
+    refused: BTreeSet<String>,
+}
+
+impl ListServer {
+    pub fn put(&self, plural: &str, object: Value) {
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        self.0.lock().unwrap().objects.insert((plural.to_owned(), name), object);
+    }
+
+    /// Lists and watches of this plural are refused.
+    pub fn refuse(&self, plural: &str) {
+        self.0.lock().unwrap().refused.insert(plural.to_owned());
+    }
+
+    pub fn grant(&self, plural: &str) {
+        self.0.lock().unwrap().refused.remove(plural);
+    }
+
+    pub fn status(&self, plural: &str, name: &str) -> Value {
+        self.0.lock().unwrap().objects[&(plural.to_owned(), name.to_owned())]["status"].clone()
+    }
+
+    pub fn client(&self) -> Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let server = server.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let bytes = to_bytes(Body::new(body), usize::MAX).await?;
+                let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+                let watches = head.uri.query().is_some_and(|query| query.contains("watch=true"));
+                let (code, answer) = server.answer(&head.method, head.uri.path(), &body);
+                let body = if watches && code == 200 {
+                    Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
+                } else {
+                    Body::from(serde_json::to_vec(&answer).unwrap())
+                };
+                let mut response = Response::new(body);
+                *response.status_mut() = StatusCode::from_u16(code).unwrap();
+                Ok::<_, tower::BoxError>(response)
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    fn answer(&self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
+        let mut held = self.0.lock().unwrap();
+        let segments: Vec<&str> = path.rsplit('/').collect();
+        match (method, segments.as_slice()) {
+            (&Method::PATCH, ["status", name, plural, ..]) => {
+                let object = held.objects.get_mut(&((*plural).to_owned(), (*name).to_owned())).unwrap();
+                object["status"] = body["status"].clone();
+                (200, object.clone())
+            }
+            (&Method::POST, _) => (201, body.clone()),
+            (_, [plural, ..]) if held.refused.contains(*plural) => {
+                let message =
+                    format!("{plural} is forbidden: User \"operator\" cannot list resource \"{plural}\"");
+                (
+                    403,
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message}),
+                )
+            }
+            (_, segments) => {
+                let plural = segments.first().copied().unwrap_or_default();
+                let items: Vec<&Value> = held
+                    .objects
+                    .iter()
+                    .filter(|((of, _), _)| of == plural)
+                    .map(|(_, object)| object)
+                    .collect();
+                (
+                    200,
+                    json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
+                )
+            }
+        }
+    }
+}
