@@ -30,7 +30,7 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+test: test-unit test-rules test-charts test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: unit tests, the charts, the agent on this kernel and on 6.1, the lab, the scenarios
 
 .PHONY: test-unit
 test-unit: tools ## tests that need neither root nor a cluster
@@ -85,6 +85,10 @@ test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboar
 	charts/tests/promtool test rules charts/tests/rules_test.yaml
 	charts/tests/make-dashboards --check
 	charts/tests/check-metrics
+
+.PHONY: test-charts
+test-charts: tools ## the charts with each combination of values, against the API's own schema
+	charts/tests/check-render
 
 .PHONY: bench
 bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}
