@@ -33,7 +33,7 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
 
 .PHONY: check check-docs check-gitops check-crds check-bundle bundle
-check: check-docs check-gitops check-crds check-bundle ## documents and manifests are true and current
+check: check-docs check-gitops check-crds check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
 check-docs: ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
@@ -104,6 +104,10 @@ test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboar
 	charts/tests/promtool test rules charts/tests/rules_test.yaml
 	charts/tests/make-dashboards --check
 	charts/tests/check-metrics
+
+.PHONY: test-charts
+test-charts: tools ## the charts with each combination of values, against the API's own schema
+	charts/tests/check-render
 
 .PHONY: bench
 bench: tools ## what operator, collector and agent cost; each ends with a line BENCH {json}

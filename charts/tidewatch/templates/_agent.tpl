@@ -8,6 +8,9 @@ metadata:
     {{- include "tidewatch.selector" (dict "root" $ "component" "agent") | nindent 4 }}
     app.kubernetes.io/part-of: tidewatch
     app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+    {{- with .Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 spec:
   selector:
     matchLabels:
@@ -22,6 +25,9 @@ spec:
         {{- include "tidewatch.selector" (dict "root" $ "component" "agent") | nindent 8 }}
         app.kubernetes.io/part-of: tidewatch
         app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+        {{- with merge (deepCopy .Values.agent.podLabels) .Values.commonLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- with .Values.agent.podAnnotations }}
       annotations:
         {{- toYaml . | nindent 8 }}

@@ -5,6 +5,9 @@ app.kubernetes.io/part-of: tidewatch
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Labels that select a component's pods. */}}
@@ -13,7 +16,11 @@ app.kubernetes.io/name: tidewatch
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* repository:tag. Call with (dict "root" $ "image" .Values.agent.image). */}}
+{{/* repository:tag, or repository@digest. Call with (dict "root" $ "image" .Values.agent.image). */}}
 {{- define "tidewatch.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
 {{- end -}}

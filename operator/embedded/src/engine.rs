@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::history::{Change, History};
 use super::metrics::{ProbeMetrics, Shown};
 use super::schedule::Schedule;
-use crate::reconcile::panic_text;
+use tidewatch_kube::reconcile::panic_text;
 
 /// Runs that go on at the same time: more than 1,000 canaries need when each of them waits for its time-out.
 const RUNS: usize = 512;
