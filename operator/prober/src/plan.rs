@@ -3,6 +3,7 @@
 mod dns;
 mod error;
 mod http;
+mod json_path;
 mod secret;
 mod tcp;
 mod template;

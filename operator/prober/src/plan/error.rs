@@ -4,6 +4,7 @@ use regex::Error as RegexError;
 use tidewatch_crds::DurationError;
 use tidewatch_crds::canary::SecretKey;
 
+use super::json_path::{DEEPEST, MOST_COMMAS};
 use crate::tls::{AuthorityError, IdentityError};
 
 /// Why a spec can't be carried out: the field, what is wrong with it and what to write instead.
@@ -39,10 +40,24 @@ pub(crate) enum Problem {
     Pattern(RegexError),
     #[error("not a JSON path (RFC 9535): {0}; write one such as $.status")]
     JsonPath(String),
+    #[error("uses .. more than once, which takes too much memory on a large answer: write it once at most")]
+    JsonPathDescents,
     #[error(
-        "looks into everything below more than once: of a large answer that would take all memory; write .. once at most"
+        "has more than {MOST_COMMAS} commas within brackets, which takes too much memory on a large answer: write fewer"
     )]
+    JsonPathCommas,
+    #[error(
+        "has $ within a filter, which takes too long on a large answer: write $ at the beginning only, and @ in filters"
+    )]
+    JsonPathRoot,
+    #[error("has filters nested in more than one other, which takes too long: write fewer")]
+    JsonPathFilters,
+    #[error("nests brackets and parentheses more than {DEEPEST} deep: write fewer")]
     JsonPathDepth,
+    #[error(
+        "matches a pattern that isn't known before the run: write the pattern of match and search in quotes"
+    )]
+    JsonPathPattern,
     #[error(
         "${{{0}}} isn't a variable: define it in spec.variables, or extract it in a check before this one"
     )]

@@ -104,6 +104,23 @@ fn what_can_t_be_carried_out_names_the_field_and_what_to_write() {
             "JSON path",
         ),
         (
+            check("http: {url: 'http://a/', expect: {json: [{path: '$[?count($[*])>0]', exists: true}]}}"),
+            "spec.checks[home].http.expect.json[0].path",
+            "$ within a filter",
+        ),
+        (
+            check("http: {url: 'http://a/', extract: [{name: t, jsonPath: '$[0,0][0,0][0,0][0,0][0,0]'}]}"),
+            "spec.checks[home].http.extract[t].jsonPath",
+            "commas within brackets",
+        ),
+        (
+            check(
+                "http: {url: 'http://a/', extract: [{name: t, jsonPath: \"$..[?search(@,'(a{900}){900}')]\"}]}",
+            ),
+            "spec.checks[home].http.extract[t].jsonPath",
+            "memory",
+        ),
+        (
             check("http: {url: 'http://a/', expect: {headers: [{name: 'a b', exists: true}]}}"),
             "spec.checks[home].http.expect.headers[0].name",
             "header",
