@@ -1,6 +1,6 @@
 //! Why a check failed, before secrets are taken out.
 
-use crate::redact::Redactor;
+use crate::redact::{HIDDEN, Redactor};
 
 /// How much of an answer is shown.
 const SHOWN: usize = 256;
@@ -30,6 +30,11 @@ impl Failure {
     /// The same, with where it happened before it.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
+    /// The same, where something of the answer must not be shown but is too long to be hidden by itself.
+    pub(crate) fn without_answer(self) -> Self {
+        Self { got: self.got.map(|_| HIDDEN.to_owned()), ..self }
     }
 
     /// Message, expected and got as they may be shown: without secrets, each in one line, and cut after that, so that no

@@ -27,6 +27,7 @@ use crate::tls::TlsSettings;
 use answer::Answer;
 use client::{Client, Request};
 pub(crate) use cookies::Cookies;
+use extract::ExtractError;
 use redirect::Redirects;
 
 pub(crate) async fn run(plan: &HttpPlan, course: Course<'_>) -> Result<(), Failure> {
@@ -54,10 +55,16 @@ pub(crate) async fn run(plan: &HttpPlan, course: Course<'_>) -> Result<(), Failu
         0 => failure,
         _ => failure.at(&format!("redirected to {url}")),
     };
-    expect::judge(&plan.expect, &answer, took).map_err(named)?;
-    for extract in &plan.extract {
-        let value = extract::value(extract, &answer).map_err(named)?;
-        redactor.add(&value);
+    // First, since an answer that isn't as expected is shown: without what was extracted of it.
+    let extracted: Vec<_> =
+        plan.extract.iter().map(|extract| (extract, extract::value(extract, &answer))).collect();
+    extracted.iter().filter_map(|(_, value)| value.as_ref().ok()).for_each(|value| redactor.add(value));
+    let hides_all = extracted.iter().any(|(_, value)| matches!(value, Err(ExtractError::TooLong { .. })));
+    expect::judge(&plan.expect, &answer, took)
+        .map_err(|failure| if hides_all { failure.without_answer() } else { failure })
+        .map_err(named)?;
+    for (extract, value) in extracted {
+        let value = value.map_err(|error| named(Failure::new(error)))?;
         variables.insert(extract.name.clone(), value);
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 
-const HIDDEN: &str = "***";
+/// Stands for what must not be shown.
+pub(crate) const HIDDEN: &str = "***";
 
 /// Texts of fewer characters are hidden only where they stand alone, or every `1` of a message would go.
 const SHORT: usize = 4;

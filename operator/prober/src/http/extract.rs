@@ -3,7 +3,6 @@
 use super::answer::{Answer, Unreadable};
 use super::json::{self, JsonError, plain};
 use super::text::header_text;
-use crate::failure::Failure;
 use crate::plan::{ExtractFrom, ExtractPlan};
 
 /// The longest value that is taken, bytes: more fits neither into a header nor into an address, and each value is kept in
@@ -12,7 +11,7 @@ pub(super) const LONGEST: usize = 16 * 1024;
 
 /// Why nothing was extracted.
 #[derive(Debug, thiserror::Error)]
-enum ExtractError<'a> {
+pub(super) enum ExtractError<'a> {
     #[error("extract {name}: the path finds nothing in the body")]
     NothingAtPath { name: &'a str },
     #[error("extract {name}: {why}")]
@@ -27,34 +26,29 @@ enum ExtractError<'a> {
     NoHeader { name: &'a str, header: &'a str },
 }
 
-pub(super) fn value(extract: &ExtractPlan, answer: &Answer) -> Result<String, Failure> {
+pub(super) fn value<'a>(extract: &'a ExtractPlan, answer: &Answer) -> Result<String, ExtractError<'a>> {
     let name = extract.name.as_str();
     let found = match &extract.from {
         ExtractFrom::JsonPath(path) => {
-            let json =
-                json::of_answer(answer).map_err(|why| Failure::new(ExtractError::NotJson { name, why }))?;
+            let json = json::of_answer(answer).map_err(|why| ExtractError::NotJson { name, why })?;
             path.query(&json)
                 .first()
                 .map(|value| plain(value).into_owned())
-                .ok_or(ExtractError::NothingAtPath { name })
+                .ok_or(ExtractError::NothingAtPath { name })?
         }
         ExtractFrom::Regex(regex) => answer
             .text()
-            .map_err(|why| Failure::new(ExtractError::Unreadable { name, why }))?
+            .map_err(|why| ExtractError::Unreadable { name, why })?
             .captures(regex)
             .and_then(|groups| groups.get(1).or_else(|| groups.get(0)))
             .map(|found| String::from_utf8_lossy(found.as_bytes()).into_owned())
-            .ok_or(ExtractError::NoMatch { name }),
+            .ok_or(ExtractError::NoMatch { name })?,
         ExtractFrom::Header(header) => answer
             .headers
             .get(header)
             .map(|value| header_text(value).into_owned())
-            .ok_or(ExtractError::NoHeader { name, header: header.as_str() }),
+            .ok_or(ExtractError::NoHeader { name, header: header.as_str() })?,
     };
-    match found {
-        Ok(value) if value.len() > LONGEST => {
-            Err(Failure::new(ExtractError::TooLong { name, length: value.len() }))
-        }
-        found => found.map_err(Failure::new),
-    }
+    let length = found.len();
+    if length > LONGEST { Err(ExtractError::TooLong { name, length }) } else { Ok(found) }
 }

@@ -1,5 +1,6 @@
 //! Secrets, and what is wrong with a spec.
 
+use http::HeaderValue;
 use tidewatch_prober::{Plan, Secrets, secrets_of};
 
 use crate::support::http::{reply, serve};
@@ -59,6 +60,35 @@ checks:
     let yaml = yaml.replace(&format!("http://{}/${{token}}", server.address), "http://${token}.test/");
     let report = prober().run(&plan_with(&yaml, &[]).unwrap()).await;
     assert!(!format!("{report:?}").contains("s3ss10n"), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_extracted_value_is_hidden_also_in_the_answer_itself() {
+    let server = serve(|seen| {
+        let long = "s3ss10n".repeat(3000);
+        let mut reply = match seen.path.as_str() {
+            "/long" => reply(200, format!(r#"{{"token": "{long}"}}"#)),
+            _ => reply(200, r#"{"token": "s3ss10n-t0ken", "ok": false}"#),
+        };
+        reply.headers_mut().insert("x-session", HeaderValue::from_static("s3ss10n-k3y"));
+        reply
+    })
+    .await;
+    for (path, extract, expect, got) in [
+        ("", "jsonPath: $.token", "bodyContains: welcome", r#"{"token": "***", "ok": false}"#),
+        ("", "jsonPath: $.token", "json: [{path: $.token, equals: x}]", "***"),
+        ("", "regex: 's3[^\"]*'", "bodyNotContains: token", r#"{"token": "***", "ok": false}"#),
+        ("", "header: X-Session", "headers: [{name: x-session, equals: x}]", "***"),
+        ("long", "jsonPath: $.token", "bodyContains: welcome", "***"),
+    ] {
+        let yaml = format!(
+            "{{checks: [{{name: c, http: {{url: 'http://{}/{path}', extract: [{{name: t, {extract}}}], expect: {{{expect}}}}}}}]}}",
+            server.address
+        );
+        let report = prober().run(&plan_with(&yaml, &[]).unwrap()).await;
+        assert_eq!(failure(&report).got.as_deref(), Some(got), "{extract}, {expect}");
+        assert!(!format!("{report:?}").contains("s3ss10n"), "{report:?}");
+    }
 }
 
 #[tokio::test]
