@@ -76,6 +76,8 @@ pub(crate) struct Passing<'a> {
     pub(crate) space: &'a Space,
     /// Components that are at fault, or that this window shows to be: they answer for what fails over them.
     pub(crate) at_fault: &'a HashSet<Component>,
+    /// Infrastructure that this window alone shows to be: it may answer for what fails over it.
+    pub(crate) shown: &'a HashSet<Component>,
     pub(crate) rule: Rule,
 }
 
@@ -118,7 +120,12 @@ impl Attempts {
         self.take(&window, &flows);
         let suspected = self.suspected_paths();
         let is_explained = |failed: &Failed| {
-            failed.crosses.iter().any(|way| window.at_fault.contains(way) || suspected.contains(way))
+            let is_named = basis(failed.served) == Some(Basis::Attempts);
+            failed.crosses.iter().any(|way| {
+                window.at_fault.contains(way)
+                    || suspected.contains(way)
+                    || (!is_named && window.shown.contains(way))
+            })
         };
         let mut by_served: BTreeMap<Component, Vec<&Failed>> = BTreeMap::new();
         for failed in self.failed.iter().filter(|failed| !is_explained(failed)) {

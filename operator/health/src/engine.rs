@@ -263,11 +263,11 @@ impl Engine {
         space: &Space,
         findings: &mut Vec<Finding>,
     ) {
-        let named = self.tracks.active().map(|track| track.component);
-        let shown = findings.iter().map(|finding| finding.component);
+        let at_fault: HashSet<Component> = self.tracks.active().map(|track| track.component).collect();
         // What one window shows of a workload may be nothing; a path answers for what fails over it.
-        let paths = shown.filter(|component| component.class() == Class::Infrastructure);
-        let at_fault: HashSet<Component> = named.chain(paths).collect();
+        let shown = findings.iter().map(|finding| finding.component);
+        let shown: HashSet<Component> =
+            shown.filter(|component| component.class() == Class::Infrastructure).collect();
         let passing = attempts::Passing {
             start: window.start,
             seconds: window.seconds,
@@ -275,6 +275,7 @@ impl Engine {
             expected,
             space,
             at_fault: &at_fault,
+            shown: &shown,
             rule: Rule::of(self.config.sensitivity),
         };
         let tracks = &self.tracks;

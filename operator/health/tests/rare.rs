@@ -219,6 +219,26 @@ fn services_that_fail_over_one_path_alone_are_not_named_for_it() {
         assert_eq!(named(&verdict), expected, "others get through: {verdict:#?}");
     }
 }
+    // Once others get through, it is the service.
+    let verdict = rare.window([times_out(), idle()]);
+    assert_eq!((named(&verdict), verdict.attribution), (vec![KEYS.to_owned()], Attribution::Workload));
+    assert!(verdict.reason.contains("other traffic is fine"), "{}", verdict.reason);
+}
+
+#[test]
+fn one_bad_window_of_a_path_doesn_t_clear_a_service_that_is_named() {
+    let mut rare = Rare::learned(15);
+    let names = rare.names(every_fourth(times_out(), 12));
+    assert_eq!(names[11], [KEYS]);
+    let node = rare.watch.lab.pod("keys", 0).node.unwrap();
+    let fault = |hop: &Hop| {
+        let unanswered = if hop.to_service && hop.touches_node(&node) { 1.0 } else { 0.0 };
+        Harm { unanswered, spares_open: true, ..Harm::default() }
+    };
+    let verdict = rare.beside([idle(), idle()], &fault, |_| {});
+    assert_eq!(named(&verdict), [KEYS], "{verdict:#?}");
+    assert_eq!(rare.names(every_fourth(idle(), 4)), [[KEYS]; 4]);
+}
 
 #[test]
 fn what_fails_over_a_node_at_fault_is_the_nodes() {
