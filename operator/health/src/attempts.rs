@@ -30,6 +30,8 @@ const HORIZON_WINDOWS: i64 = 3;
 const MOST_A_WINDOW: usize = 16;
 /// Flows with failed attempts that are kept in all.
 const MOST: usize = 20_000;
+/// Data segments that must arrive over a path within the horizon to show that it isn't at fault.
+const DELIVERED: u64 = 20;
 /// Services that must fail over a path, and endpoints that must dial, for the path to be suspected instead of them.
 const SERVICES_OF_A_PATH: usize = 2;
 const DIALLERS_OF_A_PATH: usize = 2;
@@ -45,6 +47,8 @@ pub(crate) fn horizon(window_seconds: u32) -> SignedDuration {
 pub(crate) struct Attempts {
     failed: Vec<Failed>,
     answered: Vec<(Component, Timestamp)>,
+    /// Data segments that arrived in each window over the nodes, zones and zone pairs over which attempts failed.
+    delivered: Vec<(Component, Timestamp, u64)>,
 }
 
 /// Failed connection attempts of one flow in one window.
@@ -74,7 +78,7 @@ pub(crate) struct Passing<'a> {
     pub(crate) cells: &'a [&'a Cell],
     pub(crate) expected: &'a [Expected],
     pub(crate) space: &'a Space,
-    /// Components that are at fault, or that this window shows to be: they answer for what fails over them.
+    /// Components that are at fault: they answer for what fails over them.
     pub(crate) at_fault: &'a HashSet<Component>,
     /// Infrastructure that this window alone shows to be: it may answer for what fails over it.
     pub(crate) shown: &'a HashSet<Component>,
@@ -106,6 +110,9 @@ impl Attempts {
         for (component, _) in &mut attempts.answered {
             *component = component.renumbered(number);
         }
+        for (component, _, _) in &mut attempts.delivered {
+            *component = component.renumbered(number);
+        }
         attempts
     }
 
@@ -119,6 +126,7 @@ impl Attempts {
         let flows: Vec<Flow<'_>> = flows(&window).collect();
         self.take(&window, &flows);
         let suspected = self.suspected_paths();
+        // What one window says against a path may be nothing: it doesn't clear a service that several minutes named.
         let is_explained = |failed: &Failed| {
             let is_named = basis(failed.served) == Some(Basis::Attempts);
             failed.crosses.iter().any(|way| {
@@ -139,7 +147,9 @@ impl Attempts {
             // A fault that was named by its attempts lasts while nobody tries.
             if enough || basis(served) == Some(Basis::Attempts) {
                 let cells = flows.iter().filter(|flow| flow.served == served).map(|flow| flow.number);
-                findings.push(finding(served, &all, cells.collect(), &window, &prices));
+                let mut finding = finding(served, &all, cells.collect(), &window, &prices);
+                finding.evidence.untested_path = self.may_be_a_path(&all);
+                findings.push(finding);
             }
         }
         findings
@@ -154,8 +164,8 @@ impl Attempts {
             self.answered.drain(..).filter(|(_, start)| is_kept(*start)).collect();
         for flow in flows.iter().filter(|flow| flow.cell.handshakes.established > 0) {
             let_in.insert(flow.served);
-            let paths = flow.crosses.iter().filter(|way| way.class() == Class::Infrastructure);
-            answered.extend(paths.map(|path| (*path, window.start)));
+            let paths = flow.crosses.iter().copied().filter(is_path);
+            answered.extend(paths.map(|path| (path, window.start)));
         }
         self.answered = answered.into_iter().collect();
         self.failed.retain(|failed| is_kept(failed.start) && !let_in.contains(&failed.served));
@@ -169,6 +179,46 @@ impl Attempts {
         }
         let surplus = self.failed.len().saturating_sub(MOST);
         self.failed.drain(..surplus);
+        self.take_delivered(window, is_kept);
+    }
+
+    /// Takes in what arrived over the paths over which attempts failed.
+    fn take_delivered(&mut self, window: &Passing<'_>, is_kept: impl Fn(Timestamp) -> bool) {
+        let watched: HashSet<Component> =
+            self.failed.iter().flat_map(|failed| failed.crosses.iter().copied().filter(is_path)).collect();
+        self.delivered.retain(|(way, start, _)| is_kept(*start) && watched.contains(way));
+        if watched.is_empty() {
+            return;
+        }
+        let mut now: BTreeMap<Component, u64> = BTreeMap::new();
+        for (cell, crossings) in window.cells.iter().zip(&window.space.crossings) {
+            let arrived = cell.data.segments.saturating_sub(cell.data.retransmissions);
+            let crossed = crossings.iter().filter_map(|half| window.space.component_of(half));
+            for way in crossed.filter(|way| arrived > 0 && watched.contains(way)) {
+                let sum = now.entry(way).or_default();
+                *sum = sum.saturating_add(arrived);
+            }
+        }
+        self.delivered.extend(now.into_iter().map(|(way, arrived)| (way, window.start, arrived)));
+    }
+
+    /// True if a node, zone or zone pair that all these attempts crossed may as well be at fault: since the first of
+    /// them, nobody was answered over it and hardly any data arrived.
+    fn may_be_a_path(&self, all: &[&Failed]) -> bool {
+        let Some((first, others)) = all.split_first() else { return false };
+        let since = all.iter().map(|failed| failed.start).min().unwrap_or(first.start);
+        let was_answered = |way: Component| self.answered.iter().any(|(of, at)| *of == way && *at >= since);
+        let delivered = |way: Component| {
+            let windows = self.delivered.iter().filter(|(of, at, _)| *of == way && *at >= since);
+            windows.map(|(_, _, arrived)| *arrived).fold(0, u64::saturating_add)
+        };
+        // Who refuses was reached.
+        all.iter().all(|failed| failed.refused == 0)
+            && first.crosses.iter().copied().filter(is_path).any(|way| {
+                others.iter().all(|failed| failed.crosses.contains(&way))
+                    && !was_answered(way)
+                    && delivered(way) < DELIVERED
+            })
     }
 
     /// Nodes, zones and zone pairs over which attempts of several services and of several diallers failed, and none has
@@ -176,9 +226,9 @@ impl Attempts {
     fn suspected_paths(&self) -> HashSet<Component> {
         let mut paths: BTreeMap<Component, (Timestamp, BTreeSet<Component>, BTreeSet<Id>)> = BTreeMap::new();
         for failed in &self.failed {
-            for way in failed.crosses.iter().filter(|way| way.class() == Class::Infrastructure) {
+            for way in failed.crosses.iter().copied().filter(is_path) {
                 let (first, services, diallers) =
-                    paths.entry(*way).or_insert_with(|| (failed.start, BTreeSet::new(), BTreeSet::new()));
+                    paths.entry(way).or_insert_with(|| (failed.start, BTreeSet::new(), BTreeSet::new()));
                 *first = failed.start.min(*first);
                 services.insert(failed.served);
                 diallers.insert(failed.ends.0);
@@ -197,6 +247,10 @@ impl Attempts {
             .map(|(way, _)| way)
             .collect()
     }
+}
+
+fn is_path(way: &Component) -> bool {
+    way.class() == Class::Infrastructure
 }
 
 /// The flows of this window on which connections were tried, each with whom it dials.

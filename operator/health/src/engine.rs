@@ -386,6 +386,9 @@ pub(crate) fn indicator(components: &[ComponentFault], enough: bool) -> HealthIn
 }
 
 pub(crate) fn attribution(components: &[ComponentFault]) -> Attribution {
+    if !components.is_empty() && components.iter().all(|fault| fault.evidence.untested_path) {
+        return Attribution::Undetermined;
+    }
     let has = |class| components.iter().any(|fault| fault.class == class);
     match (has(Class::Infrastructure), has(Class::Workload), has(Class::External)) {
         (false, false, false) => Attribution::None,

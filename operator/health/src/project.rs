@@ -49,7 +49,9 @@ pub fn project<'a>(
         attempts: seen.attempts,
         benign: seen.segments as f64 * BENIGN_RATIO,
     });
-    let explained = components.iter().any(|fault| fault.evidence.attempts_failed > 0);
+    let explains =
+        |fault: &ComponentFault| fault.evidence.attempts_failed > 0 && !fault.evidence.untested_path;
+    let explained = components.iter().any(explains);
     let nhi = indicator(&components, enough || explained);
     let attribution = attribution(&components);
     let shortages: Vec<NodeShortage> = cluster

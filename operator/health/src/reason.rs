@@ -11,12 +11,13 @@ const SPELLED: usize = 3;
 /// Beginnings of sentences about a workload or a remote at fault, by what is known of the cluster's network.
 const FINE: &str = "the network is fine, but ";
 const FINE_INSIDE: &str = "the cluster's network is fine, but ";
+const FINE_ELSEWHERE: &str = "the network is fine elsewhere, but ";
 const TOO_LITTLE_TRAFFIC: &str = "there is too little traffic to tell how the network is, but ";
 const TOO_FEW_NODES: &str = "too few nodes reported to tell how the network is, but ";
 
 /// The sentence without the claim that the network is fine, where so few nodes reported that nobody knows.
 pub(crate) fn without_all_clear(sentence: &str) -> String {
-    let at_fault = sentence.strip_prefix(FINE).or_else(|| sentence.strip_prefix(FINE_INSIDE));
+    let at_fault = [FINE, FINE_INSIDE, FINE_ELSEWHERE].iter().find_map(|fine| sentence.strip_prefix(fine));
     at_fault.map_or_else(
         || "too few nodes reported to tell how the network is".to_owned(),
         |at_fault| format!("{TOO_FEW_NODES}{at_fault}"),
@@ -73,10 +74,16 @@ fn faults(told: &Told<'_>) -> String {
         parts.push(format!("and {} more", components.len() - SPELLED));
     }
     let all = parts.join("; ");
+    let is_untested = components.iter().any(|fault| fault.evidence.untested_path);
     match told.attribution {
         Attribution::Workload | Attribution::External if told.nhi == HealthIndicator::InsufficientData => {
             format!("{TOO_LITTLE_TRAFFIC}{all}")
         }
+        _ if is_untested => match told.nhi {
+            HealthIndicator::Healthy => format!("{FINE_ELSEWHERE}{all}"),
+            HealthIndicator::InsufficientData => format!("{TOO_LITTLE_TRAFFIC}{all}"),
+            HealthIndicator::Degraded => all,
+        },
         Attribution::Workload => format!("{FINE}{all}"),
         Attribution::External => format!("{FINE_INSIDE}{all}"),
         Attribution::Undetermined => format!("the traffic can't tell these apart: {all}"),
@@ -160,9 +167,17 @@ fn what(fault: &ComponentFault) -> String {
         Cause::Unreachable => {
             let what =
                 if nearly_all_fail(evidence) { "connection requests" } else { "some connection requests" };
+            let (others, network) = if evidence.untested_path {
+                (
+                    ", and too little else goes the same way to tell whether the network carries it",
+                    ", or a broken path",
+                )
+            } else {
+                (" while its nodes' other traffic is fine", "")
+            };
             format!(
-                "{place} doesn't answer {what} ({failed} failed{}) while its nodes' other traffic is fine: look for a \
-                 NetworkPolicy or security group that blocks it, or a process that hangs",
+                "{place} doesn't answer {what} ({failed} failed{}){others}: look for a NetworkPolicy or security group \
+                 that blocks it, or a process that hangs{network}",
                 within(evidence)
             )
         }

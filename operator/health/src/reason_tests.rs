@@ -85,6 +85,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 attempts: attempts.max(failed),
                 attempts_failed: failed,
                 attempts_seconds: None,
+                untested_path: false,
                 limit: limit.map(|(number, turned_away, entries)| LimitReached {
                     limit: *LIMITS.get(number).unwrap_or(&Limit::ConntrackTable),
                     turned_away,
@@ -181,6 +182,7 @@ proptest! {
             services_affected: 1,
             attempts: 18,
             attempts_failed: failed,
+            untested_path: false,
             attempts_seconds: None,
             limit: None,
         };
@@ -273,6 +275,39 @@ fn the_network_is_called_fine_only_where_that_is_known() {
     );
     let nothing = sentence(&told(&[], &[], 0));
     assert_eq!(without_all_clear(&nothing), "too few nodes reported to tell how the network is");
+}
+
+#[test]
+fn a_service_that_nothing_tells_from_the_way_there_doesn_t_make_the_network_fine() {
+    let evidence = Evidence {
+        flows: 1,
+        flows_affected: 1,
+        attempts: 3,
+        attempts_failed: 3,
+        attempts_seconds: Some(135),
+        untested_path: true,
+        ..Evidence::default()
+    };
+    let service = ComponentId::Service { namespace: "shop".to_owned(), name: "cart".to_owned() };
+    let faults = [fault(service, Cause::Unreachable, evidence)];
+    let fault = "service shop/cart doesn't answer connection requests (3 of 3 failed within 135 s), and too little else goes \
+                 the same way to tell whether the network carries it: look for a NetworkPolicy or security group that blocks \
+                 it, or a process that hangs, or a broken path";
+    let known = Told {
+        attribution: Attribution::Undetermined,
+        nhi: HealthIndicator::Healthy,
+        ..told(&faults, &[], 0)
+    };
+    assert_eq!(sentence(&known), format!("the network is fine elsewhere, but {fault}"));
+    assert_eq!(
+        without_all_clear(&sentence(&known)),
+        format!("too few nodes reported to tell how the network is, but {fault}")
+    );
+    let unknown = Told { nhi: HealthIndicator::InsufficientData, ..known };
+    assert_eq!(
+        sentence(&unknown),
+        format!("there is too little traffic to tell how the network is, but {fault}")
+    );
 }
 
 #[test]

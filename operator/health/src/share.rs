@@ -151,6 +151,7 @@ impl<'a> Share<'a> {
             attempts: self.attempts,
             attempts_failed: if self.fault.cause == Cause::Refused { self.refused } else { self.unanswered },
             attempts_seconds: None,
+            untested_path: false,
             limit: of_cluster.limit,
         }
     }

@@ -215,6 +215,10 @@ pub struct Evidence {
     /// Time in which the attempts were made, where clients try so rarely that several windows are judged together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_seconds: Option<u32>,
+    /// True if, in that time, too little else crossed the way to the component to tell one from the other: then a node,
+    /// zone or zone pair on the way may be at fault instead.
+    #[serde(skip_serializing_if = "is_false")]
+    pub untested_path: bool,
     /// The limit of the node's own that was reached, where the cause is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitReached>,
@@ -249,6 +253,11 @@ pub enum Limit {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Where a fault shows in the verdict's window.

@@ -219,6 +219,39 @@ fn services_that_fail_over_one_path_alone_are_not_named_for_it() {
         assert_eq!(named(&verdict), expected, "others get through: {verdict:#?}");
     }
 }
+
+#[test]
+fn a_service_that_nothing_tells_from_the_way_there_is_an_open_question() {
+    let mut rare = Rare::learned(15);
+    let (client, server) = (rare.watch.lab.pod("batch", 0), rare.watch.lab.pod("keys", 0));
+    let zones = [client.zone.clone(), server.zone.clone()];
+    assert_ne!(zones[0], zones[1]);
+    let same_way = |flow: &FlowWindow| {
+        let ends = [flow.local.zone.clone(), flow.remote.zone.clone()];
+        ends == zones || ends == [zones[1].clone(), zones[0].clone()]
+    };
+    // Nothing else crosses the two zones; elsewhere all is well.
+    let silence = |flow: &mut FlowWindow| {
+        if same_way(flow) {
+            flow.connections = Connections::default();
+            (flow.data_segments_out, flow.retransmissions, flow.rtt_us) = (0, 0, None);
+        }
+    };
+    let mut lately = Lately::default();
+    for window in 0..24 {
+        let now = if window % 4 == 0 { times_out() } else { idle() };
+        let verdict = rare.beside([now, idle()], &nothing, silence);
+        let own = rare.flows.iter().filter(|flow| flow.local.service.as_deref() == Some("shop/batch"));
+        let mine = project(&verdict, Config::default(), &mut lately, own);
+        let expected: &[&str] = if window < 8 { &[] } else { &[KEYS] };
+        assert_eq!(named(&verdict), expected, "in window {window}: {verdict:#?}");
+        for verdict in [verdict, mine].into_iter().filter(|_| window >= 8) {
+            assert_eq!(verdict.attribution, Attribution::Undetermined, "in window {window}: {verdict:#?}");
+            for claim in ["network is fine,", "other traffic is fine"] {
+                assert!(!verdict.reason.contains(claim), "{}", verdict.reason);
+            }
+        }
+    }
     // Once others get through, it is the service.
     let verdict = rare.window([times_out(), idle()]);
     assert_eq!((named(&verdict), verdict.attribution), (vec![KEYS.to_owned()], Attribution::Workload));
