@@ -117,10 +117,16 @@ fn without_login(location: &str) -> String {
     url.to_string()
 }
 
-/// RFC 9110, section 15.4: 307 and 308 keep method and body; after the others it is a GET.
+/// As browsers do (Fetch, "HTTP-redirect fetch"): after 303 it is a GET, and after 301 and 302 a POST becomes one; all else
+/// is asked again as it was.
 fn after(status: u16, to: &Url, method: Method, mut headers: HeaderMap, body: Option<Bytes>) -> Request {
     let url = to.clone();
-    if matches!(status, 307 | 308) || method == Method::HEAD {
+    let becomes_get = match status {
+        303 => method != Method::HEAD,
+        301 | 302 => method == Method::POST,
+        _ => false,
+    };
+    if !becomes_get {
         return Request { url, method, headers, body };
     }
     for of_body in
@@ -173,6 +179,23 @@ mod tests {
         for status in [307, 308] {
             let next = next(status, "https://a/x", "/z").unwrap().unwrap();
             assert_eq!((next.method, next.body.is_some()), (Method::POST, true), "{status}");
+        }
+        for (status, method, after) in [
+            (301, Method::PUT, Method::PUT),
+            (302, Method::PATCH, Method::PATCH),
+            (302, Method::DELETE, Method::DELETE),
+            (301, Method::OPTIONS, Method::OPTIONS),
+            (302, Method::HEAD, Method::HEAD),
+            (303, Method::PUT, Method::GET),
+            (303, Method::DELETE, Method::GET),
+            (303, Method::HEAD, Method::HEAD),
+        ] {
+            let request = request("https://a/x", method.clone());
+            let next = Redirects::new(true).next(request, &answer(status, "/z"), false, |_| false);
+            let next = next.unwrap().unwrap();
+            let keeps = next.method == method;
+            assert_eq!((next.method, next.body.is_some()), (after, keeps), "{status} {method}");
+            assert_eq!(next.headers.contains_key(header::CONTENT_TYPE), keeps, "{status} {method}");
         }
         assert!(next(300, "https://a/", "/z").unwrap().is_none());
         assert!(next(200, "https://a/", "/z").unwrap().is_none());
@@ -235,13 +258,15 @@ mod tests {
             |_| false,
         );
         assert!(plain.unwrap().is_some());
-        let secret = Redirects::new(false).next(
-            request("https://a/", Method::POST),
-            &answer(307, "https://b/"),
-            false,
-            |_| true,
-        );
-        assert!(matches!(secret, Err(RedirectError::Body(_))));
+        for (status, method) in [(307, Method::POST), (302, Method::PUT)] {
+            let secret = Redirects::new(false).next(
+                request("https://a/", method),
+                &answer(status, "https://b/"),
+                false,
+                |_| true,
+            );
+            assert!(matches!(secret, Err(RedirectError::Body(_))));
+        }
     }
 
     #[test]

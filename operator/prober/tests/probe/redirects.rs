@@ -40,6 +40,32 @@ async fn a_redirect_that_isn_t_to_be_followed_is_the_answer() {
 }
 
 #[tokio::test]
+async fn a_redirect_asks_again_as_browsers_do() {
+    for (status, method, after) in [
+        (302, "PUT", "PUT"),
+        (301, "DELETE", "DELETE"),
+        (302, "POST", "GET"),
+        (303, "PATCH", "GET"),
+        (308, "POST", "POST"),
+    ] {
+        let server = serve(move |seen| match seen.path.as_str() {
+            "/" => redirect(status, "/next"),
+            _ => reply(200, ""),
+        })
+        .await;
+        let report = run(&format!(
+            "{{checks: [{{name: c, http: {{url: 'http://{}/', method: {method}, body: order}}}}]}}",
+            server.address
+        ))
+        .await;
+        passed(&report);
+        let last = server.seen().pop().unwrap();
+        let body = if after == "GET" { "" } else { "order" };
+        assert_eq!((last.method.as_str(), last.body.as_str()), (after, body), "{status} {method}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_in_a_circle_end_with_the_way_they_took() {
     let server =
         serve(|seen| if seen.path == "/a" { redirect(302, "/b") } else { redirect(302, "/a") }).await;
