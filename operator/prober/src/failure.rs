@@ -40,7 +40,7 @@ impl Failure {
     /// Message, expected and got as they may be shown: without secrets, each in one line, and cut after that, so that no
     /// secret is cut in half and shown.
     pub(crate) fn shown(&self, redactor: &Redactor) -> (String, Option<String>, Option<String>) {
-        let shown = |text: &String, limit| cut(&readable(redactor.redact(text).as_bytes()), limit);
+        let shown = |text: &String, limit| cut(&readable(redactor.redact(text, limit).as_bytes()), limit);
         (
             shown(&self.message, 2 * SHOWN),
             self.expected.as_ref().map(|text| shown(text, SHOWN)),

@@ -69,7 +69,7 @@ impl Cookies {
             changed |= self.insert(&cookie, &site);
             self.taken += 1;
             if cookie.value().chars().count() >= HIDDEN_FROM {
-                redactor.add(cookie.value());
+                redactor.hide(cookie.value());
             }
         }
         changed

@@ -93,3 +93,18 @@ async fn what_the_user_writes_into_the_header_is_sent_along() {
     let cookies: Vec<_> = server.seen().iter().map(|seen| seen.header("cookie").to_owned()).collect();
     assert_eq!(cookies, ["lang=de", "lang=de; mode=dark"]);
 }
+
+#[tokio::test]
+async fn a_cookie_s_value_makes_no_secret_of_what_the_user_wrote() {
+    let other = serve(|_| reply(200, "")).await;
+    let to = format!("http://{}/", other.address);
+    let server = serve(move |_| setting(redirect(307, &to), "locale=en-US,en")).await;
+    let report = run(&format!(
+        "{{checks: [{{name: c, http: {{url: 'http://{}/', method: POST, body: 'lang=en-US,en', headers: {{Accept-Language: 'en-US,en;q=0.9'}}}}}}]}}",
+        server.address
+    ))
+    .await;
+    passed(&report);
+    let seen = other.only();
+    assert_eq!((seen.header("accept-language"), seen.body.as_str()), ("en-US,en;q=0.9", "lang=en-US,en"));
+}
