@@ -4,9 +4,11 @@
 //! "set a cookie and come back" redirect works; and they are dropped with the run, since a probe that comes back with
 //! what it was once given doesn't see what a new visitor sees. A run that is tried again begins without any.
 
-use cookie_store::{CookieStore, RawCookie, StoreAction};
+use std::cmp::Reverse;
+
+use cookie_store::{Cookie, CookieStore, RawCookie, StoreAction};
 use http::{HeaderMap, HeaderValue, header};
-use url::Url;
+use url::{Host, Url};
 
 use super::text::header_text;
 use crate::redact::Redactor;
@@ -25,6 +27,15 @@ const HIDDEN_FROM: usize = 8;
 pub(crate) struct Cookies {
     store: CookieStore,
     taken: usize,
+    /// Those in the store, in the order in which they were first set.
+    order: Vec<Key>,
+}
+
+/// What tells a cookie from others: domain, path and name.
+type Key = (String, String, String);
+
+fn key(cookie: &Cookie<'_>) -> Key {
+    (String::from(&cookie.domain), String::from(&cookie.path), cookie.name().to_owned())
 }
 
 impl Cookies {
@@ -35,15 +46,21 @@ impl Cookies {
         let own = written.map(header_text).unwrap_or_default();
         let has = |name: &str| own.split(';').any(|pair| pair.trim().split('=').next() == Some(name));
         let site = site(url, headers);
-        let kept = self.store.get_request_values(&site).filter(|(name, _)| !has(name));
+        let mut kept = self.store.matches(&site);
+        kept.retain(|cookie| !has(cookie.name()));
+        // RFC 6265, section 5.4: the longest path first, then the one that was set first.
+        kept.sort_by_cached_key(|cookie| {
+            let key = key(cookie);
+            (Reverse(key.1.len()), self.order.iter().position(|set| *set == key))
+        });
         let mut value = written.map(|value| value.as_bytes().to_vec()).unwrap_or_default();
-        for (name, text) in kept {
+        for cookie in kept {
             if !value.is_empty() {
                 value.extend_from_slice(b"; ");
             }
-            value.extend_from_slice(name.as_bytes());
+            value.extend_from_slice(cookie.name().as_bytes());
             value.push(b'=');
-            value.extend_from_slice(text.as_bytes());
+            value.extend_from_slice(cookie.value().as_bytes());
         }
         let mut value = HeaderValue::from_bytes(&value).ok().filter(|value| !value.is_empty())?;
         value.set_sensitive(true);
@@ -81,19 +98,55 @@ impl Cookies {
         if domain.is_some_and(|domain| !domain.contains('.') && site.host_str() != Some(domain)) {
             return false;
         }
+        if !keeps_its_promise(cookie, site) {
+            return false;
+        }
         let before = self.values(cookie.name());
-        match self.store.insert_raw(cookie, site) {
-            Ok(StoreAction::Inserted | StoreAction::ExpiredExisting) => true,
-            Ok(StoreAction::UpdatedExisting) => self.values(cookie.name()) != before,
-            // One for another site, say.
+        let Ok(cookie) = Cookie::try_from_raw_cookie(cookie, site) else { return false };
+        let (name, key) = (cookie.name().to_owned(), key(&cookie));
+        match self.store.insert(cookie.into_owned(), site) {
+            Ok(StoreAction::ExpiredExisting) => {
+                self.order.retain(|set| *set != key);
+                true
+            }
+            Ok(StoreAction::Inserted | StoreAction::UpdatedExisting) => {
+                if !self.order.contains(&key) {
+                    self.order.push(key);
+                }
+                self.values(&name) != before
+            }
             Err(_) => false,
         }
     }
 
     fn values(&self, name: &str) -> Vec<String> {
-        let all = self.store.iter_any().filter(|cookie| cookie.name() == name);
+        let all = self.store.iter_unexpired().filter(|cookie| cookie.name() == name);
         all.map(|cookie| cookie.value().to_owned()).collect()
     }
+}
+
+/// Whether a cookie comes the way that its attributes and the beginning of its name promise (RFC 6265bis, sections 4.1.3
+/// and 5.7): one that is to be kept from plain HTTP doesn't come over it.
+fn keeps_its_promise(cookie: &RawCookie<'_>, site: &Url) -> bool {
+    let begins = |prefix: &str| {
+        cookie.name().get(..prefix.len()).is_some_and(|name| name.eq_ignore_ascii_case(prefix))
+    };
+    let is_secure = cookie.secure() == Some(true);
+    let is_of_host = cookie.domain().is_none() && cookie.path() == Some("/");
+    (!is_secure || is_trustworthy(site))
+        && (is_secure || !(begins("__Secure-") || begins("__Host-")))
+        && (is_of_host || !begins("__Host-"))
+}
+
+/// Whether nobody on the way could have set a cookie of the site, or read one: https, or this machine.
+fn is_trustworthy(site: &Url) -> bool {
+    site.scheme() == "https"
+        || match site.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        }
 }
 
 /// The site that a request is for: where the user wrote a header Host, that host, as in curl.
@@ -127,11 +180,7 @@ mod tests {
             headers.insert(*name, HeaderValue::from_str(value).unwrap());
         }
         let value = cookies.header(&url.parse().unwrap(), &headers);
-        let mut pairs: Vec<String> = value
-            .map(|value| value.to_str().unwrap().split("; ").map(str::to_owned).collect())
-            .unwrap_or_default();
-        pairs.sort_unstable();
-        pairs.join("; ")
+        value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     #[test]
@@ -142,10 +191,51 @@ mod tests {
             "https://www.shop.test/login/form",
             &["host=1", "site=2; Domain=shop.test; Path=/", "secure=3; Path=/; Secure", "root=4; Path=/"],
         );
-        assert_eq!(sent(&cookies, "https://www.shop.test/login/x", &[]), "host=1; root=4; secure=3; site=2");
-        assert_eq!(sent(&cookies, "http://www.shop.test/", &[]), "root=4; site=2");
+        assert_eq!(sent(&cookies, "https://www.shop.test/login/x", &[]), "host=1; site=2; secure=3; root=4");
+        assert_eq!(sent(&cookies, "http://www.shop.test/", &[]), "site=2; root=4");
         assert_eq!(sent(&cookies, "https://api.shop.test/", &[]), "site=2");
         assert_eq!(sent(&cookies, "https://shop.example/", &[]), "");
+    }
+
+    #[test]
+    fn the_longest_path_comes_first_then_what_was_set_first() {
+        let mut cookies = Cookies::default();
+        let names = ["z", "y", "x", "w", "v", "u", "t", "s"];
+        for name in names {
+            set(&mut cookies, "http://a.test/", &[&format!("{name}=1; Path=/")]);
+        }
+        set(&mut cookies, "http://a.test/", &["deep=1; Path=/a/b", "mid=1; Path=/a", "z=2; Path=/"]);
+        let sent_at = |cookies: &Cookies, url| sent(cookies, url, &[]);
+        assert_eq!(sent_at(&cookies, "http://a.test/"), "z=2; y=1; x=1; w=1; v=1; u=1; t=1; s=1");
+        assert_eq!(
+            sent_at(&cookies, "http://a.test/a/b/c"),
+            "deep=1; mid=1; z=2; y=1; x=1; w=1; v=1; u=1; t=1; s=1"
+        );
+        // One that was removed in between comes last.
+        assert!(set(&mut cookies, "http://a.test/", &["z=; Path=/; Max-Age=0"]));
+        assert!(set(&mut cookies, "http://a.test/", &["z=2; Path=/"]));
+        assert_eq!(sent_at(&cookies, "http://a.test/"), "y=1; x=1; w=1; v=1; u=1; t=1; s=1; z=2");
+    }
+
+    #[test]
+    fn a_cookie_that_is_to_be_kept_from_plain_http_isn_t_taken_over_it() {
+        for (url, cookie, taken) in [
+            ("http://shop.test/", "a=1; Secure", false),
+            ("https://shop.test/", "a=1; Secure", true),
+            ("http://localhost/", "a=1; Secure", true),
+            ("http://127.0.0.1/", "a=1; Secure", true),
+            ("https://shop.test/", "__Secure-a=1", false),
+            ("https://shop.test/", "__Secure-a=1; Secure", true),
+            ("http://shop.test/", "__secure-a=1; Secure", false),
+            ("https://shop.test/", "__Host-a=1; Secure; Path=/", true),
+            ("https://shop.test/", "__Host-a=1; Secure; Path=/x", false),
+            ("https://shop.test/", "__Host-a=1; Secure; Path=/; Domain=shop.test", false),
+            ("https://shop.test/", "__Host-a=1; Path=/", false),
+        ] {
+            let mut cookies = Cookies::default();
+            assert_eq!(set(&mut cookies, url, &[cookie]), taken, "{url} {cookie}");
+            assert_eq!(cookies.store.iter_any().count(), usize::from(taken), "{url} {cookie}");
+        }
     }
 
     #[test]

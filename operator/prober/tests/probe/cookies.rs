@@ -95,6 +95,17 @@ async fn what_the_user_writes_into_the_header_is_sent_along() {
 }
 
 #[tokio::test]
+async fn cookies_are_sent_in_the_order_in_which_they_were_set() {
+    let server = serve(|seen| match seen.path.as_str() {
+        "/set" => ["z=1", "y=2", "x=3", "w=4", "v=5", "u=6"].into_iter().fold(redirect(302, "/"), setting),
+        _ => reply(200, ""),
+    })
+    .await;
+    passed(&run(&format!("{{checks: [{{name: c, http: {{url: 'http://{}/set'}}}}]}}", server.address)).await);
+    assert_eq!(server.seen().pop().unwrap().header("cookie"), "z=1; y=2; x=3; w=4; v=5; u=6");
+}
+
+#[tokio::test]
 async fn a_cookie_s_value_makes_no_secret_of_what_the_user_wrote() {
     let other = serve(|_| reply(200, "")).await;
     let to = format!("http://{}/", other.address);
