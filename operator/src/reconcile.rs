@@ -295,7 +295,7 @@ fn after_failure<R: Reconciler>(
     delay.map_or_else(Action::await_change, Action::requeue)
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -4,18 +4,22 @@
 //! things are now.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::mpsc::UnboundedSender;
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use tidewatch_prober::{Plan, Prober, TargetPolicy};
+use tidewatch_prober::{FailureReport, PhaseTimes, Plan, Prober, RunReport, TargetPolicy};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::history::{Change, History};
 use super::metrics::{ProbeMetrics, Shown};
 use super::schedule::Schedule;
+use crate::reconcile::panic_text;
 
 /// Runs that go on at the same time: more than 1,000 canaries need when each of them waits for its time-out.
 const RUNS: usize = 512;
@@ -39,6 +43,25 @@ pub struct Job {
     pub checks: Arc<[String]>,
 }
 
+/// Carries a plan out.
+pub trait Runner: Send + Sync {
+    /// Runs the checks of `plan`. Dropping the future ends the run.
+    fn run<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, RunReport>;
+
+    /// Which addresses may be reached, from the next connection on.
+    fn allow(&self, targets: TargetPolicy);
+}
+
+impl Runner for Prober {
+    fn run<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, RunReport> {
+        Box::pin(self.run(plan))
+    }
+
+    fn allow(&self, targets: TargetPolicy) {
+        self.allow(targets);
+    }
+}
+
 /// Cheap to clone; all clones run the same canaries.
 #[derive(Clone)]
 #[allow(missing_debug_implementations, reason = "a prober has none")]
@@ -48,7 +71,7 @@ pub struct Engine {
 }
 
 struct Shared {
-    prober: Prober,
+    prober: Box<dyn Runner>,
     metrics: ProbeMetrics,
     runs: Semaphore,
     /// Takes the keys (namespace/name) of canaries that there is something to tell of.
@@ -69,7 +92,8 @@ impl Drop for Canary {
 }
 
 impl Engine {
-    pub fn new(prober: Prober, metrics: ProbeMetrics, wake: UnboundedSender<String>) -> Self {
+    pub fn new(prober: impl Runner + 'static, metrics: ProbeMetrics, wake: UnboundedSender<String>) -> Self {
+        let prober = Box::new(prober);
         let shared = Shared { prober, metrics, runs: Semaphore::new(RUNS), wake };
         Self { shared: Arc::new(shared), canaries: Arc::default() }
     }
@@ -188,9 +212,32 @@ impl Tending {
     async fn run(&self, job: &Job, shown: &Shown) -> Change {
         // Closed only with the process.
         let Ok(_turn) = self.shared.runs.acquire().await else { return Change::Figures };
-        let report = self.shared.prober.run(&job.plan).await;
+        let at = Timestamp::now();
+        // Nobody waits for this task: a panic would end the canary for good, and nothing would tell.
+        let run = AssertUnwindSafe(self.shared.prober.run(&job.plan)).catch_unwind().await;
+        let report = run.unwrap_or_else(|panic| self.broken(job, at, &panic_text(&*panic)));
         shown.ran(&report);
         lock(&self.history).record(&report)
+    }
+
+    /// The report of a run that panicked: it failed, and the fault is ours.
+    fn broken(&self, job: &Job, at: Timestamp, panic: &str) -> RunReport {
+        tracing::error!(namespace = self.namespace, name = self.name, panic, "a run of a canary panicked");
+        let failure = FailureReport {
+            check: job.checks.join(", "),
+            message: format!("the run broke off by a fault of tidewatch's own: {panic}"),
+            expected: None,
+            got: None,
+            phases: PhaseTimes::default(),
+        };
+        RunReport {
+            at,
+            duration: Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default(),
+            attempts: 1,
+            trace_id: None,
+            checks: Vec::new(),
+            failure: Some(failure),
+        }
     }
 }
 

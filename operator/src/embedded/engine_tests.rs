@@ -65,9 +65,12 @@ fn engine() -> (Engine, UnboundedReceiver<String>) {
 
 fn measured(metrics: ProbeMetrics) -> (Engine, UnboundedReceiver<String>) {
     let (wake, woken) = unbounded();
+    (Engine::new(prober(), metrics, wake), woken)
+}
+
+fn prober() -> Prober {
     let allow = TargetPolicy { loopback: true, ..TargetPolicy::default() };
-    let prober = Prober::new(ProberConfig { allow, ..ProberConfig::default() }).unwrap();
-    (Engine::new(prober, metrics, wake), woken)
+    Prober::new(ProberConfig { allow, ..ProberConfig::default() }).unwrap()
 }
 
 /// What is scraped: ours, then the blackbox exporter's.
@@ -122,6 +125,45 @@ async fn a_run_that_takes_longer_than_the_interval_is_followed_not_overtaken() {
     engine.set("shop", "db", Some(server.job("100ms")), History::default);
     until_runs(&engine, 5).await;
     assert_eq!(server.at_once.load(Ordering::SeqCst), 1);
+}
+
+/// Panics in its first run, as a library might at what a server sends.
+struct Panicking {
+    prober: Prober,
+    runs: AtomicUsize,
+}
+
+impl Runner for Panicking {
+    fn run<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, RunReport> {
+        let is_first = self.runs.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move {
+            assert!(!is_first, "out of bounds");
+            self.prober.run(plan).await
+        })
+    }
+
+    fn allow(&self, _: TargetPolicy) {}
+}
+
+#[tokio::test]
+async fn a_run_that_panics_has_failed_and_the_canary_goes_on() {
+    let (wake, mut woken) = unbounded();
+    let metrics = ProbeMetrics::default();
+    let scraped = scraped(&metrics);
+    let engine = Engine::new(Panicking { prober: prober(), runs: AtomicUsize::new(0) }, metrics, wake);
+    let server = Greeter::start(Duration::ZERO).await;
+    engine.set("shop", "db", Some(server.job("24h")), History::default);
+    engine.run_now("shop/db");
+    assert_eq!(woken.next().await.as_deref(), Some("shop/db"));
+    let status = told(&engine);
+    let failure = status.last_failure.unwrap();
+    assert_eq!((status.result, failure.check.as_str()), (Some(RunResult::Failed), "port"));
+    assert!(failure.message.contains("a fault of tidewatch's own: out of bounds"), "{}", failure.message);
+    let failed = r#"canary_runs_total{namespace="shop",canary="db",result="failed"} 1"#;
+    assert!(scraped().contains(failed), "{}", scraped());
+    engine.run_now("shop/db");
+    assert_eq!(woken.next().await.as_deref(), Some("shop/db"));
+    assert_eq!(told(&engine).result, Some(RunResult::Passed));
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! Servers that answer with anything: each run ends with a verdict, and what is shown of it is text in one line.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use hickory_proto::op::Message;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -90,6 +93,29 @@ const HTTP: [&str; 3] = [
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n10\r\n{\"status\": \"up\",\r\n9\r\n \"id\": 7}\r\n0\r\n\r\n",
 ];
 
+/// A body in one of the codings, or in two.
+fn encoded(which: usize) -> (&'static str, Vec<u8>) {
+    let text = br#"{"status": "up", "id": [7, 8], "list": [{"a": 1}, {"a": 2}]}"#.repeat(3);
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    match which {
+        0 => ("gzip", gzip(&text)),
+        1 => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&text).unwrap();
+            ("deflate", encoder.finish().unwrap())
+        }
+        2 => ("zstd", zstd(&text)),
+        3 => ("gzip, zstd", zstd(&gzip(&text))),
+        // "hello" of the brotli tools, and what damage makes of it.
+        _ => ("br", b"\x0b\x02\x80hello\x03".to_vec()),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
@@ -115,6 +141,24 @@ proptest! {
     fn a_damaged_answer_of_http_leads_to_a_verdict(which in 0..HTTP.len(), damage in damage()) {
         in_time(async {
             let address = says(damaged(HTTP[which].as_bytes().to_vec(), 0, &damage)).await;
+            probe(&prober(), &curious(address)).await
+        })?;
+    }
+
+    #[test]
+    fn any_encoded_body_and_any_cookie_lead_to_a_verdict(
+        which in 0_usize..5,
+        damage in damage(),
+        cookie in "[a-z_-]{0,8}=?[^\\x00-\\x1f\\x7f]{0,24}(; ?(Path|Domain|Max-Age|Expires|Secure)=?[^\\x00-\\x1f;]{0,12}){0,3}",
+    ) {
+        in_time(async {
+            let (coding, body) = encoded(which);
+            let body = damaged(body, 0, &damage);
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nLocation: /next\r\nSet-Cookie: {cookie}\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let address = says([head.into_bytes(), body].concat()).await;
             probe(&prober(), &curious(address)).await
         })?;
     }
