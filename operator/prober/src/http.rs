@@ -41,8 +41,8 @@ pub(crate) async fn run(plan: &HttpPlan, course: Course<'_>) -> Result<(), Failu
             request.headers.insert(name, value.clone());
         }
         Some(Auth::Oauth(oauth)) => {
-            let (tls, _) = site.settings(&oauth.token_url);
-            let value = oauth::token(oauth, &client, &tls.or_default_trust(), redactor, report).await?;
+            let (tls, name) = site.settings(&oauth.token_url);
+            let value = oauth::token(oauth, &client, &tls.or_default_trust(), name, redactor, report).await?;
             request.headers.insert(header::AUTHORIZATION, value);
         }
     }

@@ -27,12 +27,14 @@ enum OauthError {
     Unfit,
 }
 
-/// The value of the Authorization header. The time of fetching it isn't among the phases, which are the request's own,
+/// The value of the Authorization header. `name` is the name on the endpoint's certificate, where that isn't the host. The
+/// time of fetching it isn't among the phases, which are the request's own,
 /// unless it fails.
 pub(super) async fn token(
     plan: &OauthPlan,
     client: &Client<'_>,
     tls: &TlsSettings,
+    name: Option<&str>,
     redactor: &mut Redactor,
     report: &mut CheckReport,
 ) -> Result<HeaderValue, Failure> {
@@ -49,7 +51,7 @@ pub(super) async fn token(
         body: Some(Bytes::from(plan.form.clone())),
     };
     let mut its_own = CheckReport::new(&report.name, report.kind);
-    let fetched = client.send(&request, tls, None, &mut its_own).await.map_err(OauthError::Http);
+    let fetched = client.send(&request, tls, name, &mut its_own).await.map_err(OauthError::Http);
     match fetched.and_then(|answer| read(&answer)) {
         Ok(token) => {
             redactor.add(&token);

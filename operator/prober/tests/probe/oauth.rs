@@ -1,7 +1,9 @@
 //! OAuth 2.0 client credentials.
 
-use crate::support::http::{Server, reply, serve};
-use crate::support::{failed_with, failure, passed, plan_with, prober};
+use crate::support::certificates::{DAY, authority};
+use crate::support::dns::hosts;
+use crate::support::http::{Server, reply, serve, serve_tls};
+use crate::support::{failed_with, failure, passed, plan_with, prober, prober_trusting};
 
 const TOKEN: &str = r#"{"access_token": "t0ken-0f-sh0p", "token_type": "Bearer", "expires_in": 60}"#;
 
@@ -63,6 +65,25 @@ async fn a_token_that_isn_t_given_says_why_and_shows_no_secret() {
         assert!(!format!("{report:?}").contains("s3cr3t"), "{report:?}");
     }
     assert!(api.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_name_on_the_certificate_counts_for_the_token_of_the_same_host_too() {
+    let authority = authority();
+    let dns = hosts(&[("other.test", "127.0.0.1")]).await;
+    let prober = prober_trusting(&authority.certificate, dns.address);
+    for (host, name) in [("127.0.0.1", "shop.test"), ("other.test", "other.test")] {
+        let acceptor = |name: &str| authority.identity(&[name], DAY).acceptor(&[]);
+        let api = serve_tls(acceptor("shop.test"), |_| reply(200, "")).await;
+        let token = serve_tls(acceptor(name), |_| reply(200, TOKEN)).await;
+        let yaml = format!(
+            "{{checks: [{{name: api, http: {{url: 'https://127.0.0.1:{}/', tls: {{serverName: shop.test}}, authentication: {{oauth: {{tokenUrl: 'https://{host}:{}/token', clientId: a, clientSecret: {{secretRef: {{name: login, key: k}}}}}}}}}}}}]}}",
+            api.address.port(),
+            token.address.port(),
+        );
+        passed(&prober.run(&plan_with(&yaml, &[("k", "s3cr3t")]).unwrap()).await);
+        assert_eq!(api.only().header("authorization"), "Bearer t0ken-0f-sh0p");
+    }
 }
 
 #[tokio::test]
