@@ -176,10 +176,14 @@ fn tls_step(tls: &TlsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
     let hours = tls
         .min_validity
         .as_deref()
-        .map_or(0, |text| millis(text, &format!("{field}.minValidity"), refused) / 3_600_000);
-    assertions.push(
-        json!({"type": "CERTIFICATE_EXPIRY", "operator": "GREATER_THAN", "value": hours, "unit": "HOURS"}),
-    );
+        .map(|text| millis(text, &format!("{field}.minValidity"), refused) / 3_600_000)
+        .or_else(|| tls.verify.then_some(0));
+    // Without `verify`, only what is expected counts: a certificate may have ended.
+    if let Some(hours) = hours {
+        assertions.push(
+            json!({"type": "CERTIFICATE_EXPIRY", "operator": "GREATER_THAN", "value": hours, "unit": "HOURS"}),
+        );
+    }
     let named = [
         ("subjectContains", "CERTIFICATE_SUBJECT", &tls.subject_contains, &SUBJECT[..]),
         ("issuerContains", "CERTIFICATE_ISSUER", &tls.issuer_contains, &ISSUER[..]),
@@ -195,7 +199,9 @@ fn tls_step(tls: &TlsCheck, field: &str, refused: &mut Vec<Refusal>) -> Value {
             )),
         }
     }
-    set(&mut step, "assertions", Value::Array(assertions));
+    if !assertions.is_empty() {
+        set(&mut step, "assertions", Value::Array(assertions));
+    }
     step
 }
 

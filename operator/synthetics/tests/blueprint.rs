@@ -35,6 +35,8 @@ const GOOD: &[&str] = &[
     "dns: {name: a.example, type: TXT}",
     "tls: {host: a.example}",
     "tls: {host: a.example, port: 636, serverName: b.example, verify: false, minValidity: 14d12h, subjectContains: CN=a, issuerContains: O=b}",
+    "tls: {host: a.example, verify: false}",
+    "tls: {host: a.example, verify: false, subjectContains: CN=a}",
     "tcp: {host: a.example, port: 22}",
     "tcp: {host: a.example, port: 22, send: 0a, encoding: HEX, expect: {contains: 0b, startsWith: 0c, matches: 0d, maxDuration: 1s}}",
 ];
@@ -202,6 +204,20 @@ fn every_check_and_every_expectation_passes_the_schema() {
         let violations = blueprint_violations(&document.to_string());
         assert!(violations.is_empty(), "{check}: {violations:?}\n{document}");
     }
+}
+
+#[test]
+fn of_a_certificate_that_isn_t_verified_only_what_is_expected_counts() {
+    let expiry = |check: &str| {
+        let document = blueprint(&spec(check)).unwrap_or_else(|refused| panic!("{check}: {refused:?}"));
+        let assertions = document["steps"]["1"]["assertions"].as_array().cloned().unwrap_or_default();
+        assertions.into_iter().find(|assertion| assertion["type"] == "CERTIFICATE_EXPIRY")
+    };
+    let hours = |check: &str| expiry(check).map(|assertion| assertion["value"].clone());
+    assert_eq!(hours("tls: {host: a}"), Some(json!(0)));
+    assert_eq!(hours("tls: {host: a, minValidity: 2d}"), Some(json!(48)));
+    assert_eq!(hours("tls: {host: a, verify: false}"), None);
+    assert_eq!(hours("tls: {host: a, verify: false, minValidity: 2d}"), Some(json!(48)));
 }
 
 #[test]
