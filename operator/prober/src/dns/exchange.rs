@@ -28,12 +28,14 @@ async fn with_fallback<A: Future<Output = Result<Message, DnsError>>>(
     let patience = deadline.share(2).at_most(EDNS_PATIENCE);
     match patience.within(&mut first).await {
         Ok(Ok(answer)) if refuses_edns(&answer) => ask(Extension::Plain).await,
-        // One that closes the connection.
-        Ok(Err(DnsError::Closed { .. })) => ask(Extension::Plain).await,
+        // One that closes the connection, or chokes on what it doesn't know.
+        Ok(Err(DnsError::Closed { .. } | DnsError::Malformed { .. })) => ask(Extension::Plain).await,
         Ok(result) => result,
         Err(_) => match select(first, Box::pin(ask(Extension::Plain))).await {
             Either::Left((Ok(answer), plain)) if refuses_edns(&answer) => plain.await,
-            Either::Left((result, _)) | Either::Right((result @ Ok(_), _)) => result,
+            Either::Left((result @ Ok(_), _)) | Either::Right((result @ Ok(_), _)) => result,
+            // The other query is under way, and may be answered.
+            Either::Left((Err(_), plain)) => plain.await,
             Either::Right((Err(_), first)) => first.await,
         },
     }
@@ -139,4 +141,35 @@ async fn ask_tcp(
         ignored: 0,
     })??;
     if belongs(&answer, &query) { Ok(answer) } else { Err(DnsError::Mismatch { server }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::OpCode;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn answer() -> Message {
+        Message::response(7, OpCode::Query)
+    }
+
+    #[tokio::test]
+    async fn a_query_that_fails_late_leaves_the_other_its_answer() {
+        let server = "192.0.2.1:53".parse().unwrap();
+        let (asked_again, failed) = (Notify::new(), Notify::new());
+        let (again, failed) = (&asked_again, &failed);
+        let ask = |extension| async move {
+            if extension == Extension::Edns {
+                again.notified().await;
+                failed.notify_one();
+                return Err(DnsError::Closed { server });
+            }
+            again.notify_one();
+            failed.notified().await;
+            Ok(answer())
+        };
+        let result = with_fallback(ask, Deadline::new(Duration::from_millis(100))).await;
+        assert_eq!(result.map(|answer| answer.metadata.id), Ok(7));
+    }
 }

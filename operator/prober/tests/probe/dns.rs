@@ -1,7 +1,8 @@
 //! DNS checks, and how addresses are found.
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, ResponseCode};
 use tidewatch_prober::{Prober, RunReport};
+use tokio::net::UdpSocket;
 
 use crate::support::dns::{Dns, Over, address, answer, cname, code, from_zone, hosts, mx, serve, srv, txt};
 use crate::support::{failed_with, failure, passed, plan, prober, prober_with_dns, run};
@@ -260,6 +261,30 @@ async fn a_server_without_edns_is_asked_once_more_without() {
         let yaml = format!("{{checks: [{{name: c, tcp: {{host: shop.test, port: {}}}}}]}}", target.port());
         passed(&prober_with_dns(server.address).run(&plan(&yaml)).await);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_edns_with_garbage_is_asked_once_more_without() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = server.recv_from(&mut buffer).await {
+            let query = Message::from_vec(&buffer[..length]).unwrap();
+            let said = match query.edns {
+                Some(_) => [&buffer[..2], b"\xff"].concat(),
+                None => {
+                    let answers = from_zone(&query, &[("shop.test", address("10.0.0.1"))]).unwrap();
+                    answers[0].to_vec().unwrap()
+                }
+            };
+            let _ = server.send_to(&said, from).await;
+        }
+    });
+    let yaml = format!(
+        "{{checks: [{{name: c, dns: {{server: 127.0.0.1, port: {port}, name: shop.test, expect: {{values: [10.0.0.1]}}}}}}]}}"
+    );
+    passed(&run(&yaml).await);
 }
 
 #[tokio::test]
