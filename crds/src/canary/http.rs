@@ -30,8 +30,8 @@ pub struct HttpCheck {
     /// The method.
     #[serde(default)]
     pub method: Method,
-    /// Headers of the request; at most 20. Without Accept-Encoding, an answer may come compressed by gzip, deflate, br or
-    /// zstd; compressed or not, expectations see the text that was meant.
+    /// Headers of the request; at most 20. Without Accept-Encoding and Range, an answer may come compressed by gzip,
+    /// deflate, br or zstd; compressed or not, expectations see the text that was meant.
     #[serde(default)]
     #[schemars(schema_with = "headers")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$') && k.size() <= 128)").message("not a header: write a name such as Accept"))]

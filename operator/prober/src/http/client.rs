@@ -187,10 +187,12 @@ impl Client<'_> {
             headers.insert(header::HOST, host);
             path
         };
+        // A part of a body that was compressed couldn't be decoded (Fetch, "HTTP-network-or-cache fetch").
+        let accepted = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPTED };
         let defaults = [
             (header::USER_AGENT, self.means.user_agent.clone()),
             (header::ACCEPT, HeaderValue::from_static("*/*")),
-            (header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED)),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static(accepted)),
         ];
         for (name, value) in defaults {
             headers.entry(name).or_insert(value);

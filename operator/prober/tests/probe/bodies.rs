@@ -124,6 +124,25 @@ async fn the_answer_to_head_has_no_body_to_decode() {
 }
 
 #[tokio::test]
+async fn of_a_part_of_a_body_no_encoding_is_asked_for() {
+    let server = server(&[], b"x".to_vec()).await;
+    for (headers, asked) in [
+        ("Range: bytes=0-0", "identity"),
+        ("Range: bytes=0-0, Accept-Encoding: gzip", "gzip"),
+        ("X-A: b", "gzip, deflate, br, zstd"),
+    ] {
+        passed(
+            &run(&format!(
+                "{{checks: [{{name: c, http: {{url: 'http://{}/', headers: {{{headers}}}}}}}]}}",
+                server.address
+            ))
+            .await,
+        );
+        assert_eq!(server.seen().pop().unwrap().header("accept-encoding"), asked, "{headers}");
+    }
+}
+
+#[tokio::test]
 async fn a_text_is_judged_by_its_charset() {
     for server in [
         server(&[("content-type", "text/plain; charset=iso-8859-1")], b"St\xf6rung".to_vec()).await,
