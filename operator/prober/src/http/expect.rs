@@ -148,20 +148,20 @@ fn body(rules: &HttpRules, answer: &Answer) -> Result<(), Failure> {
     }
     let Some(text) = body_not_contains else { return Ok(()) };
     let expected = format!("doesn't contain {text}");
-    match answer.limit {
-        _ if body.contains(text) => Err(Failure::unmet(
+    match (body.possibly_with(text), answer.limit) {
+        (Some(form), _) => Err(Failure::unmet(
             format!("the body contains {text:?}, which it must not"),
             expected,
-            around(body.bytes(), text),
+            around(form, text),
         )),
-        Some(limit) => Err(Failure::unmet(
+        (None, Some(limit)) => Err(Failure::unmet(
             format!(
                 "body longer than {limit}: whether {text:?} isn't in it can't be told beyond the first {limit}"
             ),
             expected,
             format!("more than {limit}"),
         )),
-        None => Ok(()),
+        (None, None) => Ok(()),
     }
 }
 

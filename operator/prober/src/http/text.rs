@@ -23,6 +23,9 @@ pub(super) struct Text<'a> {
     text: Cow<'a, [u8]>,
     /// The bytes as they came, where nothing says which charset they are of: they may be no text at all.
     raw: Option<&'a [u8]>,
+    /// The bytes as they came, where they are UTF-8 although another charset is declared: many a server declares one for
+    /// whatever it sends.
+    undeclared: Option<&'a [u8]>,
 }
 
 impl<'a> Text<'a> {
@@ -39,7 +42,10 @@ impl<'a> Text<'a> {
             return Self::of(UTF_8, body);
         }
         match declared(&content_type, body) {
-            Some(encoding) => Self::of(encoding, body),
+            Some(encoding) => {
+                let undeclared = (is_utf8 && encoding != UTF_8).then_some(body);
+                Self { undeclared, ..Self::of(encoding, body) }
+            }
             None if is_utf8 => Self::of(UTF_8, body),
             None => Self { raw: Some(body), ..Self::of(WINDOWS_1252, body) },
         }
@@ -54,7 +60,7 @@ impl<'a> Text<'a> {
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
             }
         };
-        Self { text, raw: None }
+        Self { text, raw: None, undeclared: None }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -63,6 +69,12 @@ impl<'a> Text<'a> {
 
     pub(super) fn contains(&self, part: &str) -> bool {
         self.forms().any(|form| memmem::find(form, part.as_bytes()).is_some())
+    }
+
+    /// The text in which `part` may be read, by the charset that is declared or by the one that it seems to be.
+    pub(super) fn possibly_with(&self, part: &str) -> Option<&[u8]> {
+        let mut forms = self.forms().chain(self.undeclared);
+        forms.find(|form| memmem::find(form, part.as_bytes()).is_some())
     }
 
     pub(super) fn matches(&self, regex: &Regex) -> bool {
@@ -187,6 +199,21 @@ mod tests {
         let text = Text::new(b"\xff\xfb\xc3\xa4", &HeaderMap::new(), false);
         assert!(text.contains("ä") && text.contains("ÿû"));
         assert!(text.matches(&Regex::new(r"(?-u)^\xff\xfb").unwrap()));
+    }
+
+    #[test]
+    fn utf_8_that_is_declared_as_another_charset_may_be_read_either_way() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=iso-8859-1"));
+        let text = Text::new("Störung".as_bytes(), &headers, false);
+        assert!(!text.contains("Störung") && text.contains("StÃ¶rung"));
+        assert_eq!(text.possibly_with("Störung"), Some("Störung".as_bytes()));
+        assert_eq!(text.possibly_with("Ã¶"), Some("StÃ¶rung".as_bytes()));
+        let latin1 = Text::new(b"St\xf6rung", &headers, false);
+        assert_eq!(
+            (latin1.possibly_with("Störung"), latin1.possibly_with("Ã¶")),
+            (Some("Störung".as_bytes()), None)
+        );
     }
 
     #[test]

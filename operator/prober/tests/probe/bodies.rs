@@ -124,6 +124,19 @@ async fn the_answer_to_head_has_no_body_to_decode() {
 }
 
 #[tokio::test]
+async fn what_must_not_be_in_a_text_is_looked_for_by_the_wrong_charset_too() {
+    let body = "alles gut\nStörung im Lager".as_bytes().to_vec();
+    let server = server(&[("content-type", "text/html; charset=iso-8859-1")], body).await;
+    let report = run(&format!(
+        "{{checks: [{{name: c, http: {{url: 'http://{}/', expect: {{bodyNotContains: Störung}}}}}}]}}",
+        server.address
+    ))
+    .await;
+    failed_with(&report, &["the body contains \"Störung\", which it must not"]);
+    assert_eq!(failure(&report).got.as_deref(), Some("Störung im Lager"));
+}
+
+#[tokio::test]
 async fn of_a_part_of_a_body_no_encoding_is_asked_for() {
     let server = server(&[], b"x".to_vec()).await;
     for (headers, asked) in [
