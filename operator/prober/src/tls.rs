@@ -9,7 +9,7 @@ mod settings;
 mod trust;
 
 pub(crate) use check::run;
-pub(crate) use error::{TlsError, cause};
+pub(crate) use error::{Stage, TlsError, cause};
 pub(crate) use handshake::{Handshakes, Protocols};
 pub(crate) use identity::{ClientAuth, Identity, IdentityError};
 pub(crate) use settings::TlsSettings;

@@ -23,7 +23,7 @@ use crate::failure::{io_in_words, readable};
 use crate::metered::{Heard, Metered};
 use crate::prober::Means;
 use crate::report::{CheckReport, HttpVersion};
-use crate::tls::{ClientAuth, Protocols, TlsError, TlsSettings};
+use crate::tls::{ClientAuth, Protocols, Stage, TlsError, TlsSettings};
 use crate::trace::{self, TraceId};
 
 /// The longest headers that are taken, bytes, and the most lines of them: the same for each version of HTTP, and more
@@ -343,13 +343,13 @@ fn of_http2(error: &h2::Error) -> HttpError {
 /// An error that is the server's judgement of the client.
 fn of_client(error: HttpError, auth: Option<&ClientAuth>, heard: &Heard) -> HttpError {
     match (auth, heard.alert()) {
-        (Some(auth), Some(alert)) => TlsError::of_alert(alert, auth).into(),
+        (Some(auth), Some(alert)) => TlsError::of_alert(alert, auth, Stage::Answer).into(),
         (Some(auth), None)
             if auth.was_asked()
                 && !heard.anything()
                 && matches!(error, HttpError::Closed | HttpError::Failed(_)) =>
         {
-            TlsError::of_close(auth).into()
+            TlsError::of_close(auth, Stage::Answer).into()
         }
         _ => error,
     }

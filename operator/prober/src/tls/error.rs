@@ -1,5 +1,6 @@
 //! Why there is no trusted connection, in words that say what to do.
 
+use std::fmt;
 use std::io;
 
 use jiff::Timestamp;
@@ -19,10 +20,14 @@ pub(crate) enum TlsError {
     TimedOut(Elapsed),
     #[error("the server closed the connection during the TLS handshake")]
     Closed,
+    #[error("the server closed the connection {stage}; it had asked for a client certificate, and {shown}")]
+    ClosedToClient { stage: Stage, shown: String },
     #[error("the server doesn't speak TLS on this port")]
     NotTls,
     #[error("the server refused the TLS handshake: {0}")]
     Alert(String),
+    #[error("the server ended the TLS connection: {0}")]
+    AlertAfter(String),
     #[error("the server wants a client certificate: name a Secret with one in tls.clientCertificate")]
     WantsCertificate,
     #[error("the server doesn't take the client certificate ({subject}): {why}")]
@@ -41,28 +46,47 @@ pub(crate) enum TlsError {
     Untrusted(String),
 }
 
+/// How far a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Handshake,
+    /// After the handshake, before the answer.
+    Answer,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "during the TLS handshake",
+            Self::Answer => "without an answer",
+        })
+    }
+}
+
 impl TlsError {
     /// Why `alert` came, before or after the handshake: a server of TLS 1.3 judges a client only then.
-    pub(crate) fn of_alert(alert: AlertDescription, auth: &ClientAuth) -> Self {
+    pub(crate) fn of_alert(alert: AlertDescription, auth: &ClientAuth, stage: Stage) -> Self {
         match (auth.was_asked() && is_of_client(alert), auth.subject()) {
             (true, None) => Self::WantsCertificate,
             (true, Some(subject)) => {
                 Self::CertificateRefused { subject: subject.to_owned(), why: refusal_in_words(alert) }
             }
+            (false, _) if stage == Stage::Answer => Self::AlertAfter(alert_in_words(alert)),
             (false, _) => Self::Alert(alert_in_words(alert)),
         }
     }
 
-    /// Why the connection was closed without an alert.
-    pub(crate) fn of_close(auth: &ClientAuth) -> Self {
-        match (auth.was_asked(), auth.subject()) {
-            (true, None) => Self::WantsCertificate,
-            (true, Some(subject)) => Self::CertificateRefused {
-                subject: subject.to_owned(),
-                why: "it closes the connection without a reason".to_owned(),
-            },
-            (false, _) => Self::Closed,
+    /// Why the connection was closed without an alert, by a server that may have asked for a certificate: many take a
+    /// client without one too, and so that may not be why.
+    pub(crate) fn of_close(auth: &ClientAuth, stage: Stage) -> Self {
+        if !auth.was_asked() {
+            return Self::Closed;
         }
+        let shown = match auth.subject() {
+            None => "got none: if it needs one, name a Secret with one in tls.clientCertificate".to_owned(),
+            Some(subject) => format!("got that of {subject}"),
+        };
+        Self::ClosedToClient { stage, shown }
     }
 
     /// Why reading or writing failed.
@@ -70,7 +94,7 @@ impl TlsError {
         let Some(tls) = cause(error) else {
             return match error.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                    Self::of_close(auth)
+                    Self::of_close(auth, Stage::Handshake)
                 }
                 _ => Self::Failed(io_in_words(error)),
             };
@@ -80,7 +104,7 @@ impl TlsError {
             // The certificate isn't judged here: what failed is the signature that its key made.
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Self::NotItsKey,
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
-            rustls::Error::AlertReceived(alert) => Self::of_alert(*alert, auth),
+            rustls::Error::AlertReceived(alert) => Self::of_alert(*alert, auth, Stage::Handshake),
             rustls::Error::PeerIncompatible(_) => Self::Failed(
                 "the server and the operator have no version of TLS and no cipher in common; TLS 1.2 or 1.3 is needed"
                     .to_owned(),

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificate::{self, Chain};
-use super::error::{TlsError, untrusted};
+use super::error::{Stage, TlsError, untrusted};
 use super::identity::ClientAuth;
 use super::settings::TlsSettings;
 use super::trust::{Authorities, Trust, default_authorities};
@@ -204,7 +204,7 @@ impl Verified {
         match deadline.at_most(CLIENT_JUDGED_WITHIN).within(answered).await {
             // A server that takes the client may have nothing to say.
             Ok(Ok(true)) | Err(_) => Ok(()),
-            Ok(Ok(false)) => Err(TlsError::of_close(&self.auth)),
+            Ok(Ok(false)) => Err(TlsError::of_close(&self.auth, Stage::Handshake)),
             Ok(Err(error)) => Err(TlsError::of_io(&error, &self.auth)),
         }
     }

@@ -67,6 +67,33 @@ async fn a_certificate_that_the_server_doesn_t_take_says_whose_it_is() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_any_client_and_closes_isn_t_said_to_want_a_certificate() {
+    let (servers, clients) = (authority(), authority_of("Clients"));
+    let dns = hosts(&[("shop.test", "127.0.0.1")]).await;
+    let identity = servers.identity(&["shop.test"], DAY);
+    let (certificate, key) = clients.identity(&["probe"], DAY).pem();
+    let secrets = [("crt", certificate.as_str()), ("key", key.as_str())];
+    for version in [&TLS12, &TLS13] {
+        // It asks for a certificate, takes a client without one too, reads the request and closes the connection.
+        let acceptor = identity.acceptor_asking(&[version], &clients);
+        let address = tcp::answers_and_breaks_off(acceptor, "").await;
+        for (more, shown) in [
+            ("", "got none: if it needs one, name a Secret with one in tls.clientCertificate"),
+            (CERTIFICATE, "got that of CN=probe, O=Shop"),
+        ] {
+            let yaml = format!(
+                "{{checks: [{{name: c, http: {{url: 'https://shop.test:{}/', tls: {{verify: true{more}}}}}}}]}}",
+                address.port()
+            );
+            let plan = plan_with(&yaml, &secrets).unwrap();
+            let report = prober_trusting(&servers.certificate, dns.address).run(&plan).await;
+            let closed = "the server closed the connection without an answer; it had asked for a client certificate, and";
+            failed_with(&report, &[closed, shown]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_host_isn_t_shown_the_certificate() {
     let servers = authority();
     let clients = authority_of("Clients");

@@ -107,6 +107,25 @@ impl Identity {
         protocols: &[&str],
         clients: Option<&Authority>,
     ) -> TlsAcceptor {
+        self.acceptor_with(versions, protocols, clients.map(|clients| (clients, true)))
+    }
+
+    /// One that asks for a client certificate of `clients`, and takes a client without one too.
+    pub(crate) fn acceptor_asking(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: &Authority,
+    ) -> TlsAcceptor {
+        self.acceptor_with(versions, &[], Some((clients, false)))
+    }
+
+    /// `clients` are those whose certificates are asked for, and whether one is needed.
+    fn acceptor_with(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+        clients: Option<(&Authority, bool)>,
+    ) -> TlsAcceptor {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = provider.key_provider.load_private_key(key).unwrap();
@@ -116,10 +135,11 @@ impl Identity {
             .unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(clients) => {
+            Some((clients, is_needed)) => {
                 let mut roots = RootCertStore::empty();
                 roots.add(clients.certificate.clone()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if is_needed { verifier } else { verifier.allow_unauthenticated() };
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
