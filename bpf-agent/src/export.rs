@@ -70,12 +70,20 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     changed: Notify,
     emptied: Notify,
+    /// Tells the exporter that somebody waits for the queue to be empty.
+    hurry: Notify,
     metrics: Arc<Metrics>,
 }
 
 impl Outbox {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { queue: Mutex::default(), changed: Notify::new(), emptied: Notify::new(), metrics }
+        Self {
+            queue: Mutex::default(),
+            changed: Notify::new(),
+            emptied: Notify::new(),
+            hurry: Notify::new(),
+            metrics,
+        }
     }
 
     /// Adds a window to be sent.
@@ -84,14 +92,24 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Waits until all was sent.
+    /// Waits until all was sent. An exporter that waits before it tries again doesn't wait any longer, and little from
+    /// then on.
     pub async fn flushed(&self) {
         loop {
             let emptied = self.emptied.notified();
             if self.lock().is_empty() {
                 return;
             }
+            self.hurry.notify_one();
             emptied.await;
+        }
+    }
+
+    /// Waits for so long, or until somebody waits for the queue to be empty; returns true then.
+    async fn rest(&self, wait: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => false,
+            () = self.hurry.notified() => true,
         }
     }
 
@@ -151,7 +169,9 @@ impl Exporter {
                     self.metrics.export_failures.inc();
                     let wait = backoff.next();
                     tracing::warn!(%error, retry_in = ?wait, "could not send to the collector");
-                    tokio::time::sleep(wait).await;
+                    if self.outbox.rest(wait).await {
+                        backoff = Backoff::hurried();
+                    }
                 }
             }
         }
@@ -259,6 +279,11 @@ impl Backoff {
         Self { failures: 0, most: (window / 2).clamp(MAX_BACKOFF.0, MAX_BACKOFF.1) }
     }
 
+    /// For an agent that ends: several tries within the time that it has left.
+    fn hurried() -> Self {
+        Self { failures: 0, most: MAX_BACKOFF.0 }
+    }
+
     fn next(&mut self) -> Duration {
         let full = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(self.most);
         self.failures += 1;
@@ -274,7 +299,26 @@ fn random_share() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tidewatch_records::Name;
+
     use super::*;
+    use crate::flows::Flows;
+
+    #[tokio::test]
+    async fn who_waits_for_the_last_window_ends_a_long_wait() {
+        let outbox = Outbox::new(Arc::new(Metrics::new()));
+        outbox.push(Flows::new().close(jiff::Timestamp::UNIX_EPOCH, 5, &Name::from("node-a")));
+        let hurried = async {
+            tokio::select! {
+                hurried = outbox.rest(Duration::from_secs(3600)) => hurried,
+                () = outbox.flushed() => panic!("nothing was sent"),
+            }
+        };
+        let hurried = tokio::time::timeout(Duration::from_secs(30), hurried).await;
+        assert_eq!(hurried, Ok(true), "the exporter is still waiting");
+        let mut backoff = Backoff::hurried();
+        assert!((0..12).all(|_| backoff.next() <= MAX_BACKOFF.0));
+    }
 
     #[test]
     fn the_wait_doubles_with_jitter_up_to_a_cap() {
