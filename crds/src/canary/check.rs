@@ -59,7 +59,7 @@ pub enum IpFamily {
 pub struct DnsCheck {
     /// The name that is asked for, such as shop.example.com. It is taken as complete: no search domain is added.
     #[schemars(length(min = 1, max = 255))]
-    #[x_kube(validation = Rule::new("self.matches('^[^ /:]+$')").message("not a name of DNS: write it without scheme, port and path, such as shop.example.com"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^ /:]+$')").message("not a DNS name: write it without scheme, port and path, such as shop.example.com"))]
     pub name: String,
     /// The type of the record.
     #[serde(default, rename = "type")]

@@ -207,7 +207,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("a variable in the spec likewise", &["HOME", "variables: {a-b: c}"], "not the name of a variable"),
     // DNS, TLS, TCP.
-    ("a URL for a name", &["checks: [{name: a, dns: {name: 'https://a.example'}}]"], "not a name of DNS"),
+    ("a URL for a name", &["checks: [{name: a, dns: {name: 'https://a.example'}}]"], "not a DNS name"),
     (
         "a record type that isn't",
         &["checks: [{name: a, dns: {name: a.example, type: PTR}}]"],

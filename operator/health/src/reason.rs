@@ -127,7 +127,10 @@ fn shortage(resource: Resource, short: &[&NodeShortage], nodes: usize) -> Option
     if let Some(steal) = short.iter().filter_map(|shortage| shortage.steal_ratio).max_by(f64::total_cmp) {
         how.push(format!("the hypervisor takes {up_to}{:.0}% of its time", steal * 100.0));
     }
-    Some(format!("{who} short of {what} ({}): round trips there are their own", how.join(", ")))
+    Some(format!(
+        "{who} short of {what} ({}): slow round trips there are caused by the nodes themselves",
+        how.join(", ")
+    ))
 }
 
 fn describe(fault: &ComponentFault) -> String {

@@ -240,7 +240,7 @@ fn who_is_short_of_cpu_is_told_beside_a_healthy_network() {
         assert_eq!(
             sentence(&told(&[], shortages, nodes)),
             format!(
-                "nothing is out of the ordinary in the network; {expected}: round trips there are their own"
+                "nothing is out of the ordinary in the network; {expected}: slow round trips there are caused by the nodes themselves"
             )
         );
     }
@@ -252,7 +252,7 @@ fn the_longest_wait_is_told_whatever_comes_first() {
     assert_eq!(
         sentence(&told(&[], &shortages, 3)),
         "nothing is out of the ordinary in the network; 2 of 3 nodes are short of CPU (tasks wait for it up to 45% of the \
-         time, the hypervisor takes up to 50% of its time): round trips there are their own"
+         time, the hypervisor takes up to 50% of its time): slow round trips there are caused by the nodes themselves"
     );
 }
 

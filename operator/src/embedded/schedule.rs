@@ -35,7 +35,7 @@ pub enum ScheduleError {
 /// Why a text isn't a cron expression, in words of our own: the parser's are about its grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    #[error("it has {0} fields")]
+    #[error("it has {} field{}", .0, if *.0 == 1 { "" } else { "s" })]
     Fields(usize),
     #[error("{text:?} isn't understood as {what}")]
     Field { text: String, what: &'static str },
@@ -371,7 +371,7 @@ mod tests {
             ("0 9 * * MOON", "\"MOON\" isn't understood as days of the week"),
             ("0 9 32 * *", "\"32\" isn't understood as days of the month"),
             ("0 9 * 13 *", "\"13\" isn't understood as months"),
-            ("@daily", "it has 1 fields"),
+            ("@daily", "it has 1 field;"),
             ("0 9 * * * Asia/Tokyo", "it has 6 fields"),
         ] {
             let expected = format!("spec.schedule.cron: {text:?}: {why}");

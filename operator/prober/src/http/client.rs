@@ -60,6 +60,8 @@ pub(super) enum HttpError {
     LongHead,
     #[error("the answer isn't HTTP: it begins with \"{0}\"")]
     NotHttp(String),
+    #[error("the answer breaks the rules of HTTP; it begins with \"{0}\"")]
+    BadHttp(String),
     #[error("the server broke off: {0}")]
     BrokenOff(String),
     #[error("the answer breaks the rules of HTTP/2, or its headers are longer than {}", Size(MAX_HEAD))]
@@ -307,7 +309,10 @@ fn why(error: &hyper::Error, heard: &Heard) -> HttpError {
         return HttpError::LongHead;
     }
     if error.is_parse() {
-        return HttpError::NotHttp(readable(&heard.beginning()));
+        let beginning = heard.beginning();
+        let shown = readable(&beginning);
+        let is_http = beginning.starts_with(b"HTTP/");
+        return if is_http { HttpError::BadHttp(shown) } else { HttpError::NotHttp(shown) };
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return HttpError::Closed;

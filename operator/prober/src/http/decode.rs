@@ -23,7 +23,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DecodeError {
     #[error(
-        "the body is encoded as {0:?}, which isn't known: have the server send one of {ACCEPTED}, or none, by the header Accept-Encoding"
+        "the body is encoded as {0:?}, which isn't known: ask for {ACCEPTED} or identity with a header Accept-Encoding"
     )]
     Unknown(String),
     #[error("the body is encoded {0} times over, and at most {MOST_CODINGS} codings are undone")]

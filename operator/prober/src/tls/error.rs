@@ -14,7 +14,7 @@ use crate::failure::io_in_words;
 /// Why there is no trusted connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TlsError {
-    #[error("TLS: {0:?} can't be the name on a certificate: write a name of DNS or an address")]
+    #[error("TLS: {0:?} can't be the name on a certificate: write a DNS name or an IP address")]
     BadName(String),
     #[error("the TLS handshake timed out after {0}: the connection is open, but the server doesn't go on")]
     TimedOut(Elapsed),

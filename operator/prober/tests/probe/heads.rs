@@ -76,7 +76,7 @@ async fn what_isn_t_http_is_shown_in_plain_words() {
         ("220 mail.test ESMTP\r\n\r\n", "the answer isn't HTTP: it begins with \"220 mail.test ESMTP"),
         (
             "HTTP/1.1 200 OK\r\nbroken header\r\n\r\n",
-            "the answer isn't HTTP: it begins with \"HTTP/1.1 200 OK",
+            "the answer breaks the rules of HTTP; it begins with \"HTTP/1.1 200 OK",
         ),
     ] {
         let address = tcp::answers(says).await;

@@ -217,7 +217,10 @@ async fn a_refused_connection_and_one_that_nobody_accepts_say_so() {
 async fn what_isn_t_http_or_breaks_off_says_so() {
     for (says, part) in [
         ("220 mail.test ESMTP\r\n\r\n", "isn't HTTP"),
-        ("HTTP/1.1 200 OK\r\nbroken header\r\n\r\n", "isn't HTTP"),
+        (
+            "HTTP/1.1 200 OK\r\nbroken header\r\n\r\n",
+            "breaks the rules of HTTP; it begins with \"HTTP/1.1 200 OK",
+        ),
     ] {
         let address = tcp::answers(says).await;
         let report = run(&format!("{{checks: [{{name: c, http: {{url: 'http://{address}/'}}}}]}}")).await;

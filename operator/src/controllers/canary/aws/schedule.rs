@@ -79,7 +79,7 @@ fn cron(text: &str) -> Result<String, String> {
 
 fn unspeakable(text: &str) -> String {
     format!(
-        "spec.schedule.cron: {text:?} can't be said to AWS: write numbers and names, lists, ranges and steps, such as 0 9 * * 1-5"
+        "spec.schedule.cron: {text:?}: AWS has no way to write it: write numbers and names, lists, ranges and steps, such as 0 9 * * 1-5"
     )
 }
 
