@@ -182,6 +182,7 @@ proptest! {
             services_affected: 1,
             attempts: 18,
             attempts_failed: failed,
+            untested_path: false,
             attempts_seconds: None,
             limit: None,
         };

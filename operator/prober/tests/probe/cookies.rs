@@ -97,9 +97,7 @@ async fn what_the_user_writes_into_the_header_is_sent_along() {
 #[tokio::test]
 async fn cookies_are_sent_in_the_order_in_which_they_were_set() {
     let server = serve(|seen| match seen.path.as_str() {
-        "/set" => ["z=1", "y=2", "x=3", "w=4", "v=5", "u=6"]
-            .into_iter()
-            .fold(redirect(302, "/"), |reply, cookie| setting(reply, cookie)),
+        "/set" => ["z=1", "y=2", "x=3", "w=4", "v=5", "u=6"].into_iter().fold(redirect(302, "/"), setting),
         _ => reply(200, ""),
     })
     .await;
