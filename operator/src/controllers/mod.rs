@@ -5,6 +5,8 @@ pub mod anomaly_alarm;
 pub mod canary;
 mod conditions;
 mod events;
+#[cfg(test)]
+mod granted;
 pub mod in_aws;
 #[cfg(test)]
 mod list_server;
