@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, Remotes};
 use crate::evaluation::Registry;
+use crate::watch_health::WatchHealth;
 
 mod auth;
 #[doc(hidden)]
@@ -78,6 +79,7 @@ impl Collector {
         config: Config,
         cluster: Cluster,
         registry: Registry,
+        health: &WatchHealth,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
         let clock = Arc::new(SystemClock);
@@ -89,7 +91,7 @@ impl Collector {
             metrics: config.metrics.clone(),
         };
         keeper.ensure(clock.now()).await?;
-        let reviewer = Box::new(auth::KubeReviewer::new(client));
+        let reviewer = Box::new(auth::KubeReviewer::new(client, health));
         let mut collector =
             Self::listen(config, certificate, reviewer, clock.clone(), cluster, registry, &cancel).await?;
         collector.tasks.push(tokio::spawn(async move { keeper.keep(clock.as_ref(), &cancel).await }));
