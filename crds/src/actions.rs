@@ -1,4 +1,5 @@
-//! ARNs of what CloudWatch does when an alarm changes its state (API_PutMetricAlarm, AlarmActions).
+//! ARNs of what CloudWatch does when an alarm changes its state (API_PutMetricAlarm, AlarmActions;
+//! of aiops also the user guide's Investigations-configure-alarms).
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -12,7 +13,7 @@ const FORMS: [(&str, &str); 8] = [
     ("autoscaling", "REGION:ACCOUNT:scalingPolicy:[!-~]+:policyName/[ -~]+"),
     ("ssm", "REGION:ACCOUNT:opsitem:[1-4](#CATEGORY=[A-Za-z]+)?"),
     ("ssm-incidents", ":ACCOUNT:responseplan/[A-Za-z0-9_-]+"),
-    ("aiops", "REGION:ACCOUNT:investigation-group[:/][A-Za-z0-9_-]+"),
+    ("aiops", "REGION:ACCOUNT:investigation-group[:/][A-Za-z0-9_-]+(#DEDUPE_STRING=[!-~]+)?"),
 ];
 
 /// The schema of up to five actions. Each has the rules itself, so that the answer names the one that is wrong.

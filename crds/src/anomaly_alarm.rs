@@ -249,7 +249,7 @@ pub struct MuteSpec {
     pub schedule: String,
     /// How long it lasts, such as 2h; from 1m to 360h (15 days).
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1m') && duration(self) <= duration('360h') && duration(self).getSeconds() % 60 == 0").message("a mute lasts whole minutes, from 1m to 360h: write a number and a unit, such as 2h"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1m') && duration(self) <= duration('360h') && duration(self).getSeconds() % 60 == 0").message("write whole minutes from 1m to 360h, such as 2h"))]
     pub duration: String,
     /// Time zone of the schedule by its IANA name, such as Asia/Tokyo.
     #[serde(default = "utc")]

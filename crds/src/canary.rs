@@ -159,7 +159,7 @@ pub struct CanarySpec {
     /// shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('3s') && duration(self) <= duration('14m')").message("a run lasts from 3s to 14m: write a number and a unit, such as 1m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('3s') && duration(self) <= duration('14m')").message("write a time limit from 3s to 14m, such as 1m"))]
     pub timeout: Option<String>,
     /// How many times a failed run is tried again at once before it counts as failed.
     #[serde(default)]

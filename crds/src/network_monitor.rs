@@ -115,7 +115,7 @@ pub struct EvaluationSpec {
     /// Longer windows see fainter faults in little traffic, and tell of them later.
     #[serde(default = "default_window")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('10m')").message("the window must be a duration from 10s to 10m: write a number and a unit, such as 15s or 1m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('10m')").message("write a window from 10s to 10m, such as 15s or 1m"))]
     pub window: String,
     /// How much evidence a verdict needs: Low waits for plain faults, High reports faint ones sooner and errs more often.
     #[serde(default)]

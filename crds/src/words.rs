@@ -16,8 +16,10 @@ pub(crate) fn duration(schema: &mut JSONSchemaProps) {
     for validation in schema.x_kubernetes_validations.iter_mut().flatten() {
         validation.rule = format!("type(self) == string && ({})", validation.rule);
         // The API server shows the value of such a field as "".
-        validation.message_expression =
-            validation.message.as_ref().map(|message| format!("'not ' + string(self) + \": {message}\""));
+        validation.message_expression = validation
+            .message
+            .as_ref()
+            .map(|message| format!("string(self) + \" has no unit, or isn't allowed: {message}\""));
     }
     schema.type_ = None;
     schema.x_kubernetes_int_or_string = Some(true);

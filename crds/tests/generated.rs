@@ -114,7 +114,10 @@ fn every_duration_is_refused_in_our_own_words_when_it_is_a_number() {
     assert!(durations.len() >= 14, "{durations:#?}");
     for (path, rule) in durations {
         assert!(rule.rule.starts_with("type(self) == string && ("), "{path}: {}", rule.rule);
-        assert!(rule.message.unwrap_or_default().contains("write a number and a unit, such as"), "{path}");
+        let message = rule.message.unwrap_or_default();
+        assert!(message.starts_with("write ") && message.contains(", such as "), "{path}: {message}");
+        let said = format!("string(self) + \" has no unit, or isn't allowed: {message}\"");
+        assert_eq!(rule.message_expression, Some(said), "{path}");
     }
 }
 

@@ -271,6 +271,7 @@ impl Operator {
             self.args.pod_ip,
             cluster.clone(),
             registry.clone(),
+            watches.clone(),
             end.clone(),
         ));
 
@@ -369,11 +370,13 @@ async fn collect(
     pod_ip: Option<IpAddr>,
     cluster: Cluster,
     registry: Registry,
+    health: WatchHealth,
     end: CancellationToken,
 ) -> anyhow::Result<()> {
     let namespace = config.namespace.clone();
     let started = until_done("the collector can't start", COLLECTOR_BACKOFF, &end, || {
-        Collector::start(client.clone(), config.clone(), cluster.clone(), registry.clone(), end.clone())
+        let (cluster, registry) = (cluster.clone(), registry.clone());
+        Collector::start(client.clone(), config.clone(), cluster, registry, &health, end.clone())
     });
     let Some(collector) = started.await else { return Ok(()) };
     let port = collector.address().port();

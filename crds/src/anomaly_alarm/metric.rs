@@ -62,7 +62,7 @@ pub struct CloudWatchMetric {
     /// Length of a period, such as 60s or 5m: minutes, or 10s, 20s or 30s (only metrics published at that resolution have values).
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('168h')))").message("a period is 10s, 20s, 30s or whole minutes up to 168h: write a number and a unit, such as 60s or 5m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('168h')))").message("write 10s, 20s, 30s or whole minutes up to 168h, such as 60s or 5m"))]
     pub period: String,
 }
 
@@ -87,7 +87,7 @@ pub struct ExpressionMetric {
     /// Length of a period, the same for all queries, such as 60s or 5m: minutes, or 10s, 20s or 30s.
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')))").message("a period is 10s, 20s, 30s or whole minutes up to 24h: write a number and a unit, such as 60s or 5m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && (duration(self).getSeconds() in [10, 20, 30] || (duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')))").message("write 10s, 20s, 30s or whole minutes up to 24h, such as 60s or 5m"))]
     pub period: String,
 }
 
@@ -174,7 +174,7 @@ pub struct NetworkMonitorMetric {
     /// Length of a period, such as 60s or 5m: whole minutes, at least the monitor's window.
     #[serde(default = "one_minute")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("the period of a network metric is whole minutes up to 24h: write a number and a unit, such as 60s or 5m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("write whole minutes up to 24h, such as 60s or 5m"))]
     pub period: String,
 }
 
@@ -206,7 +206,7 @@ pub struct CanaryMetric {
     /// Length of a period, such as 5m: whole minutes, at least the time between runs.
     #[serde(default = "five_minutes")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("the period of a canary's metric is whole minutes up to 24h: write a number and a unit, such as 5m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self).getSeconds() % 60 == 0 && duration(self) >= duration('60s') && duration(self) <= duration('24h')").message("write whole minutes up to 24h, such as 5m"))]
     pub period: String,
 }
 

@@ -28,7 +28,7 @@ pub struct Check {
     /// How long the check may take, such as 10s; from 1s to 5m (AWS: from 5s). Absent: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("a check takes from 1s to 5m: write a number and a unit, such as 10s"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("write a time limit from 1s to 5m, such as 10s"))]
     pub timeout: Option<String>,
     /// An HTTP request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub struct DnsExpect {
     /// The least time for which every record may be kept, such as 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1s')").message("not a time: write a number and a unit, such as 60s"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1s')").message("write a time of at least 1s, such as 60s"))]
     pub min_ttl: Option<String>,
     /// Whether the answer must come from a server that is the authority (true), or must not (false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,7 +130,7 @@ pub struct DnsExpect {
     /// The longest that the answer may take, such as 100ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("a time from 1ms to 5m: write a number and a unit, such as 800ms"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("write a time from 1ms to 5m, such as 800ms"))]
     pub max_duration: Option<String>,
 }
 
@@ -165,7 +165,7 @@ pub struct TlsCheck {
     /// How long the certificates that `validityOf` names must still be valid, such as 14d. Absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?$') && self != ''").message("days or hours: write a number and a unit, such as 14d"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?$') && self != ''").message("write days or hours, such as 14d"))]
     pub min_validity: Option<String>,
     /// Certificates whose end counts for `minValidity` and the metric probe_ssl_earliest_cert_expiry. AWS: Leaf only.
     /// VerifiedPath: the server's and those between it and the trusted authority, on the path that is valid longest, so
@@ -237,7 +237,7 @@ pub struct TcpExpect {
     /// The longest that all of it may take, such as 800ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("a time from 1ms to 5m: write a number and a unit, such as 800ms"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("write a time from 1ms to 5m, such as 800ms"))]
     pub max_duration: Option<String>,
 }
 

@@ -306,7 +306,7 @@ pub struct HttpExpect {
     /// The longest that the request may take, redirects and body included, such as 800ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("a time from 1ms to 5m: write a number and a unit, such as 800ms"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')").message("write a time from 1ms to 5m, such as 800ms"))]
     pub max_duration: Option<String>,
 }
 

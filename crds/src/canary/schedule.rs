@@ -22,7 +22,7 @@ pub struct ScheduleSpec {
     /// own offset within the interval, so that canaries don't start together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')").message("an interval lasts from 10s to 24h: write a number and a unit, such as 1m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10s') && duration(self) <= duration('24h')").message("write an interval from 10s to 24h, such as 1m"))]
     pub every: Option<String>,
     /// Five fields of cron (minute, hour, day of month, month, day of week), such as `0 9 * * 1-5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -30,7 +30,7 @@ pub struct HeartbeatSpec {
     /// How long one page may take to load, such as 30s; from 1s to 5m. Absent: 30s, or less where the run's timeout asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("a page takes from 1s to 5m: write a number and a unit, such as 30s"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')").message("write a time limit from 1s to 5m, such as 30s"))]
     pub page_timeout: Option<String>,
 }
 

@@ -38,18 +38,22 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("a zone without cron", &["HOME", "schedule: {every: 1m, timeZone: UTC}"], "a time zone belongs to cron"),
     ("too often", &["HOME", "schedule: {every: 9s}"], "from 10s to 24h"),
     ("too seldom", &["HOME", "schedule: {every: 25h}"], "from 10s to 24h"),
-    ("an interval in words", &["HOME", "schedule: {every: daily}"], "such as 1m"),
+    (
+        "an interval in words",
+        &["HOME", "schedule: {every: daily}"],
+        "daily has no unit, or isn't allowed: write an interval from 10s to 24h, such as 1m",
+    ),
     (
         "an interval without a unit",
         &["HOME", "schedule: {every: 5}"],
-        "write a number and a unit, such as 1m",
+        "5 has no unit, or isn't allowed: write an interval from 10s to 24h, such as 1m",
     ),
     (
         "AWS and an interval without a unit",
         &["HOME", "AWS", "provider: AWS", "schedule: {every: 5}"],
-        "write a number and a unit, such as 1m",
+        "5 has no unit, or isn't allowed: write an interval",
     ),
-    ("a run without a unit", &["HOME", "timeout: 30"], "write a number and a unit, such as 1m"),
+    ("a run without a unit", &["HOME", "timeout: 30"], "write a time limit from 3s to 14m, such as 1m"),
     (
         "a time zone that isn't",
         &["HOME", "schedule: {cron: '0 9 * * *', timeZone: Mars/Olympus}"],

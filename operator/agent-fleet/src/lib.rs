@@ -34,6 +34,8 @@ pub struct Fleet {
     pub desired: i32,
     /// Nodes that run one that is ready.
     pub ready: i32,
+    /// No node can run one, as far as the DaemonSet is up to date: there is nothing to wait for.
+    pub nowhere: bool,
     /// Why they can't be deployed.
     pub problem: Option<String>,
 }
@@ -173,9 +175,37 @@ enum Work {
 
 fn counts(daemon_set: Option<&DaemonSet>) -> Fleet {
     let status = daemon_set.and_then(|set| set.status.as_ref());
+    let generation = daemon_set.and_then(|set| set.metadata.generation);
+    let counted = status.filter(|status| generation.is_some() && status.observed_generation == generation);
     Fleet {
         desired: status.map_or(0, |status| status.desired_number_scheduled),
         ready: status.map_or(0, |status| status.number_ready),
+        nowhere: counted.is_some_and(|status| status.desired_number_scheduled == 0),
         problem: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_node_can_run_an_agent_once_the_daemon_set_was_counted() {
+        let nowhere = |generation: i64, observed: i64, desired: i32| {
+            let status = json!({
+                "observedGeneration": observed, "desiredNumberScheduled": desired,
+                "currentNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0,
+            });
+            let set = json!({"metadata": {"generation": generation}, "status": status});
+            counts(Some(&serde_json::from_value(set).unwrap())).nowhere
+        };
+        assert!(nowhere(2, 2, 0));
+        assert!(!nowhere(2, 2, 1));
+        assert!(!nowhere(2, 1, 0), "what was counted is of another template");
+        assert!(!nowhere(1, 0, 0), "nothing was counted yet");
+        assert!(!counts(Some(&DaemonSet::default())).nowhere);
+        assert!(!counts(None).nowhere);
     }
 }

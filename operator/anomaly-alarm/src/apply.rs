@@ -14,6 +14,12 @@ use super::desired::spec_hash;
 use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
 use super::plan::{Action, detector_key};
+use tidewatch_aws::types::{AlarmConfig, Tags};
+use tidewatch_aws::{Aws, AwsError, Connection, ErrorKind, Scope};
+use tidewatch_kube::object::Target;
+use tidewatch_kube::reconcile::{Classify, ErrorClass};
+use tidewatch_managed::owner::SPEC_HASH;
+use tidewatch_managed::{Clock, Objects};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -45,6 +51,17 @@ impl ApplyError {
     }
 }
 
+/// What came of actions of which all that could be done was.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// What was to be deleted and is still there.
+    pub left: Vec<Resource>,
+    /// The first refusal that lasts until somebody changes, grants or raises something.
+    pub refused: Option<AwsError>,
+    /// A composite alarm was written or deleted: it may refer to fewer alarms than before.
+    pub let_go: bool,
+}
+
 /// What an application needs.
 pub(super) struct Applier<'a, O> {
     pub objects: &'a O,
@@ -57,45 +74,67 @@ pub(super) struct Applier<'a, O> {
 }
 
 impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
-    /// Executes `actions` in order; a failure ends it, unless it is that AWS will never take one of them or that something
-    /// is still in use. `status` is the one that stands, and is kept up. Returns what was to be deleted and is still there.
+    /// Executes `actions` in order. What AWS will never take and what is still in use hold up no other; a right or a quota
+    /// that is missing ends it; any other failure is the result. `status` is the one that stands, and is kept up.
     pub(super) async fn apply(
         &self,
         target: &mut Target,
         status: &mut AnomalyAlarmStatus,
         actions: Vec<Action>,
         memory: &mut Memory,
-    ) -> Result<Vec<Resource>, ApplyError> {
-        let mut refused = None;
-        let mut left = Vec::new();
-        for action in actions {
+    ) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        let mut ended = false;
+        let mut unwritten = Vec::new();
+        for mut action in actions {
             // What takes the place of what goes must be there; and what something refers to refers to others itself.
             let resource = if let Action::Delete(resource) = &action { Some(resource.clone()) } else { None };
             if let Some(resource) = &resource
-                && (refused.is_some() || !left.is_empty())
+                && (applied.refused.is_some() || !applied.left.is_empty())
             {
-                left.push(resource.clone());
+                applied.left.push(resource.clone());
                 continue;
             }
+            if ended {
+                continue;
+            }
+            let writes =
+                if let Action::PutAlarm(config, _) = &action { Some(config.name().to_owned()) } else { None };
+            if let Action::Tag(arn, tags) = &mut action
+                && unwritten.iter().any(|name: &String| arn.ends_with(&format!(":alarm:{name}")))
+            {
+                // The hash would say that what was refused was written, and that somebody changed it since.
+                tags.remove(SPEC_HASH);
+                if tags.is_empty() {
+                    continue;
+                }
+            }
+            let changes_composite = action.changes_composite();
             let done = tokio::select! {
                 biased;
                 () = self.lost.cancelled() => return Err(ApplyError::NotLeading),
                 done = self.one(target, status, action, memory) => done,
             };
             match (done, resource) {
-                (Ok(()), _) => {}
+                (Ok(()), _) => applied.let_go |= changes_composite,
                 (Err(ApplyError::Aws(error)), Some(resource)) if error.kind == ErrorKind::InUse => {
                     memory.in_use.insert((scope_of(&resource), resource.name.clone()), error.to_string());
-                    left.push(resource);
+                    applied.left.push(resource);
                 }
                 // What is refused for good must not hold up what AWS would take.
                 (Err(ApplyError::Aws(error)), None) if error.kind == ErrorKind::Terminal => {
-                    refused.get_or_insert(error);
+                    unwritten.extend(writes);
+                    applied.refused.get_or_insert(error);
+                }
+                (Err(ApplyError::Aws(error)), resource) if error.lasts() => {
+                    applied.left.extend(resource);
+                    applied.refused.get_or_insert(error);
+                    ended = true;
                 }
                 (Err(error), _) => return Err(error),
             }
         }
-        refused.map_or(Ok(left), |error| Err(error.into()))
+        Ok(applied)
     }
 
     async fn one(
@@ -124,7 +163,9 @@ impl<O: Objects<AnomalyAlarmStatus>> Applier<'_, O> {
                 let result = self.write(&action, memory).await;
                 if let Action::PutAlarm(config, _) = &action
                     && result.is_ok()
-                    && !status.resources.iter().any(|r| r.name == config.name() && r.arn.is_some())
+                    && !status.resources.iter().any(|r| {
+                        r.name == config.name() && r.arn.is_some() && self.scope == Some(&scope_of(r))
+                    })
                 {
                     memory.created.insert(config.name().to_owned());
                 }

@@ -27,11 +27,13 @@ impl Plan {
         });
         let mut kept = Vec::new();
         for (resource, stale) in &observed.stale {
-            let waits = held.contains_key(&scope_of(resource))
-                && (is_alarm(resource.kind) || (ending && resource.kind == ResourceKind::MuteRule));
+            let scope = scope_of(resource);
+            let waits = (held.contains_key(&scope)
+                && (is_alarm(resource.kind) || (ending && resource.kind == ResourceKind::MuteRule)))
+                || memory.in_use.contains_key(&(scope, resource.name.clone()));
             match stale {
                 Stale::Absent | Stale::Foreign => {}
-                Stale::NotOurs(whose) => self.left.push(format!("{}, for {whose}", named(resource))),
+                Stale::NotOurs(whose) => self.left.push(format!("{} stays in AWS: {whose}", named(resource))),
                 Stale::InUse if !alarms_left => {}
                 Stale::Ours | Stale::Combined(_) if waits => kept.push(resource.clone()),
                 Stale::Ours if resource.kind != ResourceKind::Detector || !alarms_left => {
@@ -60,7 +62,7 @@ fn held(observed: &Observed, memory: &Memory) -> BTreeMap<Scope, String> {
         let scope = scope_of(resource);
         let why = match stale {
             Stale::Combined(by) => Some(format!(
-                "{} goes once AnomalyAlarm {by} doesn't combine it any more: remove this object from its alarms.anyOf, or delete it",
+                "{} goes once AnomalyAlarm {by} doesn't combine it any more: remove this object from its alarms.anyOf (if it isn't there, that object's condition Ready says what its change waits for), or delete it",
                 named(resource)
             )),
             Stale::Ours => memory.in_use.get(&(scope.clone(), resource.name.clone())).map(|said| {

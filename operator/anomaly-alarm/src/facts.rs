@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidewatch_aws::Scope;
 use tidewatch_aws::types::{DetectorConfig, DetectorId};
 use tidewatch_crds::anomaly_alarm::{AnomalyAlarmSpec, Resource, ResourceKind};
-use tidewatch_crds::{AnomalyAlarm, Provider, parse_duration};
+use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, Provider, parse_duration};
+use tidewatch_kube::conditions::find;
 use tidewatch_managed::Shared;
+
+use super::status::ConditionType;
 
 /// What is known of the rest of the cluster.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,7 +64,7 @@ pub(super) struct ChildFact {
     pub deleting: bool,
 }
 
-/// An AnomalyAlarm that combines the object.
+/// An AnomalyAlarm that combines the object, or whose composite alarm may still do so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parent {
     /// `namespace/name`
@@ -100,20 +103,33 @@ pub(super) fn child(alarm: &AnomalyAlarm) -> ChildFact {
     }
 }
 
-/// The object as one that combines `child`, if it does.
+/// The object as one that combines `child`, if it does: by its spec, or perhaps by the composite alarm of an earlier spec,
+/// which stays as it is until the present one can be put in its place.
 pub(super) fn parent_of(child: &str, alarm: &AnomalyAlarm) -> Option<Parent> {
-    alarm.spec.alarms.as_ref().filter(|alarms| alarms.any_of.iter().any(|name| name == child))?;
     let meta = &alarm.metadata;
+    let lists = alarm.spec.alarms.as_ref()?.any_of.iter().any(|name| name == child);
     let resources = alarm.status.iter().flat_map(|status| &status.resources);
     let composites = resources.filter(|resource| resource.kind == ResourceKind::CompositeAlarm);
+    let composites: Vec<_> = composites.map(|resource| (scope_of(resource), resource.name.clone())).collect();
+    let in_place = alarm.status.as_ref().is_some_and(|status| settled(status, meta.generation));
+    let may_still = !in_place && !composites.is_empty() && meta.name.as_deref() != Some(child);
+    if !lists && !may_still {
+        return None;
+    }
     Some(Parent {
         object: format!(
             "{}/{}",
             meta.namespace.as_deref().unwrap_or_default(),
             meta.name.as_deref().unwrap_or_default()
         ),
-        composites: composites.map(|resource| (scope_of(resource), resource.name.clone())).collect(),
+        composites,
     })
+}
+
+/// The status says that this generation is in place.
+pub(super) fn settled(status: &AnomalyAlarmStatus, generation: Option<i64>) -> bool {
+    find(&status.conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
 }
 
 /// The object waits until something else in AWS lets go of what it wants to delete.

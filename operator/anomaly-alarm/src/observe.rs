@@ -98,7 +98,7 @@ pub(super) struct Subject<'a> {
     pub sharers: &'a [Sharer],
     /// Names in AWS that are this object's.
     pub own_names: &'a BTreeSet<String>,
-    /// Tells the objects that combine this one; asked only where something is to go.
+    /// Tells the objects that combine this one or may still do so; asked only where something is to go.
     pub parents: &'a (dyn Fn() -> Vec<Parent> + Sync),
     pub resync: Duration,
     pub now: Timestamp,
@@ -276,10 +276,11 @@ impl Subject<'_> {
         observed.mute = match connection.cloudwatch.mute_rule(&rule.name).await? {
             None => MuteSeen::Absent,
             Some((there, arn)) => {
-                let recorded =
-                    self.status.resources.iter().any(|resource| {
-                        resource.kind == ResourceKind::MuteRule && resource.name == rule.name
-                    });
+                let recorded = self.status.resources.iter().any(|resource| {
+                    resource.kind == ResourceKind::MuteRule
+                        && resource.name == rule.name
+                        && scope_of(resource) == desired.scope
+                });
                 // Its name is recorded before it is made, and somebody else may have made it instead.
                 if recorded && there == *rule {
                     MuteSeen::There(there)

@@ -16,16 +16,16 @@ use tidewatch_managed::{AwsPolicy, Clock, Memories, Objects, Shared, drift, last
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Applier, ApplyError};
+use super::apply::{Applied, Applier, ApplyError};
 use super::desired::{Desired, owner};
-use super::facts::child;
+use super::facts::{child, settled};
 use super::memory::Memory;
 use super::metrics::AlarmMetrics;
 use super::names::Names;
 use super::observe::{Observed, Subject};
-use super::plan::{Action, Plan, Standing, plan};
+use super::plan::{Plan, Standing, plan};
 use super::reason::{Problem, Reason};
-use super::status::{ConditionType, Outcome, events, fold};
+use super::status::{Outcome, events, fold};
 use super::world::{World, facts, key, sharers};
 
 /// When to try again: sooner than elsewhere, since an alarm that isn't there guards nothing.
@@ -52,6 +52,8 @@ pub(super) struct Alarms<O, W> {
 pub(super) struct Reached {
     observed: Observed,
     pub plan: Plan,
+    /// What AWS refused and goes on refusing until somebody changes, grants or raises something.
+    refused: Option<AwsError>,
 }
 
 impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
@@ -157,7 +159,7 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         }
     }
 
-    /// The status after rounds that AWS didn't refuse.
+    /// The status after rounds in which AWS could be read to the end, whatever it refused to write.
     async fn report(
         &self,
         alarm: &AnomalyAlarm,
@@ -167,15 +169,22 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         reached: Reached,
         memory: &mut Memory,
     ) -> Result<Option<Duration>, ApplyError> {
-        let Reached { observed, plan } = reached;
+        let Reached { observed, plan, refused } = reached;
         let waiting =
             plan.waiting.or((!plan.actions.is_empty()).then(|| "it isn't as declared yet".to_owned()));
-        let problem = plan.problem.or(waiting.map(|why| Problem::new(Reason::Settling, why)));
+        let refusal = refused.as_ref().map(Problem::of);
+        let problem = refusal.or(plan.problem).or(waiting.map(|why| Problem::new(Reason::Settling, why)));
         let settled = problem.is_none();
         let terminal = problem.as_ref().is_some_and(|problem| problem.reason.is_terminal());
-        let outcome = self.outcome(alarm, Some(desired), Some(&observed), plan.resources, problem);
-        let next = fold(before, &outcome);
-        self.write(target, before, &next).await?;
+        let mut outcome = self.outcome(alarm, Some(desired), Some(&observed), plan.resources, problem);
+        let refused = refused.map(|error| (self.after(&error, memory), error));
+        outcome.error = refused
+            .as_ref()
+            .map(|(delay, error)| last_error(before.last_error.as_ref(), error, outcome.now, *delay));
+        self.write(target, before, &fold(before, &outcome)).await?;
+        if let Some((delay, _)) = refused {
+            return Ok(Some(delay));
+        }
         let names: BTreeSet<String> = desired.alarms().map(|(_, config)| config.name().to_owned()).collect();
         if settled {
             memory.attempts = 0;
@@ -192,7 +201,8 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         Ok(Some(again::unfinished(memory.attempts.saturating_add(1), BACKOFF)))
     }
 
-    /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
+    /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now. After a refusal that
+    /// lasts it is looked once more: what is in place goes on being told.
     pub(super) async fn rounds(
         &self,
         alarm: &AnomalyAlarm,
@@ -207,6 +217,7 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         let (namespace, name) = (target.namespace.clone(), target.name.clone());
         let parents = || self.world.parents(&namespace, &name);
         let mut round = 0;
+        let mut refused: Option<AwsError> = None;
         // What is recorded is what stands in the status; what was deleted since is left out here.
         let mut view = status.clone();
         loop {
@@ -224,15 +235,19 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 now: (self.clock)(),
                 begun: Instant::now(),
             };
-            let observed = subject.observe(&self.aws, desired, memory).await?;
+            let observed = match subject.observe(&self.aws, desired, memory).await {
+                Ok(observed) => observed,
+                Err(error) => return Err(refused.unwrap_or(error).into()),
+            };
             let has_finalizer = target.has_finalizer(FINALIZER);
             let standing = Standing { status: &view, has_finalizer, settled, now: subject.now };
-            let plan = plan(desired, &observed, standing, memory);
+            let mut plan = plan(desired, &observed, standing, memory);
             for what in &plan.left {
                 self.objects.tell(target, &left_behind(what)).await;
             }
-            if plan.actions.is_empty() || round > ROUNDS {
-                return Ok(Reached { observed, plan });
+            if plan.actions.is_empty() || round > ROUNDS || refused.is_some() {
+                plan.keep_undone();
+                return Ok(Reached { observed, plan, refused });
             }
             let applier = Applier {
                 objects: &self.objects,
@@ -241,13 +256,19 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 lost: &self.lost,
                 clock: &self.clock,
             };
-            let lets_go = plan.actions.iter().any(Action::changes_composite);
-            let left = applier.apply(target, status, plan.actions, memory).await?;
-            if lets_go {
+            let Applied { left, refused: now_refused, let_go } =
+                applier.apply(target, status, plan.actions, memory).await?;
+            if let_go {
                 self.wake_held(&target.namespace, key);
             }
-            self.metrics.repaired(plan.drift.len());
-            drift::tell(&self.objects, target, plan.drift).await;
+            match now_refused {
+                Some(error) if desired.is_none() => return Err(error.into()),
+                Some(error) => refused = Some(error),
+                None => {
+                    self.metrics.repaired(plan.drift.len());
+                    drift::tell(&self.objects, target, plan.drift).await;
+                }
+            }
             // What couldn't be deleted stays recorded, before what is desired.
             view.resources = left.into_iter().chain(plan.resources).collect();
         }
@@ -335,12 +356,6 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         }
         Ok(())
     }
-}
-
-/// The status says that this generation is in place.
-fn settled(status: &AnomalyAlarmStatus, generation: Option<i64>) -> bool {
-    find(&status.conditions, ConditionType::Ready)
-        .is_some_and(|ready| ready.status == "True" && ready.observed_generation == generation)
 }
 
 fn detector_json(desired: &Desired) -> Option<String> {

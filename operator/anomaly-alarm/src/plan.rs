@@ -11,6 +11,7 @@ use tidewatch_managed::Shared;
 use tidewatch_managed::owner::{Retag, SPEC_HASH, changed_by_hand, retag};
 
 use super::desired::{Desired, spec_hash};
+use super::facts::scope_of;
 use super::memory::Memory;
 use super::observe::{DetectorSeen, MuteSeen, Observed, Owner, Seen, same};
 use super::reason::{Problem, Reason};
@@ -30,7 +31,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// It may make AWS forget that an alarm is referred to.
+    /// Once it is done, AWS may have forgotten that an alarm is referred to.
     pub(super) fn changes_composite(&self) -> bool {
         match self {
             Self::PutAlarm(config, _) => matches!(**config, AlarmConfig::Composite(_)),
@@ -132,6 +133,16 @@ fn problem(desired: &Desired, observed: &Observed) -> Option<Problem> {
 }
 
 impl Plan {
+    /// Keeps recorded what was to be deleted and wasn't.
+    pub(super) fn keep_undone(&mut self) {
+        let undone = self.actions.iter().filter_map(|action| match action {
+            Action::Delete(resource) => Some(resource.clone()),
+            _ => None,
+        });
+        // What is desired comes last, as it is recorded.
+        self.resources = undone.chain(std::mem::take(&mut self.resources)).collect();
+    }
+
     fn make(&mut self, desired: &Desired, observed: &Observed, standing: Standing<'_>, memory: &Memory) {
         let Standing { status, has_finalizer, .. } = standing;
         let owned = observed.detector.ours;
@@ -241,7 +252,9 @@ impl Plan {
         };
         match observed.alarms.get(name) {
             None | Some(Seen::Absent) => {
-                let made = status.resources.iter().any(|r| r.name == name && r.arn.is_some());
+                // Elsewhere it isn't deleted by hand: the object moves.
+                let is_here = |r: &Resource| r.name == name && scope_of(r) == desired.scope;
+                let made = status.resources.iter().any(|r| is_here(r) && r.arn.is_some());
                 if made && !just_wrote {
                     self.drift.push(undone(&format!("alarm {name}"), false));
                 }

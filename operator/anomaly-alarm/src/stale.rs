@@ -63,7 +63,7 @@ impl Subject<'_> {
         }
     }
 
-    /// The object whose composite alarm names `alarm`, among those that combine this object.
+    /// The object whose composite alarm names `alarm`, among those that may combine this object.
     async fn combined_by(
         &self,
         connection: &Connection,

@@ -19,7 +19,7 @@ pub(super) trait World: Send + Sync + 'static {
     fn monitor(&self, namespace: &str, name: &str) -> Option<MonitorFact>;
     fn canary(&self, namespace: &str, name: &str) -> Option<CanaryFact>;
     fn alarm(&self, namespace: &str, name: &str) -> Option<ChildFact>;
-    /// The alarms that combine this one.
+    /// The alarms that combine this one, or may still do so in AWS.
     fn parents(&self, namespace: &str, name: &str) -> Vec<Parent>;
     /// The alarms of a namespace that wait until others let go of what they want to delete, as `namespace/name`.
     fn held(&self, namespace: &str) -> Vec<String>;

@@ -37,7 +37,7 @@ impl Caller {
                     &self.region,
                     ErrorKind::Throttled,
                     // Without a number: the status would be written anew each time.
-                    "more calls wait for their turn than a pass can wait for",
+                    "too many calls to AWS are queued; it is tried again",
                 )
             });
         }

@@ -56,6 +56,13 @@ impl AwsError {
     }
 }
 
+impl AwsError {
+    /// It stands until somebody changes the spec, grants a right or raises a quota.
+    pub fn lasts(&self) -> bool {
+        matches!(self.kind, ErrorKind::Terminal | ErrorKind::Denied | ErrorKind::Quota)
+    }
+}
+
 impl Classify for AwsError {
     fn class(&self) -> ErrorClass {
         match self.kind {

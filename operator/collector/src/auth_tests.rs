@@ -192,3 +192,50 @@ fn neither_a_token_nor_a_key_is_ever_printed() {
     let setup = setup(Ok(Review::default()));
     assert!(!format!("{:?}", setup.authenticator).contains("Bearer"));
 }
+
+#[tokio::test]
+async fn that_tokens_may_not_be_reviewed_is_told_until_they_may() {
+    use axum::body::Body;
+    use axum::http::{Request, Response};
+
+    use tidewatch_kube::backoff::Backoff;
+    use tidewatch_kube::watch_health::{Timing, WatchHealth, Watched};
+
+    let code = Arc::new(AtomicUsize::new(403));
+    let answers = Arc::clone(&code);
+    let service = tower::service_fn(move |_: Request<kube::client::Body>| {
+        let code = u16::try_from(answers.load(Ordering::Relaxed)).unwrap();
+        let answer = match code {
+            201 => {
+                json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {}, "spec": {}, "status": {"authenticated": true}})
+            }
+            code => {
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "no", "code": code, "message": "no"})
+            }
+        };
+        let response = Response::builder().status(code).body(Body::from(answer.to_string())).unwrap();
+        async move { Ok::<_, tower::BoxError>(response) }
+    });
+    let backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(10) };
+    let patience = Duration::from_millis(50);
+    let health = WatchHealth::with(Timing { backoff, patience, ..Timing::default() });
+    let reviewer = KubeReviewer::new(kube::Client::new(service, "default"), &health);
+    let failing = || health.failing(&[Watched::TOKEN_REVIEWS]);
+
+    // An API server that doesn't answer is told of by the watches.
+    code.store(500, Ordering::Relaxed);
+    reviewer.review("t").await.unwrap_err();
+    code.store(403, Ordering::Relaxed);
+    reviewer.review("t").await.unwrap_err();
+    assert_eq!(failing(), None, "once may be chance");
+    while failing().is_none() {
+        reviewer.review("t").await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let said = failing().unwrap();
+    assert!(said.contains("isn't allowed to create tokenreviews.authentication.k8s.io"), "{said}");
+    assert_eq!(health.cant_work(), Some(said));
+    code.store(201, Ordering::Relaxed);
+    reviewer.review("t").await.unwrap();
+    assert_eq!(failing(), None);
+}

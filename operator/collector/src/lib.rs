@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use tidewatch_kube::watch_health::WatchHealth;
 mod auth;
 #[doc(hidden)]
 pub mod bench_support;
@@ -79,6 +80,7 @@ impl Collector {
         config: Config,
         cluster: Cluster,
         registry: Registry,
+        health: &WatchHealth,
         cancel: CancellationToken,
     ) -> Result<Self, Error> {
         let clock = Arc::new(SystemClock);
@@ -90,7 +92,7 @@ impl Collector {
             metrics: config.metrics.clone(),
         };
         keeper.ensure(clock.now()).await?;
-        let reviewer = Box::new(auth::KubeReviewer::new(client));
+        let reviewer = Box::new(auth::KubeReviewer::new(client, health));
         let mut collector =
             Self::listen(config, certificate, reviewer, clock.clone(), cluster, registry, &cancel).await?;
         collector.tasks.push(tokio::spawn(async move { keeper.keep(clock.as_ref(), &cancel).await }));

@@ -340,6 +340,14 @@ mod tests {
     }
 
     #[test]
+    fn the_time_zones_are_in_the_binary() {
+        for zone in ["UTC", "Europe/Berlin", "Asia/Tokyo"] {
+            let known = jiff::tz::TimeZoneDatabase::bundled().get(zone);
+            assert_eq!(known.unwrap().iana_name(), Some(zone));
+        }
+    }
+
+    #[test]
     fn every_date_of_a_year_comes_once_and_in_order() {
         for (text, zone) in [
             ("*/7 1,2,3 * * *", "America/New_York"),

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use kube::Api;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as channel;
+use tokio::time::Instant;
 
 use crate::backoff::{Backoff, jitter};
 use crate::reconcile::{Classify, ErrorClass};
@@ -25,13 +27,23 @@ pub struct Timing {
     pub backoff: Backoff,
     /// A watch that fails for less is only interrupted: an API server that restarts changes no status.
     pub patience: Duration,
+    /// A retry that fails does so within this time (a connection may take 30 s): a failure that comes later is of a watch
+    /// that worked in between.
+    pub attempt: Duration,
+    /// A watch that was refused and hasn't failed for this long after a new list works again.
+    pub proof: Duration,
 }
 
 impl Default for Timing {
     /// The cap leaves time to tell of a failure within two minutes, and to see its end soon after.
     fn default() -> Self {
         let backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
-        Self { backoff, patience: Duration::from_secs(45) }
+        Self {
+            backoff,
+            patience: Duration::from_secs(45),
+            attempt: Duration::from_secs(40),
+            proof: Duration::from_secs(10),
+        }
     }
 }
 
@@ -56,6 +68,8 @@ impl Watched {
     pub const NETWORK_MONITORS: Self = Self::needed("networkmonitors.tidewatch.dev");
     pub const ANOMALY_ALARMS: Self = Self::needed("anomalyalarms.tidewatch.dev");
     pub const CANARIES: Self = Self::needed("canaries.tidewatch.dev");
+    /// They are created, not watched: without them no agent's reports are taken.
+    pub const TOKEN_REVIEWS: Self = Self::needed("tokenreviews.authentication.k8s.io");
 
     const fn needed(name: &'static str) -> Self {
         Self { name, is_needed: true }
@@ -101,12 +115,12 @@ impl WatchHealth {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "watch_failing",
-            "1 while the resource can't be listed and watched, so that what depends on it isn't known",
+            "1 while the resource can't be listed and watched (TokenReviews: created), so that what depends on it isn't known",
             self.0.failing.clone(),
         );
         registry.register(
             "watch_failures",
-            "Failed tries to list or watch the resource",
+            "Failed tries to list, watch or create the resource",
             self.0.failures.clone(),
         );
     }
@@ -122,15 +136,23 @@ impl WatchHealth {
         K: kube::Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
     {
         let watch = self.begin(resource);
-        watcher(api, config).then(move |event| {
-            let pause = watch.saw(&event);
-            async move {
-                if let Some(pause) = pause {
-                    tokio::time::sleep(pause).await;
+        let begin = move || watcher(api.clone(), config.clone()).boxed();
+        stream::unfold((begin(), watch, begin), |(mut events, watch, begin)| async move {
+            let event = watch.next(&mut events).await?;
+            if let Some(pause) = watch.saw(&event) {
+                tokio::time::sleep(pause).await;
+                // A watch that resumes gives no event; a new one begins with a list, whose end does.
+                if watch.is_failing() {
+                    events = begin();
                 }
-                event
             }
+            Some((event, (events, watch, begin)))
         })
+    }
+
+    /// Follows calls on `resource` that somebody else makes again and again.
+    pub fn calls(&self, resource: Watched) -> Watch {
+        self.begin(resource)
     }
 
     /// Why one of `resources` isn't known as it is now, if it isn't.
@@ -196,7 +218,7 @@ impl WatchHealth {
     }
 }
 
-/// One watch; it ends with its stream.
+/// One watch, which ends with its stream; or calls of one kind.
 #[derive(Debug)]
 pub struct Watch {
     health: WatchHealth,
@@ -204,6 +226,65 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// The next event; while none comes, a watch that was refused before is found to work.
+    async fn next<K>(
+        &self,
+        events: &mut BoxStream<'_, watcher::Result<Event<K>>>,
+    ) -> Option<watcher::Result<Event<K>>> {
+        if self.progress(|progress| progress.is_listed) {
+            match tokio::time::timeout(self.health.0.timing.proof, events.next()).await {
+                Ok(event) => return event,
+                Err(_) => self.health.change(self.id, |watches, id| {
+                    if let Some(progress) = watches.get_mut(&id) {
+                        progress.works();
+                    }
+                }),
+            }
+        }
+        events.next().await
+    }
+
+    fn is_failing(&self) -> bool {
+        self.progress(|progress| progress.failing.is_some())
+    }
+
+    fn progress(&self, is_so: impl FnOnce(&Progress) -> bool) -> bool {
+        self.health.lock().get(&self.id).is_some_and(is_so)
+    }
+
+    /// Takes note of the answer to a call. Other failures than a refusal pass by themselves, and the watches tell of an API
+    /// server that doesn't answer.
+    pub fn answered<T>(&self, answer: &Result<T, kube::Error>) {
+        let timing = self.health.0.timing;
+        self.health.change(self.id, |watches, id| {
+            let Some(progress) = watches.get_mut(&id) else { return };
+            match answer {
+                Ok(_) => progress.works(),
+                Err(error) if error.class() == ErrorClass::Denied => {
+                    let failure = Failure {
+                        sentence: format!(
+                            "the operator isn't allowed to create {}: grant it, as the chart's ClusterRole tidewatch-operator does",
+                            progress.resource.name
+                        ),
+                        said: error.to_string(),
+                        class: ErrorClass::Denied,
+                        of_a_list: false,
+                    };
+                    progress.failed(failure, timing, Instant::now(), jitter());
+                }
+                Err(_) => {}
+            }
+        });
+        self.count(answer.is_err());
+    }
+
+    fn count(&self, failed: bool) {
+        let resource = self.health.lock().get(&self.id).map(|it| it.resource);
+        if let (true, Some(resource)) = (failed, resource) {
+            self.health.0.failures.get_or_create(&Labels { resource: resource.name }).inc();
+        }
+    }
+
     /// Takes note of what came; how long to wait, if that was a failure.
     pub fn saw<K>(&self, event: &watcher::Result<Event<K>>) -> Option<Duration> {
         let timing = self.health.0.timing;
@@ -211,9 +292,7 @@ impl Watch {
             let progress = watches.get_mut(&id)?;
             progress.saw(event, timing, Instant::now(), jitter())
         });
-        if let (Err(_), Some(resource)) = (event, self.health.lock().get(&self.id).map(|it| it.resource)) {
-            self.health.0.failures.get_or_create(&Labels { resource: resource.name }).inc();
-        }
+        self.count(event.is_err());
         pause
     }
 }
@@ -228,17 +307,39 @@ impl Drop for Watch {
 #[derive(Debug)]
 struct Progress {
     resource: Watched,
-    /// Failures in a row, and when the first one was.
+    /// Failures in a row, when the first one was, and when the last one is tried again.
     failures: u32,
     since: Option<Instant>,
+    next_try: Option<Instant>,
     /// Why it fails, once it has failed for longer than an interruption lasts.
     failing: Option<String>,
     last_error: String,
+    /// The last failure was of a list: the next list that ends shows that all is well.
+    list_failed: bool,
+    /// It failed for long, and a list has ended since: whether it can be watched too isn't known yet.
+    is_listed: bool,
 }
 
 impl Progress {
     fn new(resource: Watched) -> Self {
-        Self { resource, failures: 0, since: None, failing: None, last_error: String::new() }
+        Self {
+            resource,
+            failures: 0,
+            since: None,
+            next_try: None,
+            failing: None,
+            last_error: String::new(),
+            list_failed: false,
+            is_listed: false,
+        }
+    }
+
+    /// It lists and watches.
+    fn works(&mut self) {
+        if self.failing.is_some() {
+            tracing::info!(resource = self.resource.name, "the watch goes on");
+        }
+        *self = Self::new(self.resource);
     }
 
     /// How long to wait before the next try, after a failure. That a list begins is no success: it is also what comes
@@ -252,36 +353,87 @@ impl Progress {
     ) -> Option<Duration> {
         let error = match event {
             Ok(Event::Init | Event::InitApply(_)) => return None,
+            // To list may be allowed where to watch isn't.
+            Ok(Event::InitDone) if self.failing.is_some() && !self.list_failed => {
+                self.is_listed = true;
+                return None;
+            }
             Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => {
-                if self.failing.is_some() {
-                    tracing::info!(resource = self.resource.name, "the watch goes on");
-                }
-                *self = Self::new(self.resource);
+                self.works();
                 return None;
             }
             Err(error) => error,
         };
+        let failure = Failure {
+            sentence: sentence(self.resource, error),
+            said: error.to_string(),
+            class: class(error),
+            of_a_list: is_of_a_list(error),
+        };
+        Some(self.failed(failure, timing, now, jitter))
+    }
+
+    /// How long to wait before the next try.
+    fn failed(&mut self, failure: Failure, timing: Timing, now: Instant, jitter: f64) -> Duration {
+        let Failure { sentence, said, class, of_a_list } = failure;
+        // Nothing is told of a watch that resumes: only the time shows that it did. A list that ends is told.
+        let resumed = self.next_try.is_some_and(|next| now.duration_since(next) > timing.attempt);
+        if resumed && !of_a_list && self.failing.is_none() {
+            *self = Self::new(self.resource);
+        }
+        (self.list_failed, self.is_listed) = (of_a_list, false);
         self.failures = self.failures.saturating_add(1);
         let since = *self.since.get_or_insert(now);
-        let said = error.to_string();
         if said != self.last_error {
-            tracing::warn!(resource = self.resource.name, %error, "the watch failed; it is tried again");
+            tracing::warn!(
+                resource = self.resource.name,
+                error = said,
+                "refused or failed; it is tried again"
+            );
             self.last_error = said;
         }
         if now.duration_since(since) >= timing.patience {
-            self.failing = Some(sentence(self.resource, error));
+            self.failing = Some(sentence);
         }
         let Timing { backoff, .. } = timing;
-        Some(backoff.delay(class(error), self.failures, jitter).unwrap_or(backoff.cap))
+        let pause = backoff.delay(class, self.failures, jitter).unwrap_or(backoff.cap);
+        self.next_try = Some(now + pause);
+        pause
+    }
+}
+
+/// Why a try failed.
+struct Failure {
+    /// What is wrong and what to do, for a status.
+    sentence: String,
+    /// What the API server said.
+    said: String,
+    class: ErrorClass,
+    of_a_list: bool,
+}
+
+/// Whether after this error all is listed anew, and fails or ends with an event.
+fn is_of_a_list(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(_) | watcher::Error::NoResourceVersion => true,
+        watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::WatchError(_) => false,
     }
 }
 
 fn class(error: &watcher::Error) -> ErrorClass {
+    /// What the API server calls a version of the resource that it doesn't have any more.
+    const EXPIRED: u16 = 410;
+    let of = |error: &kube::Error| match error {
+        kube::Error::Api(status) if status.code == EXPIRED => ErrorClass::Retry,
+        error => error.class(),
+    };
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => error.class(),
-        watcher::Error::WatchError(status) => kube::Error::Api(status.clone()).class(),
+        | watcher::Error::WatchFailed(error) => of(error),
+        watcher::Error::WatchError(status) => of(&kube::Error::Api(status.clone())),
         watcher::Error::NoResourceVersion => ErrorClass::Retry,
     }
 }

@@ -1,11 +1,19 @@
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response, StatusCode};
 use k8s_openapi::api::core::v1::Node;
+use kube::Client;
 use kube::core::Status;
+use serde_json::json;
 
 use super::*;
 
 const TIMING: Timing = Timing {
     backoff: Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(60) },
     patience: Duration::from_secs(45),
+    attempt: Duration::from_secs(40),
+    proof: Duration::from_secs(10),
 };
 
 type Seen = watcher::Result<Event<Node>>;
@@ -120,4 +128,136 @@ async fn whoever_asked_is_told_when_a_watch_fails_and_when_it_goes_on() {
     assert!(futures::poll!(changes.next()).is_pending(), "nothing new");
     watch.saw(&Ok(Event::<Node>::InitDone));
     assert_eq!(changes.next().await, Some(()));
+}
+
+#[test]
+fn failures_far_apart_are_no_streak_and_pause_no_longer() {
+    let watch_failed =
+        || -> Seen { Err(watcher::Error::WatchFailed(kube::Error::LinesCodecMaxLineLengthExceeded)) };
+    let (mut progress, mut now) = (Progress::new(Watched::CONFIG_MAPS), Instant::now());
+    for _ in 0..10 {
+        let pause = progress.saw(&watch_failed(), TIMING, now, 1.0);
+        assert_eq!((pause, &progress.failing), (Some(Duration::from_secs(1)), &None));
+        now += Duration::from_secs(3600);
+    }
+}
+
+#[test]
+fn lists_that_are_refused_late_are_a_streak_all_the_same() {
+    let (mut progress, now) = (Progress::new(Watched::NODES), Instant::now());
+    progress.saw(&refused(504), TIMING, now, 1.0);
+    assert_eq!(progress.failing, None);
+    progress.saw(&refused(504), TIMING, now + Duration::from_secs(300), 1.0);
+    assert!(progress.failing.is_some(), "no list ended in between");
+}
+
+#[test]
+fn a_version_that_is_too_old_isnt_a_resource_that_isnt_served() {
+    let gone = Status { code: 410, message: "too old resource version".to_owned(), ..Status::default() };
+    for error in [
+        watcher::Error::WatchError(Box::new(gone.clone())),
+        watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(gone))),
+    ] {
+        let (mut progress, now) = (Progress::new(Watched::NAMESPACES), Instant::now());
+        for second in 0..60 {
+            let at = now + Duration::from_secs(second);
+            progress.saw(&Err::<Event<Node>, _>(clone(&error)), TIMING, at, 1.0);
+        }
+        let said = progress.failing.unwrap();
+        assert!(said.contains("doesn't answer when namespaces"), "{said}");
+    }
+}
+
+fn clone(error: &watcher::Error) -> watcher::Error {
+    match error {
+        watcher::Error::WatchError(status) => watcher::Error::WatchError(status.clone()),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            watcher::Error::WatchStartFailed(kube::Error::Api(status.clone()))
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// An API server without nodes, whose watches tell nothing, or are refused with a code.
+#[derive(Default)]
+struct Quiet {
+    /// Watches that were begun or refused.
+    watches: AtomicUsize,
+    /// 0: none is refused.
+    code: AtomicU16,
+}
+
+impl Quiet {
+    fn client(self: &Arc<Self>) -> Client {
+        let server = Arc::clone(self);
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let answer = if watches { server.watch() } else { list() };
+            async move { Ok::<_, tower::BoxError>(answer) }
+        });
+        Client::new(service, "default")
+    }
+
+    fn watch(&self) -> Response<Body> {
+        self.watches.fetch_add(1, Ordering::SeqCst);
+        match self.code.load(Ordering::SeqCst) {
+            0 => response(200, Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())),
+            code => {
+                let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "no", "code": code, "message": "no"});
+                response(code, Body::from(status.to_string()))
+            }
+        }
+    }
+}
+
+fn response(code: u16, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    response
+}
+
+fn list() -> Response<Body> {
+    let empty =
+        json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []});
+    response(200, Body::from(empty.to_string()))
+}
+
+/// Watches the nodes of an API server that refuses watches with `code`; a watch that didn't fail for `proof` works.
+fn refusing(code: u16, proof: Duration) -> (WatchHealth, Arc<Quiet>, tokio::task::JoinHandle<()>) {
+    let backoff = Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(10) };
+    let patience = Duration::from_millis(50);
+    let health = WatchHealth::with(Timing { backoff, patience, proof, ..TIMING });
+    let server = Arc::new(Quiet { code: code.into(), ..Quiet::default() });
+    let events = health.watch(Watched::NODES, Api::<Node>::all(server.client()), watcher::Config::default());
+    let watching = tokio::spawn(events.for_each(|_| async {}));
+    (health, server, watching)
+}
+
+#[tokio::test]
+async fn a_list_that_ends_is_no_end_of_watches_that_are_refused() {
+    for code in [403, 500] {
+        let (health, server, watching) = refusing(code, Duration::from_secs(3600));
+        health.until_failing(&[Watched::NODES]).await;
+        let tries = server.watches.load(Ordering::SeqCst);
+        while server.watches.load(Ordering::SeqCst) < tries + 20 {
+            assert!(health.failing(&[Watched::NODES]).is_some(), "{code}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        watching.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_was_refused_goes_on_when_it_is_granted_though_nothing_changes() {
+    for code in [403, 500] {
+        let (health, server, watching) = refusing(code, Duration::from_millis(50));
+        health.until_failing(&[Watched::NODES]).await;
+        server.code.store(0, Ordering::SeqCst);
+        let mut changes = Box::pin(health.changes());
+        while health.failing(&[Watched::NODES]).is_some() {
+            let change = tokio::time::timeout(Duration::from_secs(60), changes.next()).await;
+            assert_eq!(change, Ok(Some(())), "{code}: it doesn't go on");
+        }
+        watching.abort();
+    }
 }

@@ -2,12 +2,7 @@
 
 use tidewatch_kube::events::Happened;
 
-/// Tells that `what` stays in AWS, so that nobody looks for it in vain or pays for it unknowingly.
-pub fn left_behind(what: &str) -> Happened {
-    Happened {
-        reason: "LeftBehind",
-        is_warning: false,
-        note: format!("stays in AWS: {what}"),
-        action: "Reconcile",
-    }
+/// Tells what stays in AWS and why, so that nobody looks for it in vain or pays for it unknowingly.
+pub fn left_behind(what_stays: &str) -> Happened {
+    Happened { reason: "LeftBehind", is_warning: false, note: what_stays.to_owned(), action: "Reconcile" }
 }

@@ -69,6 +69,9 @@ impl<'a> Owner<'a> {
                 (Some(_), Some(_)) if !names_us => Whose::Other(format!(
                     "it belongs to {kind} {namespace}/{name} (its tag {UID} is missing)"
                 )),
+                _ if claim.recorded => {
+                    other(format!("it isn't this object's any more (it has no tag {UID})"))
+                }
                 _ => other(format!("it was made by someone else (it has no tag {UID})")),
             };
         };

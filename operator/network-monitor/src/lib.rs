@@ -68,7 +68,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How often it is looked whether what the verdicts stand on is known again.
 const UNKNOWN: Duration = Duration::from_secs(10);
 /// What every verdict stands on. NetworkPolicies only explain a fault.
-const STANDS_ON: [Watched; 8] = [
+const STANDS_ON: [Watched; 9] = [
     Watched::PODS,
     Watched::NODES,
     Watched::SERVICES,
@@ -77,6 +77,7 @@ const STANDS_ON: [Watched; 8] = [
     Watched::NETWORK_MONITORS,
     Watched::CONFIG_MAPS,
     Watched::DAEMON_SETS,
+    Watched::TOKEN_REVIEWS,
 ];
 
 /// Waits until verdicts can be made, or until it can be told why they can't.

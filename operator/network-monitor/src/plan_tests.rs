@@ -36,7 +36,7 @@ fn observed(start: i64, verdict: Option<Verdict>) -> Observed {
     Observed {
         now: at(start + 60),
         generation: Some(1),
-        fleet: Fleet { desired: 1, ready: 1, problem: None },
+        fleet: Fleet { desired: 1, ready: 1, ..Fleet::default() },
         unknown: None,
         monitor: Ok(Monitored { spec, unresolved: vec![], view, publishing: None }),
     }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::authentication::v1::TokenReview;
+use kube::api::PostParams;
 use prometheus_client::registry::Registry as MetricsRegistry;
 use serde_json::json;
 use tidewatch_cluster::WatchConfig;
@@ -13,6 +15,7 @@ use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use tidewatch_kube::watch_health::Watch;
 
 /// A condition's status, reason and message.
 fn says(server: &ListServer, condition: &str) -> String {
@@ -33,6 +36,35 @@ async fn until(server: &ListServer, what: &str, is_so: impl Fn(&str) -> bool) {
 
 #[tokio::test]
 async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() {
+    told_until_granted("nodes", "isn't allowed to list and watch nodes", |server| server.refuse("nodes"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_monitor_says_that_only_the_watch_isnt_allowed_and_goes_on_when_it_is() {
+    told_until_granted("nodes", "isn't allowed to list and watch nodes", |server| {
+        server.refuse_watches("nodes")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_monitor_says_that_agents_tokens_cant_be_reviewed_and_goes_on_when_they_can() {
+    let missing = "isn't allowed to create tokenreviews.authentication.k8s.io";
+    told_until_granted("tokenreviews", missing, |server| server.refuse("tokenreviews")).await;
+}
+
+/// Has the token of an agent that never gives up reviewed.
+async fn review_tokens(client: Client, calls: Watch) {
+    let api: Api<TokenReview> = Api::all(client);
+    loop {
+        calls.answered(&api.create(&PostParams::default(), &TokenReview::default()).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a monitor says while what it stands on is refused, and when it is granted.
+async fn told_until_granted(plural: &str, missing: &str, refuse: impl Fn(&ListServer)) {
     let server = ListServer::default();
     let monitor = json!({
         "apiVersion": "tidewatch.dev/v1alpha1", "kind": "NetworkMonitor",
@@ -40,13 +72,15 @@ async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() 
         "spec": {"local": [{"pods": {"selector": {"matchLabels": {"app": "checkout"}}}}]},
     });
     server.put("networkmonitors", monitor);
-    server.refuse("nodes");
+    refuse(&server);
     let timing = Timing {
         backoff: tidewatch_kube::backoff::Backoff {
             base: Duration::from_millis(20),
             cap: Duration::from_millis(500),
         },
         patience: Duration::from_millis(500),
+        proof: Duration::from_secs(3),
+        ..Timing::default()
     };
     let (health, cancel) = (WatchHealth::with(timing), CancellationToken::new());
     let (client, cluster) = (server.client(), Cluster::default());
@@ -54,6 +88,7 @@ async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() 
     let watches =
         tidewatch_cluster::watch(client.clone(), watching, cluster.clone(), health.clone(), cancel.clone());
     let watches = tokio::spawn(watches);
+    let reviews = tokio::spawn(review_tokens(client.clone(), health.calls(Watched::TOKEN_REVIEWS)));
     let (_fleet, fleet) = channel::channel(Fleet::default());
     let dependencies = Dependencies {
         client,
@@ -75,24 +110,26 @@ async fn a_monitor_says_which_right_is_missing_and_goes_on_when_it_is_granted() 
         run(dependencies, stop).await;
     });
 
-    let missing = "Unknown WatchFailing: the operator isn't allowed to list and watch nodes";
-    until(&server, "a new monitor says nothing", |said| said.starts_with(missing)).await;
-    assert!(says(&server, "Degraded").starts_with(missing), "{}", says(&server, "Degraded"));
+    let missing = format!("Unknown WatchFailing: the operator {missing}");
+    until(&server, "a new monitor says nothing", |said| said.starts_with(&missing)).await;
+    assert!(says(&server, "Degraded").starts_with(&missing), "{}", says(&server, "Degraded"));
     let indicator = &server.status("networkmonitors", "checkout")["networkHealthIndicator"];
     assert_eq!(indicator, "InsufficientData");
     let readiness = Readiness::new(health.clone());
     readiness.set(true);
-    assert!(readiness.problem().is_some_and(|problem| problem.contains("nodes")), "readyz");
+    assert!(readiness.problem().is_some_and(|problem| problem.contains(plural)), "readyz");
     let mut registry = MetricsRegistry::default();
     health.register(&mut registry);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    assert!(text.contains("watch_failing{resource=\"nodes\"} 1"), "{text}");
+    let shown = text.lines().find(|line| line.starts_with(&format!("watch_failing{{resource=\"{plural}")));
+    assert!(shown.is_some_and(|line| line.ends_with("} 1")), "{text}");
     assert!(text.contains("watch_failing{resource=\"pods\"} 0"), "{text}");
 
-    server.grant("nodes");
+    server.grant(plural);
     until(&server, "it doesn't heal", |said| !said.contains("WatchFailing")).await;
     assert_eq!(readiness.problem(), None);
+    reviews.abort();
     cancel.cancel();
     running.await.unwrap();
     watches.await.unwrap();

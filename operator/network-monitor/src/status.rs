@@ -273,6 +273,7 @@ fn without_numbers(status: &NetworkMonitorStatus) -> impl PartialEq + use<> {
 }
 
 const INSUFFICIENT_DATA: &str = "InsufficientData";
+const NOTHING_TO_WATCH: &str = "NothingToWatch";
 
 fn spec_says(errors: &[SpecError]) -> Vec<Says> {
     let reason = errors.first().map_or("InvalidSpec", |error| error.reason.as_str());
@@ -298,6 +299,9 @@ fn no_window_says(
 ) -> Vec<Says> {
     let window = monitored.spec.window_seconds;
     let problem = not_found(monitored).or_else(|| agents_missing(&observed.fleet));
+    if problem.is_none() && observed.fleet.nowhere {
+        return nowhere_says(monitored);
+    }
     let (reason, message) = match (problem, missed) {
         (Some((reason, message)), _) => (reason, message),
         (None, None) => {
@@ -317,6 +321,18 @@ fn no_window_says(
         Says::new(ConditionType::Ready, Truth::Unknown, reason, message.clone()),
         Says::new(ConditionType::Degraded, Truth::Unknown, reason, message.clone()),
         Says::new(ConditionType::WorkloadFault, Truth::Unknown, reason, message),
+    ];
+    says.extend(endpoint_says(monitored));
+    says
+}
+
+/// There are no agents and will be none: the monitor is in place, and there is nothing to wait for.
+fn nowhere_says(monitored: &Monitored) -> Vec<Says> {
+    let why = "no node can run an agent (Fargate, virtual kubelets and Windows can't, and agent.nodeSelector and agent.affinity choose among the others): nothing is watched";
+    let mut says = vec![
+        Says::new(ConditionType::Ready, Truth::True, NOTHING_TO_WATCH, why),
+        Says::new(ConditionType::Degraded, Truth::Unknown, INSUFFICIENT_DATA, why),
+        Says::new(ConditionType::WorkloadFault, Truth::Unknown, INSUFFICIENT_DATA, why),
     ];
     says.extend(endpoint_says(monitored));
     says
@@ -358,7 +374,7 @@ fn agents_missing(fleet: &Fleet) -> Option<(&'static str, String)> {
     if let Some(problem) = &fleet.problem {
         return Some(("AgentsNotDeployed", problem.clone()));
     }
-    (fleet.ready == 0)
+    (fleet.ready == 0 && !fleet.nowhere)
         .then(|| ("AgentsNotReady", format!("none of the {} agents is ready yet", fleet.desired)))
 }
 
@@ -374,7 +390,7 @@ fn ready_says(observed: &Observed, monitored: &Monitored) -> Says {
         return Says::new(ConditionType::Ready, Truth::Unknown, reason, message);
     }
     if let Some(NothingSelected::NoPods(says)) = nothing_selected(monitored) {
-        return Says::new(ConditionType::Ready, Truth::True, "NothingToWatch", says);
+        return Says::new(ConditionType::Ready, Truth::True, NOTHING_TO_WATCH, says);
     }
     let watched = "the selected traffic is being watched";
     match &monitored.spec.other_window {

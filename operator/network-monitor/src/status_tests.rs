@@ -27,7 +27,7 @@ fn observed(now: i64, view: View) -> Observed {
     Observed {
         now: at(now),
         generation: Some(1),
-        fleet: Fleet { desired: 6, ready: 6, problem: None },
+        fleet: Fleet { desired: 6, ready: 6, ..Fleet::default() },
         unknown: None,
         monitor: Ok(Monitored { spec: spec(), unresolved: vec![], view, publishing: None }),
     }
@@ -333,12 +333,32 @@ fn a_monitor_of_a_workload_that_is_scaled_to_zero_is_ready_and_says_nothing_of_i
 #[test]
 fn agents_that_are_not_there_are_the_reason_for_no_data() {
     let mut waiting = observed(0, View::Waiting);
-    waiting.fleet = Fleet { desired: 6, ready: 0, problem: None };
+    waiting.fleet = Fleet { desired: 6, ..Fleet::default() };
     let status = fold(&NetworkMonitorStatus::default(), &waiting, &mut Memory::default());
     assert_eq!(condition(&status, "Ready").1, "AgentsNotReady");
     waiting.fleet.problem = Some("ConfigMap is missing".to_owned());
     let status = fold(&status, &waiting, &mut Memory::default());
     assert_eq!(condition(&status, "Ready"), ("Unknown", "AgentsNotDeployed", "ConfigMap is missing"));
+}
+
+#[test]
+fn where_no_node_can_run_an_agent_a_monitor_waits_for_none() {
+    for view in [View::Waiting, View::NoData { last: None }] {
+        let mut nowhere = observed(0, view);
+        nowhere.fleet = Fleet { nowhere: true, ..Fleet::default() };
+        let status = fold(&NetworkMonitorStatus::default(), &nowhere, &mut Memory::default());
+        let (truth, reason, message) = condition(&status, "Ready");
+        assert_eq!((truth, reason), ("True", "NothingToWatch"), "{message}");
+        assert!(message.starts_with("no node can run an agent"), "{message}");
+        for kind in ["Degraded", "WorkloadFault"] {
+            assert_eq!(condition(&status, kind).0, "Unknown", "{kind}");
+            assert_eq!(condition(&status, kind).1, "InsufficientData", "{kind}");
+        }
+        assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::InsufficientData));
+        nowhere.fleet.problem = Some("ConfigMap is missing".to_owned());
+        let status = fold(&status, &nowhere, &mut Memory::default());
+        assert_eq!(condition(&status, "Ready").1, "AgentsNotDeployed");
+    }
 }
 
 #[test]

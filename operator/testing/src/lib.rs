@@ -13,6 +13,7 @@
 
 #[path = "../../../crds/tests/apiserver/control_plane.rs"]
 mod control_plane;
+pub mod granted;
 pub mod list_server;
 pub mod managed;
 pub mod watches;

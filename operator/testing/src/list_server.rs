@@ -1,4 +1,5 @@
-//! An API server that lists what it is given, refuses what it is told to, and keeps statuses. Its watches tell nothing.
+//! An API server that lists what it is given, refuses what it is told to and what the chart doesn't grant, and keeps
+//! statuses. Its watches tell nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode};
 use kube::Client;
 use serde_json::{Value, json};
+
+use super::granted::Granted;
 
 /// Cheap to clone; all clones are one server.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,8 @@ struct Held {
     /// By plural and name.
     objects: BTreeMap<(String, String), Value>,
     refused: BTreeSet<String>,
+    refused_watches: BTreeSet<String>,
+    granted: Granted,
 }
 
 impl ListServer {
@@ -30,8 +35,15 @@ impl ListServer {
         self.0.lock().unwrap().refused.insert(plural.to_owned());
     }
 
+    /// Watches of this plural are refused, and lists aren't.
+    pub fn refuse_watches(&self, plural: &str) {
+        self.0.lock().unwrap().refused_watches.insert(plural.to_owned());
+    }
+
     pub fn grant(&self, plural: &str) {
-        self.0.lock().unwrap().refused.remove(plural);
+        let mut held = self.0.lock().unwrap();
+        held.refused.remove(plural);
+        held.refused_watches.remove(plural);
     }
 
     pub fn status(&self, plural: &str, name: &str) -> Value {
@@ -47,7 +59,7 @@ impl ListServer {
                 let bytes = to_bytes(Body::new(body), usize::MAX).await?;
                 let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
                 let watches = head.uri.query().is_some_and(|query| query.contains("watch=true"));
-                let (code, answer) = server.answer(&head.method, head.uri.path(), &body);
+                let (code, answer) = server.answer(&head.method, head.uri.path(), watches, &body);
                 let body = if watches && code == 200 {
                     Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
                 } else {
@@ -61,24 +73,29 @@ impl ListServer {
         Client::new(service, "default")
     }
 
-    fn answer(&self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
+    fn answer(&self, method: &Method, path: &str, watches: bool, body: &Value) -> (u16, Value) {
         let mut held = self.0.lock().unwrap();
         let segments: Vec<&str> = path.rsplit('/').collect();
+        let granted = held.granted.allows(method, path, watches);
         match (method, segments.as_slice()) {
+            (_, [plural, ..])
+                if !granted
+                    || held.refused.contains(*plural)
+                    || (watches && held.refused_watches.contains(*plural)) =>
+            {
+                let verb = if watches { "watch".to_owned() } else { method.to_string() };
+                let message = format!("{plural} is forbidden: User \"operator\" cannot {verb} {path}");
+                (
+                    403,
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message}),
+                )
+            }
             (&Method::PATCH, ["status", name, plural, ..]) => {
                 let object = held.objects.get_mut(&((*plural).to_owned(), (*name).to_owned())).unwrap();
                 object["status"] = body["status"].clone();
                 (200, object.clone())
             }
             (&Method::POST, _) => (201, body.clone()),
-            (_, [plural, ..]) if held.refused.contains(*plural) => {
-                let message =
-                    format!("{plural} is forbidden: User \"operator\" cannot list resource \"{plural}\"");
-                (
-                    403,
-                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message}),
-                )
-            }
             (_, segments) => {
                 let plural = segments.first().copied().unwrap_or_default();
                 let items: Vec<&Value> = held

@@ -223,6 +223,7 @@ async fn an_alarm_says_which_right_is_missing_for_it_and_others_go_on() {
     let watches = WatchHealth::with(Timing {
         backoff: Backoff { base: Duration::from_millis(20), cap: Duration::from_millis(500) },
         patience: Duration::from_millis(500),
+        ..Timing::default()
     });
     let client = client_as(&server, "operator").await;
     let running = start_as(client, &double, &AlarmMetrics::default(), watches, &cancel).await;

@@ -272,6 +272,8 @@ async fn another_region_or_role_leaves_nothing_behind() {
     assert!(bed.all_in(ACCOUNT, "us-east-1").is_empty());
     assert_eq!(bed.all_in("210987654321", REGION).len(), 2);
     assert!(bed.double.calls().iter().any(|call| call.role.as_deref() == Some(ROLE)));
+    let told = bed.events("cpu").join("\n");
+    assert!(!told.contains("DriftRepaired"), "it moved, and nobody changed it by hand: {told}");
     bed.delete("cpu");
     bed.settle().await;
     assert!(bed.all_in("210987654321", REGION).is_empty());

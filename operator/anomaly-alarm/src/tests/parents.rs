@@ -164,3 +164,68 @@ async fn an_alarm_that_someone_elses_composite_names_is_in_use_in_aws_s_words() 
     bed.settle().await;
     assert!(bed.get("kid").is_none() && bed.all().is_empty(), "{:?}", bed.all());
 }
+
+/// Passes over what is woken and nothing else, until nothing is.
+async fn until_nobody_is_woken(bed: &mut Bed, first: &[&str]) {
+    let mut next: Vec<String> = first.iter().map(|name| format!("shop/{name}")).collect();
+    for _ in 0..20 {
+        for key in std::mem::take(&mut next) {
+            bed.pass(key.trim_start_matches("shop/")).await;
+        }
+        next = bed.woken();
+        if next.is_empty() {
+            return;
+        }
+    }
+    panic!("{next:?} are woken for ever; refused: {:?}", refused(bed));
+}
+
+#[tokio::test]
+async fn two_objects_whose_alarms_are_in_use_dont_wake_each_other() {
+    let mut bed = Bed::start().await;
+    for name in ["a", "b"] {
+        bed.apply(name, &gated());
+    }
+    bed.settle().await;
+    let rule = ["a", "b"].map(|name| format!("ALARM(\"{}-composite\")", bed.name_of(name))).join(" OR ");
+    let by_hand = aws_sdk_cloudwatch::Client::new(&bed.sdk_config().await).put_composite_alarm();
+    by_hand.alarm_name("by-hand").alarm_rule(rule).send().await.unwrap();
+    bed.delete("a");
+    bed.delete("b");
+    bed.woken();
+    until_nobody_is_woken(&mut bed, &["a", "b"]).await;
+    for name in ["a", "b"] {
+        assert_eq!(bed.ready(name).1, "Deleting", "{:?}", bed.ready(name));
+        assert!(bed.ready(name).2.contains("by-hand"), "{:?}", bed.ready(name));
+    }
+}
+
+#[tokio::test]
+async fn a_child_waits_for_a_parent_that_let_go_of_it_in_its_spec_only() {
+    let mut bed = Bed::start().await;
+    for name in ["a", "b"] {
+        bed.apply(name, &gated());
+    }
+    bed.settle().await;
+    bed.apply("par", &json!({"alarms": {"anyOf": ["a", "b"]}}));
+    bed.settle().await;
+    bed.apply("par", &json!({"alarms": {"anyOf": ["c"]}}));
+    bed.pass("par").await;
+    assert_eq!(bed.ready("par").1, "WaitingForAlarms", "{:?}", bed.ready("par"));
+    bed.delete("a");
+    bed.delete("b");
+    bed.woken();
+    bed.double.clear_calls();
+    until_nobody_is_woken(&mut bed, &["a", "b"]).await;
+    for name in ["a", "b"] {
+        assert!(bed.ready(name).2.contains(PARENT), "{:?}", bed.ready(name));
+    }
+    assert_eq!(refused(&bed), [""; 0], "nobody asks for what AWS would refuse");
+
+    bed.apply("c", &gated());
+    until_nobody_is_woken(&mut bed, &["c"]).await;
+    bed.settle().await;
+    assert!(bed.get("a").is_none() && bed.get("b").is_none());
+    assert_eq!(bed.ready("par").1, "InPlace", "{:?}", bed.ready("par"));
+    assert_eq!(refused(&bed), [""; 0]);
+}

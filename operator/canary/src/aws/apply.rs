@@ -178,7 +178,7 @@ impl<O: Objects<CanaryStatus>> Applier<'_, O> {
         let group = format!("/aws/lambda/{function}");
         match connection.logs.delete_group(&group).await {
             Err(error) if error.kind == ErrorKind::Denied => {
-                told.push(left_behind(&format!("log group {group}: {}", error.message)));
+                told.push(left_behind(&format!("log group {group} stays in AWS: {}", error.message)));
                 Ok(())
             }
             result => result,

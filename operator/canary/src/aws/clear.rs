@@ -60,7 +60,8 @@ impl Plan {
                 return false;
             }
             Seen::There { owner: Whose::Other(whose), .. } => {
-                self.left.push(format!("canary {} in {}, for {whose}", place.name, place.scope.region));
+                let (name, region) = (&place.name, &place.scope.region);
+                self.left.push(format!("canary {name} in {region} stays in AWS: {whose}"));
                 return false;
             }
             Seen::There { owner: Whose::Adoptable, .. } => return false,

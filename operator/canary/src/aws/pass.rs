@@ -55,6 +55,8 @@ pub(super) struct Reached {
     pub observed: Observed,
     pub plan: Plan,
     pub runtime_deprecation: Option<Timestamp>,
+    /// What AWS refused and goes on refusing until somebody changes, grants or raises something.
+    pub refused: Option<AwsError>,
 }
 
 impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
@@ -104,7 +106,8 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         }
     }
 
-    /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now.
+    /// Observes, plans and applies until there is nothing left to do, or nothing that can be done now. After a refusal that
+    /// lasts it is looked once more: what runs goes on being told.
     async fn reach(&self, case: &mut Case<'_>, memory: &mut Memory) -> Result<Reached, Trouble> {
         if let Some(why) = self.watches.failing(&[Watched::CANARIES]) {
             return Err(Problem::new(Shared::WatchFailing, why).into());
@@ -116,9 +119,13 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         let offered = runtime::known(&connection.canaries.runtimes().await?);
         let mut view = case.status.aws.clone();
         let mut round = 0;
+        let mut refused: Option<AwsError> = None;
         loop {
             round += 1;
-            let observed = self.look(case, Some(&wanted), view.as_ref(), memory).await?;
+            let observed = match self.look(case, Some(&wanted), view.as_ref(), memory).await {
+                Ok(observed) => observed,
+                Err(error) => return Err(refused.unwrap_or(error).into()),
+            };
             let desired = self.desired(case.canary, &wanted, script.as_ref(), &offered, &observed, memory)?;
             let standing = Standing {
                 recorded: view.as_ref(),
@@ -128,14 +135,22 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
             };
             let plan = plan(Some(&desired), &observed, standing, memory);
             case.left_behind(&plan);
-            if plan.actions.is_empty() || round > ROUNDS {
-                self.runs(&desired, &observed, &case.status, memory).await?;
+            if plan.actions.is_empty() || round > ROUNDS || refused.is_some() {
+                if let Err(error) = self.runs(&desired, &observed, &case.status, memory).await {
+                    return Err(refused.unwrap_or(error).into());
+                }
                 let runtime = observed.current.usable().map(|canary| canary.config.runtime.as_str());
                 let runtime_deprecation = deprecation(runtime, &offered);
-                return Ok(Reached { desired, observed, plan, runtime_deprecation });
+                return Ok(Reached { desired, observed, plan, runtime_deprecation, refused });
             }
-            self.apply(case, Some(&desired), &plan, memory).await?;
-            view = plan.aws;
+            match self.apply(case, Some(&desired), &plan, memory).await {
+                Ok(()) => view = plan.aws,
+                Err(Stopped::Refused(error)) if error.lasts() => {
+                    refused = Some(error);
+                    view = case.status.aws.clone();
+                }
+                Err(stopped) => return Err(stopped.into()),
+            }
         }
     }
 

@@ -358,7 +358,7 @@ impl Plan {
                     reason: "MadeAgain",
                     is_warning: false,
                     note: format!(
-                        "canary {} is deleted and made again, for it is {}",
+                        "canary {} is deleted and made again, because it is in state {}",
                         canary.name,
                         stands(canary)
                     ),

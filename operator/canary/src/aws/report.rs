@@ -29,26 +29,34 @@ const FAILED: Duration = Duration::from_secs(60);
 pub(super) const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(40) };
 
 impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
-    /// The status after rounds that AWS didn't refuse.
+    /// The status after rounds in which AWS could be read to the end, whatever it refused to write.
     pub(super) async fn report(
         &self,
         case: &mut Case<'_>,
         reached: Reached,
         memory: &mut Memory,
     ) -> Result<Option<Duration>, Error> {
-        let Reached { desired, observed, plan, runtime_deprecation } = reached;
+        let Reached { desired, observed, plan, runtime_deprecation, refused } = reached;
+        // Also where something was refused: the rest of it mustn't wait as long as that.
+        let unfinished = !plan.actions.is_empty() || plan.waiting.is_some();
         let waiting =
             plan.waiting.or((!plan.actions.is_empty()).then(|| "it isn't as declared yet".to_owned()));
-        let problem = plan.problem.or(waiting.map(|why| Problem::new(Reason::InProgress, why)));
+        let refusal = refused.as_ref().map(problem_of);
+        let problem = refusal.or(plan.problem).or(waiting.map(|why| Problem::new(Reason::InProgress, why)));
         let reason = problem.as_ref().map(|problem| problem.reason);
         let mut outcome = self.outcome(case, memory, problem);
         outcome.observed = Some(&observed);
         outcome.aws = plan.aws;
         outcome.runtime_deprecation = runtime_deprecation;
         outcome.tag_keys = reason.is_none().then(|| owner::users_keys(&desired.tags));
+        let refused = refused.map(|error| (self.after(&error, memory), error));
+        outcome.error = refused.as_ref().map(|(delay, error)| self.last_error(&case.status, error, *delay));
         let next = fold(&case.status, &outcome);
         self.write(case, memory, &next).await?;
-        Ok(Some(self.next(case, &desired, reason, memory)))
+        if let Some((delay, _)) = refused {
+            return Ok(Some(delay));
+        }
+        Ok(Some(self.next(case, &desired, reason, unfinished, memory)))
     }
 
     /// The status where something is in the way, in the object itself or around it.
@@ -86,6 +94,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
         case: &Case<'_>,
         desired: &Desired,
         reason: Option<Reason>,
+        unfinished: bool,
         memory: &mut Memory,
     ) -> Duration {
         let rest = if has_script(case) { SCRIPT } else { again::rest() };
@@ -97,7 +106,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
                 self.aws.keep_only(&case.key, &desired.place.scope, &names);
                 rest
             }
-            Some(Reason::Shared(Shared::NotOurs | Shared::Rejected)) => REFUSED.min(rest),
+            Some(Reason::Shared(Shared::NotOurs | Shared::Rejected)) if !unfinished => REFUSED.min(rest),
             // Whether it is time to try again is looked at; what happens meanwhile is read at each resync.
             Some(Reason::UpdateFailed) => FAILED,
             Some(Reason::CreationFailed) => {

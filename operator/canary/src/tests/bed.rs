@@ -23,6 +23,7 @@ use tidewatch_prober::{Prober, ProberConfig, TargetPolicy};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Canaries, Dependencies, Error, Policy, in_aws, shutdown};
+use tidewatch_testing::granted::Granted;
 
 const KEY: &str = "shop/db";
 
@@ -35,6 +36,8 @@ struct Held {
     /// What reads of Secrets are answered with.
     secrets_status: u16,
     events: Vec<(String, String)>,
+    /// What the chart lets the operator do.
+    granted: Granted,
 }
 
 impl Held {
@@ -46,6 +49,7 @@ impl Held {
     fn answer(&mut self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
         let failure = |code: u16| {
             let reason = match code {
+                403 => "Forbidden",
                 404 => "NotFound",
                 409 => "Conflict",
                 _ => "Failure",
@@ -62,6 +66,9 @@ impl Held {
                 (200, None) => failure(404),
                 (code, _) => failure(code),
             };
+        }
+        if !self.granted.allows(method, path, false) {
+            return failure(403);
         }
         if path.contains("/events") {
             let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();

@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::AUDIENCE;
+use tidewatch_kube::watch_health::{Watch, WatchHealth, Watched};
 
 /// The API server's answer about a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,11 +32,13 @@ pub(in super::super) trait Reviewer: Send + Sync + 'static {
 /// Asks by TokenReview. Needs create on tokenreviews of authentication.k8s.io.
 pub(in super::super) struct KubeReviewer {
     api: Api<TokenReview>,
+    health: Watch,
 }
 
 impl KubeReviewer {
-    pub(in super::super) fn new(client: Client) -> Self {
-        Self { api: Api::all(client) }
+    /// Tells `health` when this isn't allowed.
+    pub(in super::super) fn new(client: Client, health: &WatchHealth) -> Self {
+        Self { api: Api::all(client), health: health.calls(Watched::TOKEN_REVIEWS) }
     }
 }
 
@@ -49,11 +52,9 @@ impl Reviewer for KubeReviewer {
                 },
                 ..TokenReview::default()
             };
-            let answer = self
-                .api
-                .create(&PostParams::default(), &question)
-                .await
-                .map_err(|error| ReviewError(error.to_string()))?;
+            let answer = self.api.create(&PostParams::default(), &question).await;
+            self.health.answered(&answer);
+            let answer = answer.map_err(|error| ReviewError(error.to_string()))?;
             let status = answer.status.unwrap_or_default();
             let user = status.user.unwrap_or_default();
             Ok(Review {

@@ -58,7 +58,7 @@ pub(in crate::anomaly_alarm) const ACCEPTED: &[&[&str]] = &[
     &[
         "CPU",
         "ABOVE",
-        "actions: {alarm: ['arn:aws:sns:eu-west-1:123456789012:a.fifo', 'arn:aws:lambda:us-gov-west-1:123456789012:function:f:live', 'arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1-2:autoScalingGroupName/a:policyName/scale out', 'arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1-2:resource/ecs/service/a/b:policyName/c'], ok: ['arn:aws-cn:ssm:cn-north-1:123456789012:opsitem:2#CATEGORY=Cost', 'arn:aws:ssm-incidents::123456789012:responseplan/a', 'arn:aws:aiops:eu-west-1:123456789012:investigation-group:Abc1']}",
+        "actions: {alarm: ['arn:aws:sns:eu-west-1:123456789012:a.fifo', 'arn:aws:lambda:us-gov-west-1:123456789012:function:f:live', 'arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1-2:autoScalingGroupName/a:policyName/scale out', 'arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1-2:resource/ecs/service/a/b:policyName/c'], ok: ['arn:aws-cn:ssm:cn-north-1:123456789012:opsitem:2#CATEGORY=Cost', 'arn:aws:ssm-incidents::123456789012:responseplan/a', 'arn:aws:aiops:eu-west-1:123456789012:investigation-group:Abc1', 'arn:aws:aiops:eu-west-1:123456789012:investigation-group/Abc1#DEDUPE_STRING=checkout/latency']}",
     ],
     // AWS has metrics of ten seconds too, and takes the period of any.
     &[

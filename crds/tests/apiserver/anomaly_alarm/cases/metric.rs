@@ -73,7 +73,7 @@ pub(super) const REFUSED: &[Case] = &[
     (
         "a period of 45s",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 45s}}", "ABOVE"],
-        "not 45s: a period is 10s, 20s, 30s or whole minutes",
+        "45s has no unit, or isn't allowed: write 10s, 20s, 30s or whole minutes",
     ),
     (
         "a period of 90s",
@@ -88,17 +88,17 @@ pub(super) const REFUSED: &[Case] = &[
     (
         "a period as a number",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 300}}", "ABOVE"],
-        "not 300: a period is 10s, 20s, 30s or whole minutes up to 168h: write a number and a unit, such as 60s or 5m",
+        "300 has no unit, or isn't allowed: write 10s, 20s, 30s or whole minutes up to 168h, such as 60s or 5m",
     ),
     (
         "a period as a number, and a band",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 60}}", "BAND"],
-        "not 60: a period is",
+        "60 has no unit, or isn't allowed: write 10s",
     ),
     (
         "a mute of a number",
         &["CPU", "BAND", "mute: {schedule: 0 2 * * 0, duration: 2}"],
-        "write a number and a unit, such as 2h",
+        "write whole minutes from 1m to 360h, such as 2h",
     ),
     (
         "a threshold in percent",
@@ -108,7 +108,7 @@ pub(super) const REFUSED: &[Case] = &[
     (
         "a period in days",
         &["metric: {cloudWatch: {namespace: A, metricName: B, period: 1d}}", "ABOVE"],
-        "write a number and a unit",
+        "1d has no unit, or isn't allowed: write 10s, 20s, 30s or whole minutes",
     ),
     (
         "a period beyond a week",

@@ -1,10 +1,12 @@
 //! Whose a canary is, and what is said of it: while it is taken over, refused, made again, and deleted.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tidewatch_aws_double::synthetics::CanaryState;
 use tidewatch_aws_double::{Fault, FaultKind};
 
-use super::bed::{Bed, CanaryBed as _, SOON, checks, with};
+use super::bed::{Bed, CanaryBed as _, RUN_AS_TOO, SOON, checks, with};
 
 const UID: &str = "tidewatch.dev/owner-uid";
 
@@ -90,7 +92,9 @@ async fn a_canary_that_nothing_says_is_ours_stays_when_its_object_goes_and_that_
     bed.settle().await;
     assert!(bed.get("home").is_none() && bed.there("home").is_some());
     let told = bed.events("home").join("\n");
-    assert!(told.contains(&format!("LeftBehind: stays in AWS: canary {}", bed.name_of("home"))), "{told}");
+    let stays =
+        format!("canary {} in eu-west-1 stays in AWS: it isn't this object's any more", bed.name_of("home"));
+    assert!(told.contains(&format!("LeftBehind: {stays}")), "{told}");
 }
 
 #[tokio::test]
@@ -165,6 +169,33 @@ async fn a_part_that_aws_refuses_holds_up_no_other_and_is_named() {
 }
 
 #[tokio::test]
+async fn however_many_parts_aws_refuses_the_others_are_sent_within_a_minute() {
+    let bed = Bed::start().await;
+    bed.apply("home", &checks());
+    bed.settle().await;
+    // Refused as a whole, and then the first three alone: the role, the artifacts' place and the schedule.
+    let operation = Some("UpdateCanary".to_owned());
+    bed.double.inject(Fault { operation, skip: 0, times: 4, kind: FaultKind::Invalid });
+    let spec = with(checks(), "/aws/executionRoleArn", json!(RUN_AS_TOO));
+    let spec = with(spec, "/aws/artifacts", json!("s3://other-canaries"));
+    let spec = with(spec, "/schedule", json!({"every": "5m"}));
+    bed.apply("home", &with(spec, "/timeout", json!("45s")));
+    for _ in 0..4 {
+        let next = bed.controller().pass(&bed.get("home").unwrap()).await.unwrap();
+        if bed.ready("home").1 == "Rejected" && next >= Some(Duration::from_secs(600)) {
+            break;
+        }
+        assert!(next <= Some(Duration::from_secs(60)), "{next:?}: {:?}", bed.ready("home"));
+        bed.double.advance(SOON);
+    }
+    let there = bed.there("home").unwrap();
+    assert_eq!(there.config.run_config.timeout_in_seconds, Some(45));
+    let (ready, reason, message) = bed.ready("home");
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "Rejected"), "{message}");
+    assert_eq!(message.matches("UpdateCanary").count(), 3, "{message}");
+}
+
+#[tokio::test]
 async fn a_creation_that_failed_and_is_tried_again_is_told() {
     let bed = Bed::start().await;
     let vpc = json!({"subnetIds": ["subnet-bad"], "securityGroupIds": ["sg-1"]});
@@ -178,6 +209,7 @@ async fn a_creation_that_failed_and_is_tried_again_is_told() {
     bed.apply("home", &with(checks(), "/aws/vpc", vpc));
     bed.settle().await;
     assert_eq!(bed.ready("home").1, "Running", "{:?}", bed.ready("home"));
-    let told = bed.events("home").into_iter().filter(|said| said.starts_with("MadeAgain"));
-    assert_eq!(told.count(), 1, "{:?}", bed.events("home"));
+    let told: Vec<_> = bed.events("home").into_iter().filter(|said| said.starts_with("MadeAgain")).collect();
+    let because = "is deleted and made again, because it is in state ERROR: ";
+    assert!(told.len() == 1 && told[0].contains(because), "{told:?}");
 }
