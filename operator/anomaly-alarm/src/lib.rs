@@ -39,10 +39,10 @@ use jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::{Api, Client};
+use serde_json::json;
 use tidewatch_aws::{Aws, CallMetrics, SdkConfig, Tuning};
+use tidewatch_crds::AnomalyAlarm;
 use tidewatch_crds::anomaly_alarm::FINALIZER;
-use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus};
-use tidewatch_kube::conditions::{Says, Truth, conditions};
 use tidewatch_kube::leader::Leadership;
 use tidewatch_kube::object::Target;
 use tidewatch_kube::passes::PassMetrics;
@@ -52,7 +52,6 @@ use tidewatch_managed::{AwsPolicy, KubeObjects, Memories, Objects as _};
 use tokio_util::sync::CancellationToken;
 
 use self::pass::Alarms;
-use self::status::ConditionType;
 use self::world::WatchedWorld;
 
 pub use self::apply::ApplyError;
@@ -151,23 +150,13 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, WatchedWorld> {
 
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
-        let meta = &invalid.metadata;
-        let message = format!(
-            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
-            invalid.error
-        );
-        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
-        let created = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
-        let status = AnomalyAlarmStatus {
-            observed_generation: meta.generation,
-            conditions: conditions(&[], says, meta.generation, created),
-            ..AnomalyAlarmStatus::default()
-        };
-        let mut target = Target::unread(meta);
+        let stale = json!({"state": null, "since": null, "metricState": null, "networkState": null, "reading": null,
+            "overview": null});
+        let object = Target::unread(&invalid.metadata);
         self.objects
-            .write_status(&mut target, &status)
+            .write_unreadable(invalid, &stale)
             .await
-            .map_err(|source| ApplyError::object(&target, source))
+            .map_err(|source| ApplyError::object(&object, source))
     }
 
     fn gone(&self, namespace: &str, name: &str) {

@@ -26,16 +26,17 @@ use jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
+use serde_json::json;
 use tidewatch_aws::{Aws, CallMetrics, SdkConfig, Tuning};
 use tidewatch_crds::canary::{AwsCanary, CANARY_FINALIZER, Provider, RUN_NOW_ANNOTATION};
 use tidewatch_crds::{Canary, CanaryStatus};
 use tidewatch_embedded::{Engine, History, ProbeMetrics};
-use tidewatch_kube::conditions::{Says, Truth, conditions};
 use tidewatch_kube::events;
 use tidewatch_kube::leader::Leadership;
 use tidewatch_kube::object::{Target, apply_status};
 use tidewatch_kube::passes::PassMetrics;
 use tidewatch_kube::reconcile::{Classify, ErrorClass, Limits, Loop, Reconciler};
+use tidewatch_kube::unreadable;
 use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tidewatch_managed::{AwsPolicy, KubeObjects};
 use tidewatch_prober::{Prober, ProberConfig, secrets_of};
@@ -45,7 +46,7 @@ use self::api_server::ApiServer;
 use self::aws::{AwsCanaries, Surroundings};
 use self::desired::Problem;
 use self::secrets::Unfetched;
-use self::status::{ConditionType, Known};
+use self::status::Known;
 
 pub use self::policy::Policy;
 pub use self::status::STOPPED;
@@ -351,23 +352,12 @@ impl Reconciler for Canaries {
 
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), Error> {
-        let meta = &invalid.metadata;
-        let mut target = Target::unread(meta);
-        self.forget(&target.namespace, &target.name);
-        let message = format!(
-            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
-            invalid.error
-        );
-        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
-        let created = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
-        let status = CanaryStatus {
-            observed_generation: meta.generation,
-            conditions: conditions(&[], says, meta.generation, created),
-            ..CanaryStatus::default()
-        };
-        apply_status::<Canary, _>(&self.dependencies.client, &mut target, &status)
+        let object = Target::unread(&invalid.metadata);
+        self.forget(&object.namespace, &object.name);
+        let stale = json!({"state": null, "result": null, "since": null, "success": null});
+        unreadable::write::<Canary>(&self.dependencies.client, invalid, &stale)
             .await
-            .map_err(|source| Error::object(&target, source))
+            .map_err(|source| Error::object(&object, source))
     }
 
     fn gone(&self, namespace: &str, name: &str) {

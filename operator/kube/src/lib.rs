@@ -11,4 +11,5 @@ pub mod object;
 pub mod passes;
 pub mod readiness;
 pub mod reconcile;
+pub mod unreadable;
 pub mod watch_health;

@@ -38,20 +38,22 @@ use jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource};
+use serde_json::json;
 use tidewatch_agent_fleet::Fleet;
 use tidewatch_aws::{ErrorKind, Published, Publisher};
 use tidewatch_cluster::Cluster;
-use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
+use tidewatch_crds::NetworkMonitor;
+use tidewatch_crds::network_monitor::NetworkHealthIndicator;
 use tidewatch_evaluation::Registry;
 use tidewatch_kube::leader::Leadership;
 use tidewatch_kube::passes::PassMetrics;
 use tidewatch_kube::reconcile::{Limits, Loop, Objects, Reconciler};
+use tidewatch_kube::unreadable;
 use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::{Applier, Target};
-use self::conditions::{ConditionType, Says, Truth};
 use self::metrics::MonitorMetrics;
 use self::numbers::Memory;
 use self::observe::{Clock, Observed, Publishing, View, late_after, observe};
@@ -283,29 +285,15 @@ impl Reconciler for Monitors {
 
     /// A monitor that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
-        let meta = &invalid.metadata;
-        let (Some(namespace), Some(name)) = (meta.namespace.as_deref(), meta.name.as_deref()) else {
-            return Ok(());
-        };
-        let message = format!(
-            "the object can't be read: {}; upgrade the CRDs (chart tidewatch-crds) and the operator to the same version, then apply it again",
-            invalid.error
-        );
-        let now = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |created| created.0);
-        let says = vec![Says::new(ConditionType::Ready, Truth::False, "Unreadable", message)];
-        let status = NetworkMonitorStatus {
-            observed_generation: meta.generation,
-            conditions: conditions::conditions(&[], says, meta.generation, now),
-            ..NetworkMonitorStatus::default()
-        };
-        let target = Target {
-            namespace,
-            name,
-            resource_version: None,
-            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
-        };
-        tracing::warn!(namespace, name, error = invalid.error, "a NetworkMonitor doesn't parse");
-        self.applier.apply(&target, vec![Action::WriteStatus(Box::new(status))]).await
+        let stale = json!({"networkHealthIndicator": NetworkHealthIndicator::InsufficientData, "degradation": null,
+            "nodeShortages": null, "traffic": null, "coverage": null, "overview": null, "numbersAsOf": null});
+        unreadable::write::<NetworkMonitor>(&self.dependencies.client, invalid, &stale).await.map_err(
+            |source| {
+                let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
+                let object = [namespace, name].map(|part| part.as_deref().unwrap_or_default()).join("/");
+                ApplyError::Status { object, source }
+            },
+        )
     }
 }
 
