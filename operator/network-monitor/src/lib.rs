@@ -42,8 +42,8 @@ use serde_json::json;
 use tidewatch_agent_fleet::Fleet;
 use tidewatch_aws::{ErrorKind, Published, Publisher};
 use tidewatch_cluster::Cluster;
-use tidewatch_crds::NetworkMonitor;
 use tidewatch_crds::network_monitor::NetworkHealthIndicator;
+use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 use tidewatch_evaluation::Registry;
 use tidewatch_kube::leader::Leadership;
 use tidewatch_kube::passes::PassMetrics;
@@ -57,7 +57,7 @@ use self::apply::{Applier, Target};
 use self::metrics::MonitorMetrics;
 use self::numbers::Memory;
 use self::observe::{Clock, Observed, Publishing, View, late_after, observe};
-use self::plan::{Action, plan};
+use self::plan::plan;
 use self::spec::ValidSpec;
 use self::subscriptions::{Key, Subscriptions};
 
