@@ -6,6 +6,7 @@ use tidewatch_crds::AnomalyAlarmStatus;
 use tidewatch_crds::anomaly_alarm::{Resource, ResourceKind};
 use tidewatch_kube::object::Target;
 use tidewatch_kube::reconcile::{Classify, ErrorClass};
+use tidewatch_managed::owner::SPEC_HASH;
 use tidewatch_managed::{Clock, Objects};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +15,6 @@ use super::desired::spec_hash;
 use super::facts::{detector_of, scope_of};
 use super::memory::Memory;
 use super::plan::{Action, detector_key};
-use tidewatch_aws::types::{AlarmConfig, Tags};
-use tidewatch_aws::{Aws, AwsError, Connection, ErrorKind, Scope};
-use tidewatch_kube::object::Target;
-use tidewatch_kube::reconcile::{Classify, ErrorClass};
-use tidewatch_managed::owner::SPEC_HASH;
-use tidewatch_managed::{Clock, Objects};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {

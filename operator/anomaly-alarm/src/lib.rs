@@ -47,6 +47,7 @@ use tidewatch_kube::leader::Leadership;
 use tidewatch_kube::object::Target;
 use tidewatch_kube::passes::PassMetrics;
 use tidewatch_kube::reconcile::{Limits, Loop, Reconciler};
+use tidewatch_kube::unreadable;
 use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tidewatch_managed::{AwsPolicy, KubeObjects, Memories, Objects as _};
 use tokio_util::sync::CancellationToken;
@@ -152,11 +153,9 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, WatchedWorld> {
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
         let stale = json!({"state": null, "since": null, "metricState": null, "networkState": null, "reading": null,
             "overview": null});
-        let object = Target::unread(&invalid.metadata);
-        self.objects
-            .write_unreadable(invalid, &stale)
+        unreadable::write::<AnomalyAlarm>(&self.objects.client, invalid, &stale)
             .await
-            .map_err(|source| ApplyError::object(&object, source))
+            .map_err(|source| ApplyError::object(&Target::unread(&invalid.metadata), source))
     }
 
     fn gone(&self, namespace: &str, name: &str) {

@@ -8,7 +8,6 @@ use tidewatch_aws::{Aws, AwsError};
 use tidewatch_crds::anomaly_alarm::{FINALIZER, Resource};
 use tidewatch_crds::{AnomalyAlarm, AnomalyAlarmStatus, format_duration};
 use tidewatch_kube::backoff::Backoff;
-use tidewatch_kube::conditions::find;
 use tidewatch_kube::object::Target;
 use tidewatch_kube::watch_health::{WatchHealth, Watched};
 use tidewatch_managed::again::{self, REFUSED, ROUNDS};

@@ -4,14 +4,11 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use kube::core::NamespaceResourceScope;
-use kube::core::error_boundary::InvalidObject;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tidewatch_kube::events::{self, Happened};
 use tidewatch_kube::object::{self, Target};
-use tidewatch_kube::unreadable;
 
 /// Writes of an object of a kind with status `S`. Each is made from the version that was read: one from an old copy is
 /// refused.
@@ -26,13 +23,6 @@ pub trait Objects<S>: Send + Sync + 'static {
         &self,
         target: &mut Target,
         status: &S,
-    ) -> impl Future<Output = Result<(), kube::Error>> + Send;
-
-    /// Says that the object doesn't parse; see [`unreadable`].
-    fn write_unreadable(
-        &self,
-        invalid: &InvalidObject,
-        stale: &Value,
     ) -> impl Future<Output = Result<(), kube::Error>> + Send;
 
     fn tell(&self, target: &Target, happened: &Happened) -> impl Future<Output = ()> + Send;
@@ -72,10 +62,6 @@ where
 
     async fn write_status(&self, target: &mut Target, status: &S) -> Result<(), kube::Error> {
         object::apply_status::<K, _>(&self.client, target, status).await
-    }
-
-    async fn write_unreadable(&self, invalid: &InvalidObject, stale: &Value) -> Result<(), kube::Error> {
-        unreadable::write::<K>(&self.client, invalid, stale).await
     }
 
     async fn tell(&self, target: &Target, happened: &Happened) {

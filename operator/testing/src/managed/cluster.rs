@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::Resource;
-use kube::core::error_boundary::InvalidObject;
 use kube::core::object::HasStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tidewatch_kube::events::Happened;
 use tidewatch_kube::object::Target;
-use tidewatch_kube::unreadable;
 use tidewatch_managed::Objects;
 use tokio::sync::Notify;
 
@@ -297,25 +295,6 @@ impl<K: Kind> Objects<K::Status> for Cluster<K> {
         // As it would come back from the API server.
         let status = serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
         let written = self.write(target, |object| *object.status_mut() = Some(status));
-        self.answer(written).await
-    }
-
-    async fn write_unreadable(&self, invalid: &InvalidObject, stale: &Value) -> Result<(), kube::Error> {
-        let mut target = Target::unread(&invalid.metadata);
-        let fields = unreadable::patch(invalid, stale)["status"].take();
-        let written = self.write(&mut target, |object| {
-            let mut status = serde_json::to_value(object.status_mut().take()).unwrap();
-            if status.is_null() {
-                status = serde_json::json!({});
-            }
-            for (name, value) in fields.as_object().unwrap() {
-                match value {
-                    Value::Null => drop(status.as_object_mut().unwrap().remove(name)),
-                    value => status[name] = value.clone(),
-                }
-            }
-            *object.status_mut() = Some(serde_json::from_value(status).unwrap());
-        });
         self.answer(written).await
     }
 
