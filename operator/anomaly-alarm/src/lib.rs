@@ -49,7 +49,7 @@ use tidewatch_kube::passes::PassMetrics;
 use tidewatch_kube::reconcile::{Limits, Loop, Reconciler};
 use tidewatch_kube::unreadable;
 use tidewatch_kube::watch_health::{WatchHealth, Watched};
-use tidewatch_managed::{AwsPolicy, KubeObjects, Memories, Objects as _};
+use tidewatch_managed::{AwsPolicy, KubeObjects, Memories};
 use tokio_util::sync::CancellationToken;
 
 use self::pass::Alarms;
