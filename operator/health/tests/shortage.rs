@@ -163,7 +163,7 @@ fn who_is_short_is_told_beside_the_verdict_until_it_is_over() {
     assert_eq!(
         verdict.reason,
         "nothing is out of the ordinary in the network; all 6 nodes are short of CPU (tasks wait for it up to 62% of the \
-         time): round trips there are their own"
+         time): slow round trips there are caused by the nodes themselves"
     );
     let verdict = last(&mut watch, at_ease());
     assert_eq!((verdict.shortages, verdict.reason.as_str()), (vec![], "nothing is out of the ordinary"));
