@@ -33,7 +33,10 @@ const STILL: Duration = Duration::from_millis(700);
 /// Number of edges that are tried.
 const EDGES: usize = 10;
 /// Time after an edge at which the shop goes on, so that the agents have read theirs even on a busy machine.
-const READING: Duration = Duration::from_millis(1500);
+const READING: Duration = Duration::from_millis(3000);
+
+/// Time for the agents to start, and for a whole window of each.
+const STARTING: Duration = Duration::from_secs(16);
 
 /// A measurement that has begun.
 #[derive(Debug)]
@@ -62,8 +65,8 @@ impl Measurement {
             .map(|pod| Located::find(lab, pod))
             .collect::<anyhow::Result<_>>()?;
         let agents = Agents::start(lab, WINDOW_SECONDS)?;
-        // The first edge comes within the agents' start; by the second all of them have a whole window.
-        let begin = Edge::read(lab, &pods, Duration::from_secs(6))?;
+        // Two clusters on two cores take seconds to start an agent: by this edge all of them have a whole window.
+        let begin = Edge::read(lab, &pods, STARTING)?;
         Ok(Self { agents, pods, begin })
     }
 
