@@ -40,7 +40,7 @@ pub struct HttpCheck {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16384))]
     pub body: Option<String>,
-    /// Whether redirects are followed, at most ten, and the last answer counts. A POST becomes a GET after 301 and 302,
+    /// True to follow redirects, at most ten; the last answer counts. A POST becomes a GET after 301 and 302,
     /// and every method but HEAD after 303, as in browsers. Headers go along, but to another origin no secrets do:
     /// `authentication`, Authorization, Cookie, and headers that hold a secret or an extracted value. AWS always follows.
     #[serde(default = "yes")]

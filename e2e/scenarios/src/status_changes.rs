@@ -1,4 +1,4 @@
-//! What the statuses of monitors became, write by write, from the API server's own history.
+//! The changes of monitors' statuses, write by write, from the API server's own history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_becomes_short_is_a_change_of_its_own_and_its_pressure_is_a_number() {
+    fn a_node_that_becomes_short_is_a_change_of_its_own() {
         let short = |pressure: &str| {
             serde_json::json!({"nodeShortages": [
                 {"node": "w1", "resource": "CPU", "pressure": pressure, "message": pressure}]})

@@ -46,10 +46,10 @@ impl ApplyError {
     }
 }
 
-/// What came of actions of which all that could be done was.
+/// The result of a list of actions, of which those that could be done are done.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
-    /// What was to be deleted and is still there.
+    /// Resources that were to be deleted and are still there.
     pub left: Vec<Resource>,
     /// The first refusal that lasts until somebody changes, grants or raises something.
     pub refused: Option<AwsError>,

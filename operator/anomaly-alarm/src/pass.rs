@@ -51,7 +51,7 @@ pub(super) struct Alarms<O, W> {
 pub(super) struct Reached {
     observed: Observed,
     pub plan: Plan,
-    /// What AWS refused and goes on refusing until somebody changes, grants or raises something.
+    /// A refusal that lasts until somebody changes the spec, grants a right or raises a quota.
     refused: Option<AwsError>,
 }
 

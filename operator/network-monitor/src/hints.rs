@@ -287,3 +287,7 @@ impl Onsets {
 #[cfg(test)]
 #[path = "hints_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "hints_status_tests.rs"]
+mod status_tests;

@@ -1,19 +1,12 @@
 use kube::core::Selector;
-use tidewatch_agent_fleet::Fleet;
 use tidewatch_cluster::{Fact, Kind, NodeFact, PodPhase, ServiceFact, SliceFact, Uid};
 use tidewatch_crds::network_monitor::{ComponentKind, FaultClass};
-use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
-use tidewatch_evaluation::{ClusterWindow, Evaluation};
 
-use super::super::numbers::Memory;
-use super::super::observe::{Clock, Observed, observe};
-use super::super::spec::{Policy, ValidSpec};
-use super::super::status::fold;
-use super::super::testing::{at, flow, payments_blocked};
+use super::super::testing::at;
 use super::*;
 
 /// The fault began at 1000 s.
-const ONSET: i64 = 1000;
+pub(super) const ONSET: i64 = 1000;
 
 fn labels(of: &[(&str, &str)]) -> Labels {
     Arc::new(of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
@@ -50,7 +43,7 @@ fn node(name: &str, unschedulable: bool) -> Fact {
     })
 }
 
-fn service(name: &str, port: u16) -> Fact {
+pub(super) fn service(name: &str, port: u16) -> Fact {
     Fact::Service(ServiceFact {
         key: name.into(),
         ips: vec![],
@@ -62,7 +55,7 @@ fn service(name: &str, port: u16) -> Fact {
     })
 }
 
-fn slice(service: &str, ready: usize) -> Fact {
+pub(super) fn slice(service: &str, ready: usize) -> Fact {
     Fact::EndpointSlice(SliceFact {
         key: format!("{service}-x").into(),
         service: service.into(),
@@ -72,7 +65,7 @@ fn slice(service: &str, ready: usize) -> Fact {
     })
 }
 
-fn policy(name: &str, app: Option<&str>, types: &str, generation: i64) -> Fact {
+pub(super) fn policy(name: &str, app: Option<&str>, types: &str, generation: i64) -> Fact {
     Fact::NetworkPolicy(PolicyFact {
         key: name.into(),
         selector: app.map(|app| ("app".to_owned(), app.to_owned())).into_iter().collect::<Selector>(),
@@ -84,7 +77,7 @@ fn policy(name: &str, app: Option<&str>, types: &str, generation: i64) -> Fact {
 }
 
 /// Services shop/payments (a pod on each node), shop/checkout and bank/payments; policy shop/old about payments.
-fn cluster() -> Index {
+pub(super) fn cluster() -> Index {
     let mut index = Index::default();
     for fact in [
         pod(1, "shop", "payments", "a", "node-a"),
@@ -119,7 +112,7 @@ fn look(component: &ComponentId, index: &Index) -> Vec<Hint> {
     hints(component, Cause::Unreachable, Onset { since: at(ONSET), window_seconds: 10 }, None, index)
 }
 
-fn messages(hints: &[Hint]) -> Vec<&str> {
+pub(super) fn messages(hints: &[Hint]) -> Vec<&str> {
     hints.iter().map(|hint| hint.message.as_str()).collect()
 }
 
@@ -418,7 +411,7 @@ fn the_summary_tells_only_what_may_well_be_the_cause() {
     }
 }
 
-/// What is settled window after window of 10 s, from what is found in each.
+/// The number of hints settled after each window of 10 s, from those found in each.
 fn settled(found: &[&[Hint]]) -> Vec<usize> {
     let mut onsets = Onsets::default();
     let mut has: Option<Vec<Hint>> = None;
@@ -460,118 +453,4 @@ fn a_new_process_leaves_the_hints_as_they_are_and_a_new_fault_has_its_own() {
     onsets.keep_only(&[]);
     assert_eq!(onsets, Onsets::default());
     assert_eq!(onsets.settle(&payments(), None, &new, (at(20), 10)), new);
-}
-
-/// What is observed of the window of 10 s that starts at `start`, with payments blocked since the onset.
-fn blocked(start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed {
-    blocked_as(Cause::Unreachable, start, status, index)
-}
-
-fn blocked_as(cause: Cause, start: i64, status: &NetworkMonitorStatus, index: &Index) -> Observed {
-    let spec = serde_json::json!({"local": [{"namespace": "shop"}], "evaluation": {"window": "10s"}});
-    let mut monitor = NetworkMonitor::new("m", serde_json::from_value(spec).unwrap());
-    monitor.status = Some(status.clone());
-    let policy = Policy { cluster_wide_namespaces: BTreeSet::new(), agent_window_seconds: 10 };
-    let mut flow = flow().build();
-    flow.connections.attempted = 20;
-    flow.connections.timed_out = 20;
-    let accounting = serde_json::json!({
-        "window_start": at(start), "window_seconds": 10, "reporter": "node-a", "seen": 1, "reported": 1,
-        "sampled_out": 0, "buffer_full": 0, "dropped": 0, "invalid": 0
-    });
-    let window = ClusterWindow {
-        start: at(start),
-        seconds: 10,
-        flows: vec![flow],
-        nodes: vec![],
-        accounting: [("node-a".into(), serde_json::from_value(accounting).unwrap())].into(),
-        expected: BTreeSet::new(),
-    };
-    let mut verdict = payments_blocked(at(ONSET));
-    (verdict.window_start, verdict.window_seconds) = (at(start), 10);
-    verdict.components.iter_mut().for_each(|fault| fault.cause = cause);
-    let evaluation = Evaluation { window: Arc::new(window), verdict };
-    let clock =
-        Clock { now: at(start + 13), waiting_since: at(0), last_window: None, agent_window_seconds: 10 };
-    let spec = ValidSpec::new(&monitor.spec, "shop", &policy);
-    observe(
-        &monitor,
-        spec,
-        Some(&evaluation),
-        index,
-        Fleet::default(),
-        clock,
-        &mut tidewatch_health::Lately::default(),
-    )
-}
-
-#[test]
-fn a_fault_is_told_with_its_hints_and_is_not_rewritten_for_them_while_it_lasts() {
-    let mut index = cluster();
-    let mut memory = Memory::default();
-    let mut status = NetworkMonitorStatus::default();
-    index.apply(policy("shop/deny", None, "Ingress", 1), at(ONSET - 12));
-    let mut writes = Vec::new();
-    for n in 0..100 {
-        // What goes on changing is nearer and nearer to now, not to the onset.
-        index.apply(slice("shop/payments", usize::from(n % 2 == 0)), at(ONSET + 40 + 10 * n));
-        // Told later than it was noticed: the watch was behind.
-        if n == 1 {
-            index.apply(service("shop/payments", 81), at(ONSET + 2));
-        }
-        let next = fold(&status, &blocked(ONSET + 10 + 10 * n, &status, &index), &mut memory);
-        if next != status {
-            writes.push(n);
-        }
-        status = next;
-    }
-    assert_eq!(writes, [0, 1], "at the onset, and once for what came to light in the next window");
-    let degradation = status.degradation.unwrap();
-    let created = "NetworkPolicy shop/deny, which selects its pods, was created 12 s before";
-    assert_eq!(
-        messages(&degradation.components[0].hints),
-        [created, "Service shop/payments got other ports as it began"]
-    );
-    assert!(degradation.summary.ends_with(&format!("; {created}")), "{}", degradation.summary);
-}
-
-#[test]
-fn a_fault_that_a_former_process_told_keeps_its_hints_and_nothing_is_written() {
-    let mut index = cluster();
-    index.apply(policy("shop/deny", None, "Ingress", 1), at(ONSET - 12));
-    let first = fold(
-        &NetworkMonitorStatus::default(),
-        &blocked(ONSET + 10, &NetworkMonitorStatus::default(), &index),
-        &mut Memory::default(),
-    );
-    assert_eq!(first.degradation.as_ref().unwrap().components[0].hints.len(), 1);
-    let empty = cluster();
-    let mut memory = Memory::default();
-    for n in 2..10 {
-        let status = fold(&first, &blocked(ONSET + 10 * n, &first, &empty), &mut memory);
-        assert_eq!(status, first, "{n}");
-    }
-}
-
-#[test]
-fn a_fault_of_another_cause_has_its_hints_looked_for_anew() {
-    let mut index = cluster();
-    index.apply(policy("shop/deny", None, "Ingress", 1), at(ONSET - 12));
-    index.apply(slice("shop/payments", 0), at(ONSET - 10));
-    let mut memory = Memory::default();
-    let mut status = NetworkMonitorStatus::default();
-    let deny = "NetworkPolicy shop/deny, which selects its pods, was created 12 s before";
-    let gone = "Service shop/payments lost its last ready endpoint 10 s before";
-    for (n, cause, expected) in [
-        (1, Cause::Overload, &[deny][..]),
-        (2, Cause::Unreachable, &[gone, deny]),
-        (3, Cause::Refused, &[gone]),
-        (4, Cause::Refused, &[gone]),
-        (5, Cause::Latency, &[]),
-    ] {
-        let observed = blocked_as(cause, ONSET + 10 * n, &status, &index);
-        status = fold(&status, &observed, &mut memory);
-        let degradation = status.degradation.as_ref().unwrap();
-        assert_eq!(messages(&degradation.components[0].hints), expected, "{cause:?}");
-    }
 }

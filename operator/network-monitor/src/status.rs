@@ -487,3 +487,11 @@ fn published_says(publishing: &Publishing) -> Says {
 #[cfg(test)]
 #[path = "status_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "status_fault_tests.rs"]
+mod fault_tests;
+
+#[cfg(test)]
+#[path = "status_property_tests.rs"]
+mod property_tests;

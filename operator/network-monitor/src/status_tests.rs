@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-use tidewatch_crds::network_monitor::{AttributedTo, Category};
-use tidewatch_health::{Cause, ComponentId, Sensitivity, Verdict};
+use tidewatch_crds::network_monitor::Category;
+use tidewatch_health::{Sensitivity, Verdict};
 use tidewatch_records::FlowWindow;
 
 use super::super::reporting::Reporting;
 use super::super::spec::{Item, Select, SpecReason, ValidSpec};
-use super::super::testing::{at, fault, flow, healthy, payments_blocked, zone_pair_down};
+use super::super::testing::{at, flow, healthy, payments_blocked, zone_pair_down};
 use super::super::traffic::TrafficTotals;
 use super::*;
 
@@ -23,7 +22,7 @@ fn spec() -> ValidSpec {
     }
 }
 
-fn observed(now: i64, view: View) -> Observed {
+pub(super) fn observed(now: i64, view: View) -> Observed {
     Observed {
         now: at(now),
         generation: Some(1),
@@ -33,7 +32,7 @@ fn observed(now: i64, view: View) -> Observed {
     }
 }
 
-fn flows(rtt_us: u64, retransmissions: u64) -> Vec<FlowWindow> {
+pub(super) fn flows(rtt_us: u64, retransmissions: u64) -> Vec<FlowWindow> {
     (0..20)
         .map(|n| {
             flow().rtt(rtt_us).retransmissions(retransmissions).remote_ip(&format!("198.18.3.{n}")).build()
@@ -41,7 +40,7 @@ fn flows(rtt_us: u64, retransmissions: u64) -> Vec<FlowWindow> {
         .collect()
 }
 
-fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
+pub(super) fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
     let view = WindowView {
         start: at(start),
         verdict,
@@ -56,11 +55,11 @@ fn window_at(start: i64, verdict: Verdict, flows: &[FlowWindow]) -> Observed {
     observed(start + 63, View::Window(Box::new(view)))
 }
 
-fn usual(start: i64) -> Observed {
+pub(super) fn usual(start: i64) -> Observed {
     window_at(start, healthy(at(start)), &flows(500, 0))
 }
 
-fn condition<'a>(status: &'a NetworkMonitorStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+pub(super) fn condition<'a>(status: &'a NetworkMonitorStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
     let condition = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
     (&condition.status, &condition.reason, &condition.message)
 }
@@ -120,71 +119,6 @@ fn numbers_that_changed_for_good_are_written_after_a_while_and_once() {
     assert_eq!(writes.len(), 3, "{writes:?}");
     assert!((22..=24).contains(&writes[1]), "{writes:?}");
     assert!(status.overview.unwrap().rtt_p99.unwrap().starts_with('5'));
-}
-
-#[test]
-fn a_degradation_is_written_at_once_with_the_latest_numbers_and_its_evidence() {
-    let mut memory = Memory::default();
-    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
-    let status = fold(&before, &window_at(60, zone_pair_down(at(60)), &flows(900, 2)), &mut memory);
-    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::Degraded));
-    let degradation = status.degradation.as_ref().unwrap();
-    assert_eq!(degradation.attribution, AttributedTo::Infrastructure);
-    assert_eq!(degradation.since, at(60));
-    let component = &degradation.components[0];
-    assert_eq!(component.name, "zone-1~zone-2");
-    assert!((component.retransmission_ratio.unwrap() - 0.021).abs() < 1e-9);
-    assert_eq!(status.overview.as_ref().unwrap().component.as_deref(), Some("zone-1~zone-2"));
-    assert_eq!(status.overview.as_ref().unwrap().retransmissions.as_deref(), Some("2%"));
-    assert_eq!(status.numbers_as_of, Some(at(60)));
-    assert_eq!(
-        condition(&status, "Degraded"),
-        ("True", "InfrastructureFault", "packet loss at zone-pair/zone-1~zone-2")
-    );
-    assert_eq!(condition(&status, "Ready").0, "True", "a degraded network doesn't make the monitor unready");
-}
-
-#[test]
-fn a_workload_fault_leaves_the_network_healthy() {
-    let mut memory = Memory::default();
-    let before = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
-    let status = fold(&before, &window_at(60, payments_blocked(at(60)), &flows(500, 0)), &mut memory);
-    assert_eq!(status.network_health_indicator, Some(NetworkHealthIndicator::Healthy));
-    assert_eq!(status.degradation.as_ref().unwrap().attribution, AttributedTo::Workload);
-    assert_eq!(condition(&status, "Degraded").0, "False");
-    assert_eq!(condition(&status, "WorkloadFault").0, "True");
-}
-
-#[test]
-fn an_ongoing_degradation_keeps_its_beginning_across_a_restart_of_the_operator() {
-    let mut memory = Memory::default();
-    let before = fold(
-        &NetworkMonitorStatus::default(),
-        &window_at(0, zone_pair_down(at(0)), &flows(500, 2)),
-        &mut memory,
-    );
-    let mut restarted = Memory::default();
-    let waiting = fold(&before, &observed(600, View::Waiting), &mut restarted);
-    assert_eq!(waiting, before);
-    // The new process saw it begin only now.
-    let after = fold(&waiting, &window_at(600, zone_pair_down(at(600)), &flows(500, 2)), &mut restarted);
-    assert_eq!(after.degradation.unwrap().since, at(0));
-}
-
-#[test]
-fn numbers_of_a_degradation_that_jitter_are_not_written_each_window() {
-    let mut memory = Memory::default();
-    let mut status = fold(&NetworkMonitorStatus::default(), &usual(0), &mut memory);
-    let mut writes = 0;
-    for n in 1..20 {
-        let mut verdict = zone_pair_down(at(60));
-        verdict.components[0].confidence = 0.9 + 0.005 * n as f64;
-        verdict.reason = format!("packet loss: {n}");
-        let next = fold(&status, &window_at(n * 60, verdict, &flows(500, 2)), &mut memory);
-        writes += u32::from(next != status);
-        status = next;
-    }
-    assert_eq!(writes, 1);
 }
 
 #[test]
@@ -423,75 +357,6 @@ fn with_fewer_than_half_of_the_nodes_it_is_not_healthy() {
 }
 
 #[test]
-fn a_fault_that_comes_and_goes_is_one_fault() {
-    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
-    let mut changes = 0;
-    for n in 0..120_i64 {
-        let verdict = if n % 4 < 2 { zone_pair_down(at(0)) } else { healthy(at(0)) };
-        let next = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
-        changes += u32::from(next.network_health_indicator != status.network_health_indicator);
-        status = next;
-    }
-    assert_eq!(changes, 3, "down, up, and down for good");
-    let degradation = status.degradation.unwrap();
-    assert!(degradation.summary.ends_with("; it comes and goes"), "{}", degradation.summary);
-    assert_eq!(status.overview.unwrap().component.as_deref(), Some("zone-1~zone-2"));
-}
-
-#[test]
-fn another_component_s_fault_soon_after_is_one_of_its_own() {
-    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
-    let other = || {
-        let components = vec![fault(ComponentId::zone_pair("zone-2", "zone-3"), Cause::PacketLoss, at(0))];
-        Verdict { components, ..zone_pair_down(at(0)) }
-    };
-    let mut shown = Vec::new();
-    for n in 0..40_i64 {
-        let verdict = match n % 20 {
-            2..6 if n < 20 => zone_pair_down(at(0)),
-            2..6 => other(),
-            _ => healthy(at(0)),
-        };
-        status = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
-        shown.push(status.degradation.is_some());
-    }
-    let count = shown.iter().filter(|shown| **shown).count();
-    assert_eq!(count, 8, "each is over as soon as it is gone: {shown:?}");
-}
-
-#[test]
-fn a_workload_that_comes_and_goes_beside_the_network_is_one_mixture() {
-    let both = || {
-        let mut both = zone_pair_down(at(0));
-        both.components.extend(payments_blocked(at(0)).components);
-        both
-    };
-    let (mut memory, mut status) = (Memory::default(), NetworkMonitorStatus::default());
-    let mut attributions = Vec::new();
-    for n in 0..60_i64 {
-        let verdict = if n % 2 == 0 { zone_pair_down(at(0)) } else { both() };
-        status = fold(&status, &window_at(n * 15, verdict, &flows(500, 0)), &mut memory);
-        attributions.push(status.degradation.as_ref().unwrap().attribution);
-    }
-    attributions.dedup();
-    use AttributedTo::{Infrastructure, Mixed};
-    assert_eq!(attributions, [Infrastructure, Mixed, Infrastructure, Mixed]);
-    let degradation = status.degradation.unwrap();
-    let names: Vec<&str> = degradation.components.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["zone-1~zone-2", "shop/payments"], "the infrastructure first");
-}
-
-#[test]
-fn the_infrastructure_is_first_whatever_the_order_of_the_verdict() {
-    let mut both = payments_blocked(at(0));
-    both.components.extend(zone_pair_down(at(0)).components);
-    both.nhi = HealthIndicator::Degraded;
-    let status =
-        fold(&NetworkMonitorStatus::default(), &window_at(0, both, &flows(500, 2)), &mut Memory::default());
-    assert_eq!(status.overview.unwrap().component.as_deref(), Some("zone-1~zone-2 +1"));
-}
-
-#[test]
 fn nodes_that_are_short_of_cpu_are_named_beside_a_healthy_network() {
     let mut short = healthy(at(0));
     short.shortages = vec![tidewatch_health::NodeShortage {
@@ -531,90 +396,6 @@ fn a_monitor_with_another_window_than_it_asks_for_says_so() {
     let (truth, reason, message) = condition(&status, "Ready");
     assert_eq!((truth, reason), ("True", "WindowRounded"));
     assert!(message.starts_with("the selected traffic is being watched in windows of 30s"), "{message}");
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Healthy { rtt: u64, lost: u64 },
-    Degraded,
-    Blocked,
-    NoData,
-    Waiting,
-    WrongSpec,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (100_u64..100_000, 0_u64..5).prop_map(|(rtt, lost)| Step::Healthy { rtt, lost }),
-        Just(Step::Degraded),
-        Just(Step::Blocked),
-        Just(Step::NoData),
-        Just(Step::Waiting),
-        Just(Step::WrongSpec),
-    ]
-}
-
-fn observe_step(step: &Step, start: i64) -> Observed {
-    match step {
-        Step::Healthy { rtt, lost } => window_at(start, healthy(at(start)), &flows(*rtt, *lost)),
-        Step::Degraded => window_at(start, zone_pair_down(at(start)), &flows(900, 2)),
-        Step::Blocked => window_at(start, payments_blocked(at(start)), &flows(500, 0)),
-        Step::NoData => observed(start, View::NoData { last: None }),
-        Step::Waiting => observed(start, View::Waiting),
-        Step::WrongSpec => Observed {
-            monitor: Err(vec![SpecError {
-                path: "spec".to_owned(),
-                reason: SpecReason::InvalidSpec,
-                message: "wrong".to_owned(),
-            }]),
-            ..observed(start, View::Waiting)
-        },
-    }
-}
-
-proptest! {
-    /// Whatever came before, and however late the second look is: the same observation writes nothing twice.
-    #[test]
-    fn folding_the_same_observation_twice_writes_nothing(steps in prop::collection::vec(step(), 1..25)) {
-        let mut memory = Memory::default();
-        let mut status = NetworkMonitorStatus::default();
-        for (n, step) in (0_i64..).zip(&steps) {
-            let observed = observe_step(step, n * 60);
-            status = fold(&status, &observed, &mut memory);
-            let later = Observed { now: at(n * 60 + 90), ..observed };
-            let again = fold(&status, &later, &mut memory);
-            prop_assert_eq!(&again, &status);
-        }
-    }
-
-    /// What is written survives the API server: serialised and read back it is the same, so no difference is imagined.
-    #[test]
-    fn a_status_reads_back_as_it_was_written(steps in prop::collection::vec(step(), 1..6)) {
-        let mut memory = Memory::default();
-        let mut status = NetworkMonitorStatus::default();
-        for (n, step) in (0_i64..).zip(&steps) {
-            status = fold(&status, &observe_step(step, n * 60), &mut memory);
-            let read: NetworkMonitorStatus = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
-            prop_assert_eq!(&read, &status);
-        }
-    }
-
-    /// Degraded is said only of the infrastructure, and never without data.
-    #[test]
-    fn the_indicator_and_the_conditions_agree(steps in prop::collection::vec(step(), 1..25)) {
-        let mut memory = Memory::default();
-        let mut status = NetworkMonitorStatus::default();
-        for (n, step) in (0_i64..).zip(&steps) {
-            status = fold(&status, &observe_step(step, n * 60), &mut memory);
-            let degraded = condition(&status, "Degraded").0;
-            let expected = match status.network_health_indicator {
-                Some(NetworkHealthIndicator::Degraded) => "True",
-                Some(NetworkHealthIndicator::Healthy) => "False",
-                _ => "Unknown",
-            };
-            prop_assert_eq!(degraded, expected);
-        }
-    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::status_changes::{Change, Reason, Since};
 use crate::truth::{Comparison, Measurement};
 use crate::wait::{Look, wait_for};
 
-/// What a write of a monitor's status is counted as.
+/// The API server's name for a write of a monitor's status.
 const STATUS_WRITES: &str = "APPLY networkmonitors/status";
 
 /// For how long nothing may be written.

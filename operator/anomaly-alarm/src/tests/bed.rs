@@ -98,7 +98,7 @@ impl Controller for Tested {
     }
 }
 
-/// What tests do with alarms on their bed.
+/// Operations of tests on alarms.
 pub(super) trait AlarmBed {
     /// With the annotation that adopts this alarm.
     fn apply_annotated(&self, name: &str, spec: &Value, adopt: &str);

@@ -201,7 +201,7 @@ async fn two_objects_whose_alarms_are_in_use_dont_wake_each_other() {
 }
 
 #[tokio::test]
-async fn a_child_waits_for_a_parent_that_let_go_of_it_in_its_spec_only() {
+async fn a_child_waits_while_only_the_parents_spec_let_go_of_it() {
     let mut bed = Bed::start().await;
     for name in ["a", "b"] {
         bed.apply(name, &gated());

@@ -55,7 +55,7 @@ pub(super) struct Reached {
     pub observed: Observed,
     pub plan: Plan,
     pub runtime_deprecation: Option<Timestamp>,
-    /// What AWS refused and goes on refusing until somebody changes, grants or raises something.
+    /// A refusal that lasts until somebody changes the spec, grants a right or raises a quota.
     pub refused: Option<AwsError>,
 }
 

@@ -97,7 +97,7 @@ impl Controller for Tested {
     }
 }
 
-/// What tests do with canaries on their bed.
+/// Operations of tests on canaries.
 pub(super) trait CanaryBed {
     /// With annotations.
     fn apply_annotated(&self, name: &str, spec: &Value, annotations: &Value);

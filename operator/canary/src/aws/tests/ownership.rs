@@ -169,7 +169,7 @@ async fn a_part_that_aws_refuses_holds_up_no_other_and_is_named() {
 }
 
 #[tokio::test]
-async fn however_many_parts_aws_refuses_the_others_are_sent_within_a_minute() {
+async fn refused_parts_do_not_hold_up_the_others() {
     let bed = Bed::start().await;
     bed.apply("home", &checks());
     bed.settle().await;
