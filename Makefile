@@ -35,7 +35,7 @@ test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## eve
 .PHONY: check check-docs check-gitops check-crds check-bundle bundle
 check: check-docs check-gitops check-crds check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
-check-docs: ## links resolve, and troubleshooting.md has every reason, Event and alert
+check-docs: deps ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
 check-gitops: deps ## the health checks for Argo CD, by a real Lua against their test data
 	docs/gitops/check-health
