@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::{Plan, remote_part};
 use crate::process::child_directories;
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -32,7 +32,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// Makes the cgroups of all parts.
 pub(crate) fn create(plan: &Plan) -> Result<()> {
-    let remotes = plan.remotes.iter().map(|r| format!("remote-{}", r.name));
+    let remotes = plan.remotes.iter().map(|r| remote_part(&r.name));
     for part in ["cp".to_owned(), "router".to_owned()].into_iter().chain(remotes) {
         make(&unified(plan, &part))?;
     }

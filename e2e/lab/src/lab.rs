@@ -18,9 +18,9 @@ use crate::http::{self, Answer};
 use crate::image::{self, ImageSpec};
 use crate::netns;
 use crate::options::{Options, Progress};
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, remote_part};
 use crate::relay::control::{self, LinkStatus};
-use crate::state::{Directory, Phase};
+use crate::state::{Condition, Directory, Phase};
 use crate::up;
 
 const IMPORT_LIMIT: Duration = Duration::from_secs(120);
@@ -92,6 +92,27 @@ impl Lab {
         }
         let state = directory.load()?;
         Ok(Self { plan: state.plan, directory, binaries: state.binaries })
+    }
+
+    /// The lab of this name, if it is up and all of it runs. What a run that was killed, or a restart of the machine, left of
+    /// one is taken down, so that the name is free.
+    ///
+    /// # Errors
+    /// When another process is starting it right now, or what was left can't be removed.
+    pub fn standing(name: &str, progress: &Progress) -> Result<Option<Self>> {
+        if down::leftovers(name).is_empty() {
+            return Ok(None);
+        }
+        let condition = Directory::of(name).load().map(|state| state.condition());
+        let why = match condition {
+            Ok(Condition::Runs) => return Self::attach(name).map(Some),
+            Ok(Condition::Starting(starter)) => return Err(up::being_started(name, starter)),
+            Ok(Condition::Ended(component)) => format!("its {component} has ended"),
+            Ok(Condition::HalfWay) | Err(_) => "it was left half-way".to_owned(),
+        };
+        progress.say(format!("lab {name} is taken down first: {why}"));
+        down::down(name, progress)?;
+        Ok(None)
     }
 
     /// The names of the labs that are there, up or half-way.
@@ -289,7 +310,7 @@ impl Lab {
     /// # Errors
     /// When there is no such host or the command can't be started.
     pub fn remote_serve(&self, remote: &str, command: &[&str]) -> Result<PathBuf> {
-        let part = format!("remote-{remote}");
+        let part = remote_part(remote);
         let path = self.netns_path(&part)?;
         let (program, arguments) =
             command.split_first().ok_or_else(|| Error::Invalid("write the command to run".into()))?;

@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 use crate::command::Cmd;
 use crate::error::Result;
 use crate::netns;
-use crate::plan::{CONTROL_PLANE, CONTROL_PLANE_GATEWAY, Node, Plan, WORLD_GATEWAY, zone_gateway};
+use crate::plan::{
+    CONTROL_PLANE, CONTROL_PLANE_GATEWAY, Node, Plan, WORLD_GATEWAY, remote_part, zone_gateway,
+};
 
 /// The router's link that carries packets from one zone to another.
 pub(crate) fn tun_name(from: u8, to: u8) -> String {
@@ -35,7 +37,7 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
     batch(Some(&router), router_setup(plan))?;
     batch(Some(&plan.netns("cp")), host_setup(&format!("{CONTROL_PLANE}/24"), CONTROL_PLANE_GATEWAY))?;
     for remote in &plan.remotes {
-        let netns = plan.netns(&format!("remote-{}", remote.name));
+        let netns = plan.netns(&remote_part(&remote.name));
         batch(Some(&netns), host_setup(&format!("{}/24", remote.address), WORLD_GATEWAY))?;
     }
     for node in &plan.nodes {
@@ -48,7 +50,7 @@ pub(crate) fn build(plan: &Plan) -> Result<()> {
 pub(crate) fn all_namespaces(plan: &Plan) -> Vec<String> {
     let fixed = ["router", "cp"].into_iter().map(|n| plan.netns(n));
     let nodes = plan.nodes.iter().map(|n| plan.netns(&n.name));
-    let remotes = plan.remotes.iter().map(|r| plan.netns(&format!("remote-{}", r.name)));
+    let remotes = plan.remotes.iter().map(|r| plan.netns(&remote_part(&r.name)));
     fixed.chain(nodes).chain(remotes).collect()
 }
 
@@ -87,7 +89,7 @@ fn namespaces_and_links(plan: &Plan) -> String {
         link(&plan.netns(&node.name), &node.name);
     }
     for remote in &plan.remotes {
-        link(&plan.netns(&format!("remote-{}", remote.name)), &remote_link(&remote.name));
+        link(&plan.netns(&remote_part(&remote.name)), &remote_link(&remote.name));
     }
     lines
 }

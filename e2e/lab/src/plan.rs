@@ -156,6 +156,14 @@ impl Plan {
     }
 }
 
+/// What the name of an outside host's part of a lab begins with.
+pub(crate) const REMOTE_PART: &str = "remote-";
+
+/// An outside host's part of a lab: the end of its namespace's name, its cgroup, its component.
+pub(crate) fn remote_part(remote: &str) -> String {
+    format!("{REMOTE_PART}{remote}")
+}
+
 /// What the names of the lab's network namespaces begin with.
 #[must_use]
 pub fn netns_prefix(lab: &str) -> String {

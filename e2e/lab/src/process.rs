@@ -7,6 +7,8 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::REMOTE_PART;
+
 /// A process, beyond the reuse of its pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
@@ -53,6 +55,13 @@ pub(crate) struct Process {
     #[serde(flatten)]
     pub(crate) id: ProcessId,
     pub(crate) log: PathBuf,
+}
+
+impl Process {
+    /// What a user left running at an outside host isn't part of the lab: it may end, and be started again.
+    pub(crate) fn may_end(&self) -> bool {
+        self.component.starts_with(REMOTE_PART)
+    }
 }
 
 fn stat(pid: i32) -> Option<(char, u64)> {

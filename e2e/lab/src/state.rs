@@ -62,6 +62,32 @@ pub(crate) struct State {
     pub(crate) faults_begun: u32,
 }
 
+/// Whether a lab whose state is on disk can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// It is up, and all its components run.
+    Runs,
+    /// It was up, and this component has ended: it crashed, or the machine was restarted.
+    Ended(String),
+    /// This process is starting it.
+    Starting(ProcessId),
+    /// The process that was starting it has ended.
+    HalfWay,
+}
+
+impl State {
+    pub(crate) fn condition(&self) -> Condition {
+        match (self.phase, self.starter) {
+            (Phase::Up, _) => match self.processes.iter().find(|p| !p.may_end() && !p.id.alive()) {
+                Some(ended) => Condition::Ended(ended.component.clone()),
+                None => Condition::Runs,
+            },
+            (Phase::Starting, Some(starter)) if starter.alive() => Condition::Starting(starter),
+            (Phase::Starting, _) => Condition::HalfWay,
+        }
+    }
+}
+
 /// A lab's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Directory(PathBuf);

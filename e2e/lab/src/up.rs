@@ -22,7 +22,7 @@ use crate::pki;
 use crate::plan::{API_PORT, CONTROL_PLANE, Plan};
 use crate::process::ProcessId;
 use crate::requirements;
-use crate::state::{BASE, Directory, Phase, State};
+use crate::state::{BASE, Condition, Directory, Phase, State};
 
 /// Brings a lab up. On an error whatever was made stays, for `down`.
 pub(crate) fn up(options: &Options) -> Result<Plan> {
@@ -75,15 +75,20 @@ fn claim(plan: &Plan, binaries: &Path) -> Result<Directory> {
 }
 
 fn taken(lab: &str, directory: &Directory) -> Error {
-    match directory.load() {
-        Ok(State { phase: Phase::Up, .. }) => Error::AlreadyUp(lab.to_owned()),
-        Ok(State { starter: Some(starter), .. }) if starter.alive() => {
-            Error::Invalid(format!("lab {lab:?} is being started by process {}: wait for it", starter.pid))
-        }
-        _ => Error::Invalid(format!(
+    match directory.load().map(|state| state.condition()) {
+        Ok(Condition::Runs) => Error::AlreadyUp(lab.to_owned()),
+        Ok(Condition::Starting(starter)) => being_started(lab, starter),
+        Ok(Condition::Ended(component)) => Error::Invalid(format!(
+            "lab {lab:?} was up, and its {component} has ended: remove the rest by `tidewatch-lab down --name {lab}`, then try again"
+        )),
+        Ok(Condition::HalfWay) | Err(_) => Error::Invalid(format!(
             "an `up` of lab {lab:?} ended half-way: remove what it left by `tidewatch-lab down --name {lab}`, then try again"
         )),
     }
+}
+
+pub(crate) fn being_started(lab: &str, starter: ProcessId) -> Error {
+    Error::Invalid(format!("lab {lab:?} is being started by process {}: wait for it", starter.pid))
 }
 
 /// Whether this process began to start the lab and hasn't finished, rather than found it there.

@@ -9,8 +9,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tidewatch_lab::command::Cmd;
-use tidewatch_lab::{Fault, ImageSpec, Lab, Options, Progress};
+use tidewatch_lab::{Fault, ImageSpec, Lab, Options, Progress, ScopedLab};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,12 @@ spec:
   terminationGracePeriodSeconds: 0
   containers: [{name: main, image: "tidewatch.local/socat:dev", args: ["TCP-LISTEN:1,fork", "PIPE"]}]
 "#;
+
+/// Starts a lab of a name that only these tests use, after taking down what a run that was killed left of it.
+fn start(options: Options) -> ScopedLab {
+    Lab::down_by_name(&options.name).unwrap();
+    Lab::up(options).unwrap().scoped()
+}
 
 fn options(name: &str) -> Options {
     let mut options = Options::named(name).zones(2).nodes_per_zone(1).progress(Progress::stderr());
@@ -68,7 +76,7 @@ fn echo_until_answered(lab: &Lab, address: &str) {
 
 #[test]
 fn a_lab_carries_traffic_by_name_across_zones_shows_faults_and_leaves_nothing() {
-    let lab = Lab::up(options("lifecyc")).unwrap().scoped();
+    let lab = start(options("lifecyc"));
     assert!(Lab::up(options("lifecyc")).unwrap_err().to_string().contains("up already"));
     assert_eq!(Lab::attach("lifecyc").unwrap().nodes().len(), 2);
 
@@ -175,6 +183,7 @@ fn an_up_killed_on_its_way_is_taken_down_to_nothing() {
             pods.read_dir().is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.path().is_dir())))
         }),
     ];
+    Lab::down_by_name("killed").unwrap();
     for (moment, reached) in moments {
         let mut up = start_up("killed");
         wait_for(moment, &mut up, reached);
@@ -183,7 +192,8 @@ fn an_up_killed_on_its_way_is_taken_down_to_nothing() {
         assert!(!Lab::leftovers("killed").is_empty(), "killed at {moment}");
         let said = Lab::up(options("killed")).unwrap_err().to_string();
         assert!(said.contains("half-way"), "{said}");
-        Lab::down_by_name("killed").unwrap();
+        // As the next run of whoever used the name does: what was left isn't taken for a lab, it is taken down.
+        assert!(Lab::standing("killed", &Progress::stderr()).unwrap().is_none(), "killed at {moment}");
         assert_eq!(Lab::leftovers("killed"), Vec::<String>::new(), "killed at {moment}");
     }
 }
@@ -191,14 +201,24 @@ fn an_up_killed_on_its_way_is_taken_down_to_nothing() {
 #[test]
 fn two_labs_at_once_do_not_meet_and_one_goes_without_the_other() {
     let alone = |name: &str| Options { control_plane_only: true, ..options(name) };
-    let first = Lab::up(alone("first")).unwrap().scoped();
-    let second = Lab::up(alone("second")).unwrap().scoped();
+    let first = start(alone("first"));
+    let second = start(alone("second"));
     first.kubectl(&["create", "namespace", "only-in-first"], LIMIT).unwrap();
     drop(first);
     assert_eq!(Lab::leftovers("first"), Vec::<String>::new());
     let namespaces = second.kubectl(&["get", "namespaces", "-o", "name"], LIMIT).unwrap().stdout;
     assert!(namespaces.contains("kube-system") && !namespaces.contains("only-in-first"), "{namespaces}");
     assert!(second.status().unwrap().components.iter().all(|c| c.runs));
+
+    // A component that ended, as all do when the machine is restarted, leaves a lab that is up by its files only.
+    let standing = || Lab::standing("second", &Progress::stderr()).unwrap();
+    assert!(standing().is_some(), "a lab that runs is taken over");
+    let component = second.status().unwrap().components.swap_remove(0);
+    kill(Pid::from_raw(component.pid), Signal::SIGKILL).unwrap();
+    let said = Lab::up(alone("second")).unwrap_err().to_string();
+    assert!(said.contains(&component.name) && said.contains("tidewatch-lab down --name second"), "{said}");
+    assert!(standing().is_none());
+    assert_eq!(Lab::leftovers("second"), Vec::<String>::new());
 }
 
 #[test]

@@ -61,8 +61,12 @@ impl Bed {
 
     /// As [`Bed::make`], with another workload.
     pub fn make_with(name: &str, keep: &Keep, report: Report, workload: Workload) -> anyhow::Result<Self> {
-        let taken_over = Lab::attach(name).is_ok();
-        let lab = if taken_over { Self::take_over(name, report)? } else { Self::start(name, report)? };
+        let standing = Lab::standing(name, &Progress::to(move |line| report.note(line)))?;
+        let taken_over = standing.is_some();
+        let lab = match standing {
+            Some(lab) => Self::take_over(lab, name, report)?,
+            None => Self::start(name, report)?,
+        };
         let mut bed = Self {
             cluster: Cluster::connect(&lab.kubeconfig_path())?,
             lab: Some(lab.scoped()),
@@ -89,9 +93,8 @@ impl Bed {
         })
     }
 
-    fn take_over(name: &str, report: Report) -> anyhow::Result<Lab> {
+    fn take_over(lab: Lab, name: &str, report: Report) -> anyhow::Result<Lab> {
         report.step(&format!("taking over lab {name}, which is up"));
-        let lab = Lab::attach(name)?;
         lab.heal_all()?;
         Ok(lab)
     }

@@ -13,6 +13,7 @@ use crate::http;
 use crate::lab::Lab;
 use crate::netns;
 use crate::network::remote_link;
+use crate::plan::remote_part;
 use crate::process::pids_below;
 use crate::relay::control;
 use crate::state::{FaultRecord, Place};
@@ -178,7 +179,7 @@ fn steps(lab: &Lab, id: &FaultId, fault: &Fault) -> Result<Vec<Step>> {
         }
         Fault::ConntrackFull { node } => Ok(vec![Step::Conntrack(Place::Conntrack(plan.netns(node)))]),
         Fault::Remote { remote, loss } => {
-            Ok(both_ends(named(&format!("remote-{remote}")), named("router"), &remote_link(remote), *loss))
+            Ok(both_ends(named(&remote_part(remote)), named("router"), &remote_link(remote), *loss))
         }
         Fault::Pod { namespace, pod, loss } => {
             let facts = cluster::pod(lab.kubectl_command(), namespace, pod)?;
