@@ -144,6 +144,10 @@ fn trials() -> Vec<Trial> {
     ]
 }
 
+pub(super) fn names() -> Vec<&'static str> {
+    trials().into_iter().map(|trial| trial.name).collect()
+}
+
 /// A component as `tidewatch analyze` writes it.
 fn kind_and_name(kind: ComponentKind, name: &str) -> String {
     match kind {
