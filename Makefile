@@ -32,8 +32,8 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 .PHONY: test
 test: check test-unit check-image test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the images, the agent on this kernel and on 6.1, the lab, the scenarios
 
-.PHONY: check check-docs check-gitops check-crds check-bundle check-version bundle
-check: check-docs check-gitops check-crds check-version check-bundle test-rules test-charts ## documents and manifests are true and current
+.PHONY: check check-docs check-gitops check-crds check-version check-workflows check-bundle bundle
+check: check-docs check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
 check-docs: deps ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
@@ -44,6 +44,8 @@ check-crds: deps ## the custom resource definitions accept whatever a released v
 	crds/released/check
 check-version: ## charts and changelog have the version of Cargo.toml
 	charts/image/version --check
+check-workflows: ## the workflows of GitHub, by actionlint
+	cd e2e/lab/tools/actionlint && go tool actionlint $(CURDIR)/.github/workflows/*.yaml
 bundle: tools ## write charts/bundle anew from the charts
 	charts/bundle/generate
 check-bundle: tools ## charts/bundle is what the charts render, and its kustomization builds
