@@ -160,7 +160,8 @@ fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
         .map_err(|error| Error::Parse { path: path.to_owned(), message: error.to_string() })
 }
 
-fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {
+/// A duration as the API writes them, such as 15s.
+pub(crate) fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {
     tidewatch_crds::parse_duration(text)
 }
 

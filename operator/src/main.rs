@@ -1,12 +1,12 @@
-//! `tidewatch`: `operator` runs in the cluster, and `retire` before that is uninstalled; `analyze` judges recorded flow
-//! windows on any machine.
+//! `tidewatch`: `operator` runs in the cluster, `check` tests that it works there, and `retire` runs before it is
+//! uninstalled; `analyze` judges recorded flow windows on any machine.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-use tidewatch::{analyze, config, retire};
+use tidewatch::{analyze, check, config, retire};
 
 /// A decoded request is a thousand small allocations, freed by other threads: a fifth of the collector's time with
 /// glibc's allocator (`make bench`).
@@ -24,6 +24,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Operator(Box<config::Args>),
+    Check(check::Args),
     Retire(retire::Args),
     Analyze(analyze::Args),
 }
@@ -31,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Operator(args) => on_runtime(tidewatch::run::run(*args)),
+        Command::Check(args) => on_runtime(check::run(args)),
         Command::Retire(args) => on_runtime(retire::run(args)),
         Command::Analyze(args) => analyze::run(&args),
     };
