@@ -2,7 +2,7 @@
 //! judge the same, bit for bit.
 
 use serde::Serialize;
-use tidewatch_health::{Config, Engine, Lately, Memory, Sensitivity, Verdict, Window, project};
+use tidewatch_health::{Config, Engine, Memory, RecentTraffic, Sensitivity, Verdict, Window, project};
 use tidewatch_records::FlowWindow;
 
 use crate::clock::Clock;
@@ -68,8 +68,8 @@ fn judge(case: &Case) -> serde_json::Result<String> {
         None => Trial::with_kind(case.mode, case.seed, case.kind),
         Some(clock) => Trial::real(case.mode, case.seed, case.kind, clock, false),
     };
-    let mut engines: Vec<(Engine, Lately)> = SENSITIVITIES
-        .map(|sensitivity| (Engine::new(Config { sensitivity }), Lately::default()))
+    let mut engines: Vec<(Engine, RecentTraffic)> = SENSITIVITIES
+        .map(|sensitivity| (Engine::new(Config { sensitivity }), RecentTraffic::default()))
         .into_iter()
         .collect();
     let (mut records, mut out, mut windows) = (Vec::new(), String::new(), 0);
