@@ -57,3 +57,49 @@ pub(super) fn after(window: Timestamp, slot: SignedDuration, slots: i32) -> Time
     let moment = SignedDuration::from_nanos(1);
     window.saturating_sub(slot.saturating_mul(slots).saturating_sub(moment)).unwrap_or(Timestamp::MIN)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
+
+    use super::*;
+
+    /// A page of the documentation, with any white space as one space.
+    fn page(name: &str) -> String {
+        let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn assert_says(name: &str, sentence: &str) {
+        assert!(page(name).contains(sentence), "docs/{name} doesn't say {sentence:?}, as the rule does");
+    }
+
+    #[test]
+    fn the_documentation_states_the_rule_as_it_is() {
+        let Rule { shows, of, clears, .. } = Rule::of(Sensitivity::Standard);
+        let m_of_n = format!(
+            "when it showed in {shows} of {of} *slots*, cleared after {clears} quiet windows that make {QUIET_SECONDS} s"
+        );
+        assert_says("health.md", &m_of_n);
+        let word = |number: u32| *["no", "one", "two", "three", "four"].get(number as usize).unwrap();
+        let (shows, of, clears) = (word(shows), word(of.unsigned_abs()), word(clears));
+        assert_says("concepts.md", &format!("when it shows in {shows} of {of} half-minutes"));
+        assert_says("concepts.md", &format!("after {clears} quiet windows that make {QUIET_SECONDS} s"));
+    }
+
+    #[test]
+    fn the_documentation_has_each_sensitivity_as_it_is() {
+        for sensitivity in [Sensitivity::Low, Sensitivity::Standard, Sensitivity::High] {
+            let Rule { shows, of, thresholds, .. } = Rule::of(sensitivity);
+            let slots = if of == 1 { "1 window".to_owned() } else { format!("{shows} of {of} slots") };
+            let Thresholds { infrastructure, workload } = thresholds;
+            let evidence = if infrastructure == workload {
+                infrastructure.to_string()
+            } else {
+                format!("{infrastructure} for a path, {workload} for others")
+            };
+            assert_says("health.md", &format!("| `{sensitivity:?}` | {slots} | {evidence} |"));
+        }
+    }
+}
