@@ -32,19 +32,21 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 .PHONY: test
 test: check test-unit check-image test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the images, the agent on this kernel and on 6.1, the lab, the scenarios
 
-.PHONY: check check-docs check-gitops check-crds check-version check-workflows check-bundle bundle
-check: check-docs check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
+.PHONY: check check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle bundle
+check: check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
 check-docs: deps ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
+check-architecture: deps ## docs/dev/architecture.md: its crates, arrows and files are the code's
+	docs/dev/check-architecture
 check-gitops: deps ## the health checks for Argo CD, by a real Lua against their test data
 	docs/gitops/check-health
 check-crds: deps ## the custom resource definitions accept whatever a released version accepted
 	crds/released/check-test
 	crds/released/check
-check-version: ## charts and changelog have the version of Cargo.toml
+check-version: deps ## charts and changelog have the version of Cargo.toml
 	charts/image/version --check
-check-workflows: ## the workflows of GitHub, by actionlint
+check-workflows: deps ## the workflows of GitHub, by actionlint
 	cd e2e/lab/tools/actionlint && go tool actionlint $(CURDIR)/.github/workflows/*.yaml
 bundle: tools ## write charts/bundle anew from the charts
 	charts/bundle/generate

@@ -144,7 +144,7 @@ fn in_aws(
 ) -> AwsCanaries<KubeObjects<Canary>> {
     let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, watches, .. } =
         dependencies.clone();
-    let tuning = Tuning::every(aws_policy.resync());
+    let tuning = Tuning::every(aws_policy.resync);
     AwsCanaries::new(Surroundings {
         objects: KubeObjects::new(client, instance, "tidewatch.dev/canary", CANARY_FINALIZER),
         aws: Aws::new(config, calls, tuning, wake, cancel.child_token()),
