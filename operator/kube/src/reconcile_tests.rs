@@ -91,7 +91,7 @@ async fn a_panic_is_that_object_s_failure() {
 }
 
 #[tokio::test]
-async fn an_object_that_does_not_parse_is_hidden_even_if_it_cannot_be_told() {
+async fn an_unreadable_object_is_hidden_though_its_status_is_refused() {
     let metadata = ObjectMeta {
         name: Some("a".to_owned()),
         namespace: Some("shop".to_owned()),
