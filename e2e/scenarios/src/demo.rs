@@ -8,6 +8,7 @@ use tidewatch_lab::Fault;
 
 use crate::bed::{Bed, OPERATOR_NAMESPACE, SHOP};
 use crate::expect::{Expected, verdict_of};
+use crate::pods::{Located, Resident};
 use crate::report::seconds;
 use crate::scenarios::faults::{HEAL_LIMIT, ONSET_LIMIT};
 use crate::traffic;
@@ -76,16 +77,26 @@ fn windows(bed: &Bed) -> anyhow::Result<String> {
 
 /// Prints the memory that Tidewatch itself uses, at the end of the demo.
 fn show_memory(bed: &Bed) -> anyhow::Result<()> {
-    let most = |component| -> anyhow::Result<f64> {
+    let largest = |component| -> anyhow::Result<Resident> {
         let pods = bed.located(component)?;
-        pods.iter().try_fold(0.0, |most: f64, pod| Ok(most.max(pod.resident_mib()?)))
+        let resident = pods.iter().map(Located::resident).collect::<anyhow::Result<Vec<_>>>()?;
+        resident
+            .into_iter()
+            .max_by(|a, b| a.mib.total_cmp(&b.mib))
+            .with_context(|| format!("no pod of the {component} runs"))
     };
-    let (operator, agent) = (most("operator")?, most("agent")?);
+    let (operator, agent) = (largest("operator")?, largest("agent")?);
+    bed.report.plain(
+        "\nResident memory, of which the program itself is a part that is smaller in a release build:",
+    );
+    for (name, resident, target) in [("operator", operator, 80), ("largest agent", agent, 20)] {
+        let Resident { mib, program_mib } = resident;
+        bed.report
+            .plain(&format!("  {name}: {mib:.1} MiB (target {target}), {program_mib:.1} MiB of it program"));
+    }
     bed.report.plain(&format!(
-        "\nResident memory: operator {operator:.1} MiB (target 80), the largest agent {agent:.1} MiB (target 20)"
-    ));
-    bed.report.plain(&format!(
-        "BENCH {{\"bench\":\"demo\",\"operator_rss_mib\":{operator:.1},\"agent_rss_mib\":{agent:.1}}}"
+        "BENCH {{\"bench\":\"demo\",\"operator_rss_mib\":{:.1},\"operator_program_mib\":{:.1},\"agent_rss_mib\":{:.1},\"agent_program_mib\":{:.1}}}",
+        operator.mib, operator.program_mib, agent.mib, agent.program_mib
     ));
     Ok(())
 }

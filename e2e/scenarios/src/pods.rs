@@ -18,6 +18,15 @@ pub struct Located {
     cgroup: PathBuf,
 }
 
+/// Resident memory, in MiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Resident {
+    /// All of it.
+    pub mib: f64,
+    /// The part that is pages of mapped files: the program itself, whose size depends on how it was compiled.
+    pub program_mib: f64,
+}
+
 impl Located {
     /// The pod on its node.
     pub fn find(lab: &Lab, pod: &Pod) -> anyhow::Result<Self> {
@@ -51,17 +60,16 @@ impl Located {
         std::fs::read_to_string(&path).with_context(|| format!("{path} of pod {}", self.name))
     }
 
-    /// Resident memory of the pod's processes, in MiB.
-    pub fn resident_mib(&self) -> anyhow::Result<f64> {
-        let mut kib = 0;
+    /// Resident memory of the pod's processes.
+    pub fn resident(&self) -> anyhow::Result<Resident> {
+        let mut resident = Resident { mib: 0.0, program_mib: 0.0 };
         for pid in self.processes()? {
             let path = format!("/proc/{pid}/status");
             let status = std::fs::read_to_string(&path).with_context(|| path)?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-            let value = line.trim().trim_end_matches(" kB");
-            kib += value.parse::<u32>().with_context(|| format!("VmRSS: {value}"))?;
+            resident.mib += mib_of(&status, "VmRSS:")?;
+            resident.program_mib += mib_of(&status, "RssFile:")?;
         }
-        Ok(f64::from(kib) / 1024.0)
+        Ok(resident)
     }
 
     /// Ends the pod's processes as a crash would.
@@ -118,4 +126,12 @@ fn program_of(pid: u32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(program).into_owned()
+}
+
+/// A size of `/proc/PID/status`, in MiB.
+fn mib_of(status: &str, field: &str) -> anyhow::Result<f64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    let value = value.with_context(|| format!("/proc/PID/status has no {field}"))?;
+    let kib: u32 = value.trim().trim_end_matches(" kB").parse().with_context(|| format!("{field}{value}"))?;
+    Ok(f64::from(kib) / 1024.0)
 }

@@ -6,9 +6,10 @@ use tidewatch_crds::network_monitor::{ComponentKind, FaultCause};
 
 use super::allowed::Allowed;
 use super::form::Form;
-use super::life::{a_pod, pass};
+use super::life::{a_pod, name_of_files, pass};
 use super::listener::Listener;
 use super::load::Load;
+use super::recording::Recording;
 use super::trials::{nothing_is_said, says};
 use crate::bed::{Bed, Windows};
 use crate::expect::{Expected, FalseVerdict};
@@ -120,6 +121,7 @@ pub(super) fn names() -> Vec<&'static str> {
 pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     let form = Form::chosen()?;
     bed.install_windows(Windows::Short)?;
+    let recording = Recording::begin(bed)?;
     Load::Ease.set(bed)?;
     let mut failures = Vec::new();
     for oddity in oddities() {
@@ -140,6 +142,7 @@ pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
             failures.push(format!("{}: {error:#}", oddity.name));
         }
     }
+    recording.end(bed, &format!("odd-{}", name_of_files(Load::Ease, Windows::Short)))?;
     if failures.is_empty() { Ok(()) } else { Err(FalseVerdict(failures.join("\n  ")).into()) }
 }
 
