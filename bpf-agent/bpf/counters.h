@@ -40,6 +40,26 @@ static __always_inline u32 quickest_rtt(struct tcp_sock *tp, int began)
 	return quickest;
 }
 
+/*
+ * Of the retransmissions in `event`, those of the SYN (a client's) or of the SYN-ACK (a server's: its socket begins with
+ * those of its request). Both come before the connection is established and carry no payload, and a client's are all
+ * by time-out. bytes_retrans tells how much payload was sent again: at least one segment for each full one of it. So a
+ * FIN that was sent again in the window in which the connection was opened counts here too.
+ */
+static __always_inline u32 syn_retransmissions(struct tcp_sock *tp, struct event *event, struct snapshot *last)
+{
+	u32 again = event->retransmissions, data = 0;
+
+	if (!again || (last && last->established))
+		return 0;
+	if (tp->bytes_retrans)
+		data = 1 + (u32)(tp->bytes_retrans - 1) / tp->mss_cache;
+	if (!(event->flags & EVENT_CLIENT))
+		return data ? 0 : again;
+	again = again > data ? again - data : 0;
+	return again < event->timeouts ? again : event->timeouts;
+}
+
 /* Fills in the counters as what was added since `last`, which may be null. */
 static __always_inline void read_counters(struct tcp_sock *tp, struct event *event, struct snapshot *last)
 {
@@ -59,6 +79,7 @@ static __always_inline void read_counters(struct tcp_sock *tp, struct event *eve
 		event->spurious -= last->spurious;
 		event->timeouts -= last->timeouts;
 	}
+	event->syn_retransmissions = syn_retransmissions(tp, event, last);
 }
 
 static __always_inline void remember(struct tcp_sock *tp, struct snapshot *last, u16 flags)

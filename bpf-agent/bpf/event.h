@@ -26,7 +26,7 @@ struct event {
 	u32 data_segments_out;
 	u32 retransmissions;
 	u32 spurious; /* retransmissions that the other end had no need of, as it says by DSACK */
-	u32 pad;
+	u32 syn_retransmissions; /* retransmissions of the SYN, or of the SYN-ACK if we accepted */
 	u32 srtt_us;
 	u32 quickest_rtt_us; /* of this window, as far as the kernel still knows; 0 or all ones if it doesn't */
 	u16 timeouts;

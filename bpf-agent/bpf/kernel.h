@@ -149,6 +149,7 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 segs_in;
 	u32 data_segs_out;
+	u32 mss_cache;
 	u64 bytes_sent;
 	u64 bytes_acked;
 	u64 bytes_retrans;

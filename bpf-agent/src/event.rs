@@ -16,6 +16,8 @@ pub struct Event {
     pub retransmissions: u32,
     /// Retransmissions of segments that the other end had received already, as it says by DSACK.
     pub spurious: u32,
+    /// Retransmissions of the SYN, or of the SYN-ACK where we accepted.
+    pub syn_retransmissions: u32,
     pub srtt_us: u32,
     /// The quickest round trip of this window; 0 or all ones where the kernel doesn't know it any more.
     pub quickest_rtt_us: u32,
@@ -54,7 +56,8 @@ impl Event {
             remote: Ipv6Addr::from(at.take::<16>()?),
             data_segments_out: u32::from_ne_bytes(at.take()?),
             retransmissions: u32::from_ne_bytes(at.take()?),
-            spurious: u32::from_ne_bytes(at.take_padded()?),
+            spurious: u32::from_ne_bytes(at.take()?),
+            syn_retransmissions: u32::from_ne_bytes(at.take()?),
             srtt_us: u32::from_ne_bytes(at.take()?),
             quickest_rtt_us: u32::from_ne_bytes(at.take()?),
             timeouts: u16::from_ne_bytes(at.take()?),
@@ -89,12 +92,5 @@ impl Cursor<'_> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
-    }
-
-    /// Takes four bytes and skips four bytes of padding behind them.
-    fn take_padded(&mut self) -> Option<[u8; 4]> {
-        let bytes = self.take()?;
-        self.take::<4>()?;
-        Some(bytes)
     }
 }

@@ -42,6 +42,7 @@ struct Sums {
     data_segments_out: u64,
     retransmissions: u64,
     spurious_retransmissions: u64,
+    syn_retransmissions: u64,
     timeouts: u64,
     bytes_out: u64,
     bytes_in: u64,
@@ -165,6 +166,7 @@ impl Sums {
         self.data_segments_out += u64::from(event.data_segments_out);
         self.retransmissions += u64::from(event.retransmissions);
         self.spurious_retransmissions += u64::from(event.spurious);
+        self.syn_retransmissions += u64::from(event.syn_retransmissions);
         self.timeouts += u64::from(event.timeouts);
         self.bytes_out += event.bytes_out;
         self.bytes_in += event.bytes_in;
@@ -240,6 +242,7 @@ impl ClosedWindow {
             data_segments_out: sums.data_segments_out,
             retransmissions: sums.retransmissions,
             spurious_retransmissions: sums.spurious_retransmissions,
+            syn_retransmissions: sums.syn_retransmissions,
             timeouts: sums.timeouts,
             bytes_out: sums.bytes_out,
             bytes_in: sums.bytes_in,
@@ -283,6 +286,7 @@ mod tests {
             data_segments_out: 0,
             retransmissions: 0,
             spurious: 0,
+            syn_retransmissions: 0,
             srtt_us,
             quickest_rtt_us,
             timeouts: 0,

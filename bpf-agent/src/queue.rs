@@ -177,6 +177,7 @@ mod tests {
             data_segments_out: 1,
             retransmissions: 0,
             spurious: 0,
+            syn_retransmissions: 0,
             srtt_us: 100,
             quickest_rtt_us: 90,
             timeouts: 0,

@@ -394,6 +394,7 @@ fn flow(node: u32, n: u32, reporter: &Arc<str>, start: Timestamp) -> FlowWindow 
         data_segments_out: 4211,
         retransmissions: 9,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 1,
         bytes_out: 812_345,
         bytes_in: 99_120,

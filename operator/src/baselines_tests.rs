@@ -37,6 +37,7 @@ fn flow(n: u32, start: Timestamp) -> FlowWindow {
         data_segments_out: 1_000 + u64::from(n),
         retransmissions: 0,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1,
         bytes_in: 1,

@@ -34,6 +34,10 @@ pub struct FlowWindow {
     /// an acknowledgement came late, as where an end is short of CPU. What was lost on the way is never among them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub spurious_retransmissions: u64,
+    /// Of the retransmissions, SYNs that a client and SYN-ACKs that a server sent again: they tell how often connections are
+    /// opened only at a later try, and nothing of the data of open ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub syn_retransmissions: u64,
     /// Retransmission time-outs (`tcp_sock.total_rto`).
     #[serde(default)]
     pub timeouts: u64,

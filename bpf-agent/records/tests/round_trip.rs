@@ -103,7 +103,7 @@ prop_compose! {
     fn flow()(
         (window_start, window_seconds) in window(), reporter in name(), client in any::<bool>(),
         local in endpoint(), remote in endpoint(), category in prop::option::of(category()),
-        c in prop::collection::vec(count(), 15), rtt in sketch(), handshake in sketch(),
+        c in prop::collection::vec(count(), 16), rtt in sketch(), handshake in sketch(),
     ) -> FlowWindow {
         FlowWindow {
             window_start, window_seconds, reporter,
@@ -113,7 +113,7 @@ prop_compose! {
                 attempted: c[0], established: c[1], refused: c[2], timed_out: c[3],
                 reset: c[4], aborted: c[5], closed: c[6], open: c[7], waiting: c[13],
             },
-            data_segments_out: c[8], retransmissions: c[9], spurious_retransmissions: c[14], timeouts: c[10], bytes_out: c[11], bytes_in: c[12],
+            data_segments_out: c[8], retransmissions: c[9], spurious_retransmissions: c[14], syn_retransmissions: c[15], timeouts: c[10], bytes_out: c[11], bytes_in: c[12],
             rtt_us: rtt.summary(), handshake_us: handshake.summary(),
         }
     }

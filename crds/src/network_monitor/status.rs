@@ -127,6 +127,9 @@ pub struct FaultyComponent {
     /// Where connections fail: attempts to open one that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u64>,
+    /// Where connections fail: requests that clients sent again since no answer had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_sent_again: Option<u64>,
     /// Where connections fail: all attempts to open one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,

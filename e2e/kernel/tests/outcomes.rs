@@ -109,7 +109,29 @@ fn an_attempt_that_is_given_up_has_timed_out() {
     let said = agent.finish().unwrap();
     let expected = Connections { attempted: 1, timed_out: 1, closed: 1, ..Connections::default() };
     assert_eq!(only(&said, Role::Client), expected);
-    assert!(said.sum(Role::Client, |flow| flow.retransmissions) >= 1, "SYNs count as retransmitted");
+    let again = said.sum(Role::Client, |flow| flow.retransmissions);
+    assert!(again >= 1, "SYNs count as retransmitted");
+    assert_eq!(said.sum(Role::Client, |flow| flow.syn_retransmissions), again);
+}
+
+#[test]
+fn an_attempt_that_is_answered_at_a_later_try_says_so() {
+    let mut lab = lab("later-try");
+    lab.server.tell("listen 198.18.2.2:86").unwrap();
+    lab.network.rule("block", "filter hook forward priority 0", "tcp dport 86 drop").unwrap();
+    let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
+    lab.client.tell("begin late 198.18.2.2:86").unwrap();
+    // The first SYN is sent again after a second.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    lab.network.clear_rules().unwrap();
+    let established = |said: &Said| said.sum(Role::Client, |f| f.connections.established) == 1;
+    agent.wait_until("it is established", established).unwrap();
+    lab.client.tell("close late").unwrap();
+    agent.wait_until("the end", |said| said.sum(Role::Client, |f| f.connections.closed) == 1).unwrap();
+    let said = agent.finish().unwrap();
+    let again = said.sum(Role::Client, |flow| flow.syn_retransmissions);
+    assert!(again >= 1, "{:#?}", said.flows);
+    assert_eq!(said.sum(Role::Client, |flow| flow.retransmissions), again, "nothing else was sent again");
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) struct Sent {
     pub timeouts: u64,
     /// Of the retransmissions, those that the other end had no need of.
     pub spurious: u64,
+    /// Of the retransmissions, connection requests.
+    pub syn_again: u64,
 }
 
 /// The reporter of one side of a flow, and the two ends as it names them.
@@ -201,7 +203,7 @@ impl FlowDraw<'_> {
         let lost = dice.beta_binomial(fresh, loss, self.shape.fault_shape);
         let retransmissions = spurious + lost;
         let timeouts = dice.binomial(retransmissions, BY_TIMEOUT);
-        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious: 0 }
+        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious: 0, syn_again: 0 }
     }
 
     fn rtt_us(&self, dice: &mut Dice) -> f64 {
@@ -332,6 +334,7 @@ impl FlowDraw<'_> {
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
             spurious_retransmissions: 0,
+            syn_retransmissions: 0,
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: other.segments * 900,

@@ -137,6 +137,7 @@ pub(super) fn client(remote: &str, port: u16) -> FlowWindow {
         data_segments_out: 0,
         retransmissions: 0,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 0,
         bytes_out: 0,
         bytes_in: 0,

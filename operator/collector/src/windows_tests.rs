@@ -26,6 +26,7 @@ fn flow(node: &str, second: i64, port: u16) -> FlowWindow {
         data_segments_out: 0,
         retransmissions: 0,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 0,
         bytes_out: 0,
         bytes_in: 0,

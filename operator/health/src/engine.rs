@@ -120,8 +120,8 @@ impl Engine {
         let topology = Topology::build(cells.iter().copied());
         let expected = self.expected(&cells);
         let shortages = self.nodes.step(window.start, window.nodes, &self.names);
-        let mut findings = self.find(window.seconds, &cells, &topology, &expected, &shortages);
         let limits = Limits::of(window.nodes, &self.names);
+        let mut findings = self.find(window.seconds, &cells, &topology, &expected, &shortages, &limits);
         findings.iter_mut().for_each(|finding| limits.explain(finding));
         // No word that its own figures contradict.
         findings.retain(|finding| finding.evidence.is_worse(finding.cause));
@@ -170,13 +170,14 @@ impl Engine {
         topology: &Topology,
         expected: &[Expected],
         shortages: &Shortages,
+        limits: &Limits,
     ) -> Vec<Finding> {
         let plain = Thresholds::at(self.config.sensitivity);
         // What says little in a short window is looked for once all that is plain is found and allowed for.
         let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
         let refused = localise(cells, topology, &mut refusals, &thresholds);
-        let mut losses = Losses::new(cells, expected, refusals.silent(), shortages);
+        let mut losses = Losses::new(cells, expected, refusals.silent(), shortages, limits.nodes());
         let lost = localise(cells, topology, &mut losses, &thresholds);
         let everywhere = losses.everywhere();
         let mut silent = losses.silent();
@@ -241,7 +242,7 @@ impl Engine {
             let (Some(cell), Some(crossings)) = (cells.get(*number), topology.crossings.get(*number)) else {
                 continue;
             };
-            let unanswered = cell.handshakes.unanswered;
+            let unanswered = cell.handshakes.unanswered.saturating_add(cell.handshakes.lost_before_answer());
             failed = failed.saturating_add(unanswered);
             let crosses =
                 crossings.iter().any(|half| topology.component_of(half).is_some_and(|c| paths.contains(&c)));

@@ -203,6 +203,9 @@ pub struct Evidence {
     pub attempts: u64,
     #[serde(skip_serializing_if = "is_zero")]
     pub attempts_failed: u64,
+    /// Connection requests that clients sent again, since no answer had come, where agents count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub requests_sent_again: u64,
     /// Time in which the attempts were made, where clients try so rarely that several windows are judged together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_seconds: Option<u32>,
@@ -280,11 +283,13 @@ impl Evidence {
         let shows = match cause {
             Cause::PacketLoss => loses,
             Cause::Latency => is_slower,
-            Cause::Unreachable | Cause::Refused | Cause::Overload | Cause::ConnectionFailures => {
-                self.attempts_failed > 0
+            Cause::Unreachable | Cause::Refused => self.attempts_failed > 0,
+            Cause::Overload | Cause::ConnectionFailures => {
+                self.attempts_failed > 0 || self.requests_sent_again > 0
             }
             Cause::ConntrackFull | Cause::AllowanceExceeded => {
-                self.limit.is_some() && (loses || is_slower || self.attempts_failed > 0)
+                let fails = self.attempts_failed > 0 || self.requests_sent_again > 0;
+                self.limit.is_some() && (loses || is_slower || fails)
             }
             Cause::Unknown => true,
         };

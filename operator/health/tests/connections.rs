@@ -5,8 +5,8 @@
 mod lab;
 
 use lab::{Fault, Harm, Hop, Lab, Watch, named, nothing};
-use tidewatch_health::{Attribution, Cause, HealthIndicator, Window};
-use tidewatch_records::{Connections, Endpoint, Lifecycle, NodeFigures, Role};
+use tidewatch_health::{Attribution, Cause, HealthIndicator, Verdict, Window};
+use tidewatch_records::{Connections, Endpoint, FlowWindow, Lifecycle, NodeFigures, NodeWindow, Role};
 
 /// Healthy windows before anything happens.
 const HISTORY: usize = 8;
@@ -200,6 +200,103 @@ fn a_node_whose_table_is_full_is_told_with_its_figures_and_without_hurt_traffic_
         assert_eq!(verdict.components[0].cause, Cause::ConntrackFull);
         let told = "the connection-tracking table of node zone-2-b is full (65536 of 65536 entries): 900 packets turned away, ";
         assert!(verdict.reason.starts_with(told), "{}", verdict.reason);
+    }
+}
+
+/// Of the requests of these flows a share is lost, and all are answered at a later try.
+fn answered_later(flows: &mut [FlowWindow], share: f64, of: &dyn Fn(&FlowWindow) -> bool) {
+    for flow in flows.iter_mut().filter(|flow| flow.role == Role::Client && of(flow)) {
+        let lost = (flow.connections.established as f64 * share / (1.0 - share)).ceil() as u64;
+        flow.syn_retransmissions = lost;
+        flow.retransmissions += lost;
+        flow.timeouts += lost;
+    }
+}
+
+/// The verdict on the next window, whose records are changed so, and in which a node tells such figures.
+fn window_of(
+    watch: &mut Watch,
+    (node, figures): (&str, NodeFigures),
+    change: &dyn Fn(&mut [FlowWindow]),
+) -> Verdict {
+    let (window_start, window_seconds) = (watch.lab.start(), watch.lab.seconds);
+    let mut flows = watch.lab.records(&nothing);
+    change(&mut flows);
+    let nodes = [NodeWindow { window_start, window_seconds, reporter: node.into(), node: figures }];
+    let window = Window { start: window_start, seconds: window_seconds, flows: &flows, nodes: &nodes };
+    watch.engine.evaluate(&window)
+}
+
+fn crosses(flow: &FlowWindow, node: &str) -> bool {
+    let is = |end: &Endpoint| end.node.as_deref() == Some(node);
+    is(&flow.local) != is(&flow.remote)
+}
+
+#[test]
+fn a_node_that_opens_connections_at_a_later_try_only_is_named() {
+    let told = ("zone-2-b", NodeFigures::default());
+    let at_node = |flow: &FlowWindow| crosses(flow, "zone-2-b");
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    for window in 0..WINDOWS {
+        let verdict = window_of(&mut watch, told, &|flows| answered_later(flows, 0.3, &at_node));
+        if window > 0 {
+            assert_eq!(named(&verdict), ["node/zone-2-b"], "{verdict:#?}");
+            assert_eq!(verdict.components[0].cause, Cause::ConnectionFailures);
+            assert!(verdict.reason.contains("requests sent again for"), "{}", verdict.reason);
+        }
+    }
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    for _ in 0..WINDOWS {
+        let verdict = window_of(&mut watch, told, &|flows| answered_later(flows, 0.01, &at_node));
+        assert_eq!(named(&verdict), Vec::<String>::new(), "so many are lost anyway: {verdict:#?}");
+    }
+}
+
+#[test]
+fn a_service_that_answers_at_a_later_try_only_cant_keep_up() {
+    let told = ("zone-2-b", NodeFigures::default());
+    let mut watch = Watch::learned(Lab::default(), HISTORY);
+    for window in 0..WINDOWS {
+        let calls = |flow: &FlowWindow| flow.remote.service.as_deref() == Some("shop/payments");
+        let verdict = window_of(&mut watch, told, &|flows| answered_later(flows, 0.4, &calls));
+        if window > 1 {
+            assert_eq!(named(&verdict), ["service/shop/payments"], "{verdict:#?}");
+            assert_eq!(verdict.components[0].cause, Cause::Overload);
+        }
+    }
+}
+
+/// Nobody opens connections but two clients at the node, one each, and both are answered at the second try.
+fn two_open_late(flows: &mut [FlowWindow], node: &str) {
+    for flow in flows.iter_mut() {
+        flow.connections = Connections { open: 1, ..Connections::default() };
+    }
+    let late = |flow: &&mut FlowWindow| flow.role == Role::Client && crosses(flow, node);
+    for flow in flows.iter_mut().filter(late).take(2) {
+        flow.connections = Connections { attempted: 1, established: 1, open: 1, ..Connections::default() };
+        flow.syn_retransmissions = 1;
+        flow.retransmissions += 1;
+        flow.timeouts += 1;
+    }
+}
+
+#[test]
+fn a_full_table_is_named_by_little_harm_since_the_node_says_so() {
+    let full = NodeFigures {
+        conntrack_entries: Some(65_536),
+        conntrack_limit: Some(65_536),
+        conntrack_dropped: Some(70),
+        ..NodeFigures::default()
+    };
+    for (figures, expected) in [(full, &["node/zone-2-b"][..]), (NodeFigures::default(), &[][..])] {
+        let mut watch = Watch::learned(Lab::default(), HISTORY);
+        for window in 0..WINDOWS {
+            let told = ("zone-2-b", figures);
+            let verdict = window_of(&mut watch, told, &|flows| two_open_late(flows, "zone-2-b"));
+            if window > 2 {
+                assert_eq!(named(&verdict), expected, "in window {window}: {verdict:#?}");
+            }
+        }
     }
 }
 

@@ -149,6 +149,7 @@ proptest! {
                 data_segments_out: 0,
                 retransmissions: 0,
                 spurious_retransmissions: 0,
+                syn_retransmissions: 0,
                 rtt_us: None,
                 ..flow.clone()
             })

@@ -36,6 +36,7 @@ pub(super) fn faulty_component(fault: &ComponentFault) -> FaultyComponent {
         rtt_p50: None,
         baseline_rtt_p50: None,
         failed_attempts: None,
+        requests_sent_again: None,
         attempts: None,
         limit: None,
         affected_flows: None,
@@ -85,10 +86,12 @@ fn with_evidence(shown: FaultyComponent, cause: Cause, evidence: &Evidence) -> F
 }
 
 fn with_attempts(shown: FaultyComponent, evidence: &Evidence) -> FaultyComponent {
-    let some = evidence.attempts_failed > 0;
+    let shown_if = |some: bool, count: u64| some.then(|| two_digits(count));
+    let (failed, again) = (evidence.attempts_failed, evidence.requests_sent_again);
     FaultyComponent {
-        failed_attempts: some.then(|| two_digits(evidence.attempts_failed)),
-        attempts: some.then(|| two_digits(evidence.attempts)),
+        failed_attempts: shown_if(failed > 0, failed),
+        requests_sent_again: shown_if(again > 0, again),
+        attempts: shown_if(failed > 0 || again > 0, evidence.attempts),
         ..shown
     }
 }

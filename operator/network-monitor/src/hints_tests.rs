@@ -387,6 +387,7 @@ fn the_summary_tells_only_what_may_well_be_the_cause() {
         rtt_p50: None,
         baseline_rtt_p50: None,
         failed_attempts: None,
+        requests_sent_again: None,
         attempts: None,
         limit: None,
         affected_flows: None,

@@ -39,6 +39,7 @@ pub(super) fn flow() -> FlowBuilder {
         data_segments_out: 100,
         retransmissions: 0,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1000,
         bytes_in: 500,

@@ -44,7 +44,10 @@ impl Totals {
         let of_data = flow
             .retransmissions
             .saturating_sub(flow.spurious_retransmissions)
-            .saturating_sub(flow.connections.timed_out.saturating_add(flow.connections.waiting))
+            .saturating_sub(
+                flow.syn_retransmissions
+                    .max(flow.connections.timed_out.saturating_add(flow.connections.waiting)),
+            )
             .min(flow.data_segments_out);
         self.data_retransmissions = self.data_retransmissions.saturating_add(of_data);
         self.timeouts = self.timeouts.saturating_add(flow.timeouts);

@@ -39,6 +39,9 @@ pub fn encode_flow(flow: &FlowWindow) -> LogRecord {
     if flow.spurious_retransmissions > 0 {
         to.number("spurious_retransmissions", flow.spurious_retransmissions);
     }
+    if flow.syn_retransmissions > 0 {
+        to.number("syn_retransmissions", flow.syn_retransmissions);
+    }
     to.number("timeouts", flow.timeouts);
     to.number("bytes_out", flow.bytes_out);
     to.number("bytes_in", flow.bytes_in);

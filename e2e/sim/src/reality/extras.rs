@@ -50,6 +50,7 @@ fn short_connections(
         data_segments_out: 2 * established,
         retransmissions: connections.timed_out,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: connections.timed_out,
         bytes_out: 300 * established,
         bytes_in: 400 * established,

@@ -59,6 +59,7 @@ impl Sent {
         self.retransmissions += other.retransmissions;
         self.timeouts += other.timeouts;
         self.spurious += other.spurious;
+        self.syn_again += other.syn_again;
     }
 
     /// Segments sent again on top, since a timer fired.
@@ -234,7 +235,7 @@ impl RealFlow<'_> {
         let timeouts = dice.binomial(usual + lost, 0.15 + 0.5 * loss.0) + dice.binomial(fired, 0.1);
         // Nearly all of those are answered by a DSACK; of what was lost hardly any, where its acknowledgement was.
         let spurious = dice.binomial(fired, FIRED_FOR_NOTHING) + dice.binomial(lost, LOST_FOR_NOTHING);
-        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious }
+        Sent { segments: fresh + retransmissions, retransmissions, timeouts, spurious, syn_again: 0 }
     }
 
     /// Segments that were under way when a machine stood still are sent again until it moves.
@@ -284,6 +285,7 @@ impl RealFlow<'_> {
         // A SYN sent again counts among retransmissions, though it is no data segment.
         out.retransmissions += tally.syn_again;
         out.timeouts += tally.syn_again;
+        out.syn_again += tally.syn_again;
         let connections = Connections {
             attempted: tally.attempted,
             established: tally.established,
@@ -346,6 +348,7 @@ impl RealFlow<'_> {
             data_segments_out: sent.segments,
             retransmissions: sent.retransmissions,
             spurious_retransmissions: sent.spurious.min(sent.retransmissions),
+            syn_retransmissions: sent.syn_again,
             timeouts: sent.timeouts,
             bytes_out: sent.segments * 900,
             bytes_in: received.segments * 900,

@@ -247,6 +247,7 @@ pub(super) fn flow(node: &str, second: i64, port: u16) -> FlowWindow {
         data_segments_out: 10,
         retransmissions: 1,
         spurious_retransmissions: 0,
+        syn_retransmissions: 0,
         timeouts: 0,
         bytes_out: 1000,
         bytes_in: 2000,

@@ -2,7 +2,7 @@
 //! Reaching one is no fault as long as no traffic suffers. Where traffic suffers, the limit is the cause that is
 //! reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tidewatch_records::{AllowanceExceeded, NodeFigures, NodeWindow};
 
@@ -69,6 +69,12 @@ impl Limits {
         Self(all)
     }
 
+    /// Nodes that reached a limit and turned something away for it.
+    pub(crate) fn nodes(&self) -> HashSet<Id> {
+        let is_reached = |(node, reached): (&Id, &Reached)| reached.is_any().then_some(*node);
+        self.0.iter().filter_map(is_reached).collect()
+    }
+
     /// Replaces the cause of a finding at a node by the limit that the node reached, if its figures show one that does
     /// such harm.
     pub(crate) fn explain(&self, finding: &mut Finding) {
@@ -95,6 +101,10 @@ impl Reached {
             most_entries: Some(self.table.limit),
         });
         [table, allowance(Limit::ConntrackAllowance, self.allowances.conntrack)]
+    }
+
+    fn is_any(&self) -> bool {
+        [Cause::ConnectionFailures, Cause::PacketLoss].iter().any(|cause| self.that_causes(*cause).is_some())
     }
 
     /// The limit that was reached and can have this effect. Connection tracking turns new connections away; the other

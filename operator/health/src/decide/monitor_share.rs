@@ -6,7 +6,7 @@ use tidewatch_records::{FlowWindow, Role};
 
 use crate::decide::recent_traffic::RecentTraffic;
 use crate::evidence::delays::quantile;
-use crate::input::record::{FlowKey, decided, key, quickest_of, refused, unanswered};
+use crate::input::record::{FlowKey, decided, key, quickest_of, refused, requests_sent_again, unanswered};
 use crate::input::reduce::data_alone;
 use crate::locate::finding::ratio;
 use crate::verdict::{Cause, ComponentFault, ComponentId, Evidence, Showing, Verdict};
@@ -26,6 +26,7 @@ pub(crate) struct MonitorShare<'a> {
     attempts: u64,
     refused: u64,
     unanswered: u64,
+    sent_again: u64,
     medians_us: Vec<f64>,
     quickest_us: Vec<f64>,
 }
@@ -42,6 +43,7 @@ impl<'a> MonitorShare<'a> {
             attempts: 0,
             refused: 0,
             unanswered: 0,
+            sent_again: 0,
             medians_us: Vec::new(),
             quickest_us: Vec::new(),
         }
@@ -59,6 +61,7 @@ impl<'a> MonitorShare<'a> {
         self.attempts = self.attempts.saturating_add(decided(flow));
         self.refused = self.refused.saturating_add(refused(flow));
         self.unanswered = self.unanswered.saturating_add(unanswered(flow));
+        self.sent_again = self.sent_again.saturating_add(requests_sent_again(flow));
         let affected = self.is_affected(flow);
         if affected {
             self.affected.insert(key(flow));
@@ -93,7 +96,10 @@ impl<'a> MonitorShare<'a> {
             Cause::PacketLoss => loses || unanswered(flow) > 0,
             Cause::Latency => is_late(flow),
             Cause::Refused => refused(flow) > 0,
-            Cause::Unreachable | Cause::Overload | Cause::ConnectionFailures => unanswered(flow) > 0,
+            Cause::Unreachable => unanswered(flow) > 0,
+            Cause::Overload | Cause::ConnectionFailures => {
+                unanswered(flow) > 0 || requests_sent_again(flow) > 0
+            }
             Cause::ConntrackFull | Cause::AllowanceExceeded | Cause::Unknown => loses || unanswered(flow) > 0,
         }
     }
@@ -150,6 +156,7 @@ impl<'a> MonitorShare<'a> {
             services_affected: self.services.len() as u64,
             attempts: self.attempts,
             attempts_failed: if self.fault.cause == Cause::Refused { self.refused } else { self.unanswered },
+            requests_sent_again: self.sent_again,
             attempts_seconds: None,
             untested_path: false,
             limit: of_cluster.limit,

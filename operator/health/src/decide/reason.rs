@@ -200,7 +200,7 @@ fn what(fault: &ComponentFault) -> String {
             } else {
                 String::new()
             };
-            format!("{place} can't keep up: {failed} connection attempts failed{lost}")
+            format!("{place} can't keep up: {}{lost}", failures(evidence, "connection attempts failed"))
         }
         Cause::Latency => format!("round trips {} take {}", at(fault), times(evidence)),
         Cause::PacketLoss => format!(
@@ -214,15 +214,17 @@ fn what(fault: &ComponentFault) -> String {
         ),
         Cause::ConnectionFailures if evidence.loses_more() && evidence.retransmission_ratio >= LOSSY => {
             format!(
-                "new connections fail {}: {failed} attempts went unanswered, and {} of segments retransmitted instead of {}",
+                "new connections fail {}: {}, and {} of segments retransmitted instead of {}",
                 at(fault),
+                failures(evidence, "attempts went unanswered"),
                 percent(evidence.retransmission_ratio),
                 percent(evidence.baseline_ratio),
             )
         }
         Cause::ConnectionFailures => format!(
-            "new connections fail {}: {failed} attempts went unanswered while established connections are fine",
-            at(fault)
+            "new connections fail {}: {} while established connections are fine",
+            at(fault),
+            failures(evidence, "attempts went unanswered")
         ),
         Cause::ConntrackFull => {
             format!("the connection-tracking table of {place} is full{}", limit(evidence))
@@ -231,6 +233,18 @@ fn what(fault: &ComponentFault) -> String {
             format!("{place} is over {}{}", allowance(evidence.limit.as_ref()), limit(evidence))
         }
         Cause::Unknown => format!("{place} is at fault"),
+    }
+}
+
+/// The attempts that failed, and those that took more than one request.
+fn failures(evidence: &Evidence, failed: &str) -> String {
+    let (unanswered, attempts, again) =
+        (evidence.attempts_failed, evidence.attempts, evidence.requests_sent_again);
+    match (unanswered, again) {
+        (0, 1..) if attempts == 0 => format!("{} sent again", count(again, "request")),
+        (0, 1..) => format!("{} sent again for {}", count(again, "request"), count(attempts, "attempt")),
+        (_, 0) => format!("{unanswered} of {attempts} {failed}"),
+        _ => format!("{unanswered} of {attempts} {failed} ({} sent again)", count(again, "request")),
     }
 }
 
@@ -276,9 +290,8 @@ fn limit(evidence: &Evidence) -> String {
         }
         text.push_str(&format!(": {} turned away", count(reached.turned_away, "packet")));
     }
-    if evidence.attempts_failed > 0 {
-        let (failed, all) = (evidence.attempts_failed, evidence.attempts);
-        text.push_str(&format!(", {failed} of {all} connection attempts failed"));
+    if evidence.attempts_failed > 0 || evidence.requests_sent_again > 0 {
+        text.push_str(&format!(", {}", failures(evidence, "connection attempts failed")));
     }
     if evidence.loses_more() {
         let (now, usual) = (percent(evidence.retransmission_ratio), percent(evidence.baseline_ratio));

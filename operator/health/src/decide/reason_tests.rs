@@ -72,10 +72,10 @@ fn evidence() -> impl Strategy<Value = Evidence> {
     let ratio = || prop_oneof![Just(0.0), 1e-6..0.6];
     let times = || proptest::option::of((1_u64..200_000, 1_u64..200_000));
     let limit = (0..LIMITS.len(), 1_u64..5_000, proptest::option::of(1_u64..300_000));
-    let counts = (0_u64..30, 0_u64..30, 0_u64..5, 0_u64..30, 0_u64..30);
+    let counts = (0_u64..30, 0_u64..30, 0_u64..5, 0_u64..30, 0_u64..30, 0_u64..30);
     (ratio(), ratio(), times(), times(), counts, proptest::option::of(limit)).prop_map(
         |(now, usual, median, quickest, counts, limit)| {
-            let (flows, affected, services, attempts, failed) = counts;
+            let (flows, affected, services, attempts, failed, again) = counts;
             Evidence {
                 retransmission_ratio: crate::locate::finding::ratio(now, 1.0),
                 baseline_ratio: crate::locate::finding::ratio(usual, 1.0),
@@ -88,6 +88,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
                 services_affected: if affected.min(flows) > 0 { services.max(1) } else { 0 },
                 attempts: attempts.max(failed),
                 attempts_failed: failed,
+                requests_sent_again: again,
                 attempts_seconds: None,
                 untested_path: false,
                 limit: limit.map(|(number, turned_away, entries)| LimitReached {
@@ -158,7 +159,7 @@ proptest! {
         if cause == Cause::PacketLoss || cause == Cause::Latency {
             prop_assert!(!compared(&sentence).is_empty(), "{sentence}");
         }
-        for nonsense in [" 0 of ", "(0 of ", " 0 services", " 0 flows", " 0.00%", "NaN", "inf"] {
+        for nonsense in [" 0 of ", "(0 of ", " 0 services", " 0 flows", " 0 attempts", " 0.00%", "NaN", "inf"] {
             prop_assert!(!sentence.contains(nonsense), "{nonsense:?} in: {sentence}");
         }
         let failed = evidence.attempts_failed as f64 / evidence.attempts.max(1) as f64;
@@ -186,6 +187,7 @@ proptest! {
             services_affected: 1,
             attempts: 18,
             attempts_failed: failed,
+            requests_sent_again: 0,
             untested_path: false,
             attempts_seconds: None,
             limit: None,

@@ -27,7 +27,8 @@ pub(crate) fn sort_worst_first(components: &mut [ComponentFault]) {
 
 /// Severity from 0 to 1.
 fn severity(evidence: &Evidence, cause: Cause) -> f64 {
-    let failed = evidence.attempts_failed as f64 / evidence.attempts.max(1) as f64;
+    let (attempts, again) = (evidence.attempts.max(1) as f64, evidence.requests_sent_again as f64);
+    let failed = (evidence.attempts_failed as f64 / attempts).max(again / (attempts + again));
     let lost = (evidence.retransmission_ratio - evidence.baseline_ratio) / USELESS_LOSS;
     let late = evidence.added_us().unwrap_or(0) as f64 / USELESS_DELAY_US;
     let severity = match cause {

@@ -1,7 +1,9 @@
 //! Retransmissions and unanswered connection requests as evidence.
 
+use std::collections::HashSet;
+
 use crate::evidence::hypothesis::{Column, Directions};
-use crate::evidence::likelihood::{LOSSES, Null, Ratios};
+use crate::evidence::likelihood::{LOSSES, Null, REQUESTS_LATE, Ratios};
 use crate::evidence::peers::{Counts, Elsewhere};
 use crate::evidence::refusals::is_served;
 use crate::evidence::source::{EvidenceSource, SILENT};
@@ -45,7 +47,12 @@ pub(crate) struct Losses<'a> {
     /// Loss that its two nodes make themselves, which have no CPU in time: acknowledgements come late, and what had arrived
     /// is sent again.
     own: Vec<f64>,
+    /// Nodes that say that they turned packets away, since a limit of theirs was reached.
+    turning_away: HashSet<Id>,
 }
+
+/// Log-odds for a node being at fault that turned packets away: what is left to show is that it is these flows' packets.
+const TURNS_AWAY: f64 = 4.0;
 
 /// Retransmission ratio that is put down to a node's own shortage of CPU, on top of the retransmissions that its peers'
 /// DSACKs show to be needless. With both cores busy and nothing lost, 0.007% of segments were left in the lab; this
@@ -70,6 +77,7 @@ impl<'a> Losses<'a> {
         expected: &'a [Expected],
         mut silent: Vec<bool>,
         shortages: &Shortages,
+        turning_away: HashSet<Id>,
     ) -> Self {
         let everywhere = background::cluster_excess(cells, expected);
         let within = background::node_excess(cells, expected);
@@ -84,14 +92,30 @@ impl<'a> Losses<'a> {
         let nulls = expected
             .iter()
             .zip(&own)
-            .map(|(expected, own)| Null::healthy(expected, everywhere.max(*own)))
+            .zip(cells)
+            .map(|((expected, own), cell)| {
+                let null = Null::healthy(expected, everywhere.max(*own));
+                let is_short = |node: Option<Id>| node.is_some_and(|node| shortages.is_short(node));
+                let late = is_short(cell.flow.local_node) || is_short(cell.flow.remote_node);
+                Null { request_lost: null.request_lost.max(if late { REQUESTS_LATE } else { 0.0 }), ..null }
+            })
             .collect();
         for (silent, cell) in silent.iter_mut().zip(cells) {
             // Whom nobody lets in has little to lose, and it isn't the path that loses it.
             *silent |= is_mostly_refused(cell);
         }
         let deaf = cells.iter().zip(expected).map(|(cell, expected)| !is_served(cell, expected)).collect();
-        Self { cells, expected, nulls, everywhere, silent, deaf, explained: vec![0.0; cells.len()], own }
+        Self {
+            cells,
+            expected,
+            nulls,
+            everywhere,
+            silent,
+            deaf,
+            explained: vec![0.0; cells.len()],
+            own,
+            turning_away,
+        }
     }
 
     /// The cell, without its connection requests where they say nothing.
@@ -111,9 +135,10 @@ impl<'a> Losses<'a> {
 
     fn request_counts(&self, number: usize, cell: &Cell) -> Counts {
         let requests = self.heard(number, cell).handshakes;
+        let lost = requests.lost_before_answer();
         Counts {
-            attempts: requests.decided() as f64,
-            unanswered: requests.unanswered as f64,
+            attempts: requests.decided().saturating_add(lost) as f64,
+            unanswered: requests.unanswered.saturating_add(lost) as f64,
             ..Counts::default()
         }
     }
@@ -155,6 +180,7 @@ impl EvidenceSource for Losses<'_> {
                 let null = Null {
                     ratio: (null.ratio * elsewhere.times).min(0.5),
                     unanswered: null.unanswered.max(elsewhere.unanswered).min(0.95),
+                    request_lost: null.request_lost.max(elsewhere.unanswered).min(0.95),
                     ..*null
                 };
                 likelihood::ratios(&self.heard(number, cell), &null)
@@ -167,6 +193,13 @@ impl EvidenceSource for Losses<'_> {
             *ratio = ratio.min(0.0);
         }
         ratios
+    }
+
+    fn prior(&self, component: Component) -> f64 {
+        match component {
+            Component::Node(node) if self.turning_away.contains(&node) => TURNS_AWAY,
+            _ => 0.0,
+        }
     }
 
     fn explain(&mut self, cell: usize, column: Column) {

@@ -23,6 +23,10 @@ pub(crate) trait EvidenceSource {
     fn is_possible(&self, _component: Component, _column: Column, _ways: Directions) -> bool {
         true
     }
+    /// Log-odds for the component being at fault that come from elsewhere than from its cells.
+    fn prior(&self, _component: Component) -> f64 {
+        0.0
+    }
     /// The component found harms this cell to this degree: from now on that is to be expected.
     fn explain(&mut self, cell: usize, column: Column);
     /// As [`EvidenceSource::explain`], of all cells that the component found hurts.

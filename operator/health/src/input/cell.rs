@@ -102,6 +102,10 @@ pub(crate) struct Data {
     pub(crate) timeouts: u64,
 }
 
+/// Tries of a connection request that goes unanswered, beyond the first: kernels since 6.5 try once a second four times
+/// (net.ipv4.tcp_syn_linear_timeouts), older ones after 1, 3 and 7 s.
+pub(super) const TRIES_AGAIN: u64 = 4;
+
 /// Connection attempts by outcome; zero at the server's side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Handshakes {
@@ -112,6 +116,8 @@ pub(crate) struct Handshakes {
     pub(crate) waiting: u64,
     /// Attempts that are under way: no evidence, but they may have been sent again.
     pub(crate) pending: u64,
+    /// Requests that were sent again, where the agent counts them.
+    pub(crate) sent_again: u64,
     /// Time that opening connections took, in microseconds for each second.
     pub(super) opening_us: u64,
 }
@@ -120,6 +126,13 @@ impl Handshakes {
     /// Attempts whose outcome is known.
     pub(crate) fn decided(self) -> u64 {
         self.established.saturating_add(self.refused).saturating_add(self.unanswered)
+    }
+
+    /// Requests that were lost, of attempts that were answered at a later try: what was sent again beyond the tries of those
+    /// without an answer.
+    pub(crate) fn lost_before_answer(self) -> u64 {
+        let without_answer = self.unanswered.saturating_add(self.overdue());
+        self.sent_again.saturating_sub(TRIES_AGAIN.saturating_mul(without_answer))
     }
 
     /// Attempts without an outcome that need an explanation. As many connections are being opened at any moment as are opened
@@ -134,6 +147,7 @@ impl Handshakes {
         self.unanswered = self.unanswered.saturating_add(other.unanswered);
         self.waiting = self.waiting.saturating_add(other.waiting);
         self.pending = self.pending.saturating_add(other.pending);
+        self.sent_again = self.sent_again.saturating_add(other.sent_again);
         self.opening_us = self.opening_us.saturating_add(other.opening_us);
     }
 }

@@ -35,6 +35,14 @@ pub(crate) fn unanswered(flow: &FlowWindow) -> u64 {
     }
 }
 
+/// Connection requests that the client sent again.
+pub(crate) fn requests_sent_again(flow: &FlowWindow) -> u64 {
+    match flow.role {
+        Role::Client => flow.syn_retransmissions,
+        Role::Server => 0,
+    }
+}
+
 /// Attempts that were refused.
 pub(crate) fn refused(flow: &FlowWindow) -> u64 {
     match flow.role {

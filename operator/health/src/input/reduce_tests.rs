@@ -24,6 +24,18 @@ fn connection_requests_sent_again_are_no_lost_data() {
     assert_eq!(left(r#""attempted":2"#), 0, "they have no outcome yet");
     assert_eq!(left(r#""waiting":2"#), 0, "they wait since an earlier window");
     assert_eq!(left(r#""attempted":2,"established":2"#), 6, "each was answered");
+    let counted = left_of(r#""attempted":9,"established":9"#, r#","syn_retransmissions":4"#);
+    assert_eq!(counted, 2, "the agent counted the requests");
+    let counted = left_of(r#""attempted":9,"established":7,"timed_out":2"#, r#","syn_retransmissions":4"#);
+    assert_eq!(counted, 2, "so there is nothing to estimate");
+}
+
+#[test]
+fn a_short_connection_is_closed_before_it_is_told_that_nothing_was_lost() {
+    let told = r#","spurious_retransmissions":4"#;
+    assert_eq!(left_of(r#""attempted":9,"established":9,"closed":9"#, told), 0);
+    assert_eq!(left_of(r#""attempted":1,"established":1,"closed":1"#, told), 2, "a long one has time");
+    assert_eq!(left_of(r#""attempted":9,"established":9,"closed":9"#, ""), 6, "nobody said so of any");
 }
 
 #[test]

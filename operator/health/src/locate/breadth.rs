@@ -53,6 +53,11 @@ impl Breadth {
         }
     }
 
+    /// True if the harm shows at all: enough where the component itself says that it does harm.
+    pub(crate) fn hurts_a_service(&self) -> bool {
+        self.services_hurt > 0
+    }
+
     /// True if an infrastructure component may be blamed.
     pub(crate) fn is_of_infrastructure(&self, column: Column) -> bool {
         let least_share = if column.is_partial() { 0.3 } else { 0.5 };

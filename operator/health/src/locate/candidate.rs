@@ -65,7 +65,7 @@ pub(crate) fn candidates(
         .enumerate()
         .filter_map(|(number, (component, ways))| {
             let (column, ways, score) = best_of(*component, ways, source)?;
-            let score = score - penalties.of_component(*component);
+            let score = with_prior(score - penalties.of_component(*component), *component, source);
             (score >= thresholds.of(component.class())).then_some(Candidate {
                 hypothesis: Hypothesis { number, component: *component, ways, column },
                 score,
@@ -76,6 +76,11 @@ pub(crate) fn candidates(
         b.score.total_cmp(&a.score).then(a.hypothesis.component.cmp(&b.hypothesis.component))
     });
     candidates
+}
+
+/// The score with what is known of the component beside its cells. That counts only where these say something for it too.
+pub(crate) fn with_prior(score: f64, component: Component, source: &impl EvidenceSource) -> f64 {
+    if score > 0.0 { score + source.prior(component) } else { score }
 }
 
 /// The size of harm and the ways that explain a component's cells best, with their log-odds.

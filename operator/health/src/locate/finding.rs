@@ -86,7 +86,7 @@ impl Finding {
         let evidence = sums.evidence(by);
         let (harm, surely_more) = match cause {
             Cause::PacketLoss => (harm(found, context), found.score - found.common_score),
-            Cause::ConnectionFailures => (sums.unanswered_of_affected(), f64::INFINITY),
+            Cause::ConnectionFailures => (sums.lost_requests_of_affected(), f64::INFINITY),
             Cause::Latency => (delay_as_loss(&evidence), f64::INFINITY),
             _ => (f64::INFINITY, f64::INFINITY),
         };
@@ -205,7 +205,8 @@ fn cause(found: &Explanation, by: EvidenceKind, sums: &Sums) -> Cause {
                 || (is_service
                     && (unanswered > BACKLOG_FULL || found.ways == Directions::One(Direction::First)));
             // Nobody was turned away: packets are lost, whoever drops them.
-            let is_overload = is_busy && sums.handshakes.unanswered > 0;
+            let is_overload =
+                is_busy && (sums.handshakes.unanswered > 0 || sums.handshakes.lost_before_answer() > 0);
             if decided > 0 && 1.0 - unanswered < STILL_ANSWERED {
                 Cause::Unreachable
             } else if is_overload {
@@ -279,6 +280,13 @@ impl Sums {
         self.affected.unanswered as f64 / self.affected.decided().max(1) as f64
     }
 
+    /// Share of connection requests that got no answer, each try counted.
+    fn lost_requests_of_affected(&self) -> f64 {
+        let late = self.affected.lost_before_answer();
+        let lost = self.affected.unanswered.saturating_add(late);
+        lost as f64 / self.affected.decided().saturating_add(late).max(1) as f64
+    }
+
     fn evidence(&self, by: EvidenceKind) -> Evidence {
         let mut evidence = Evidence {
             retransmission_ratio: ratio(self.retransmissions, self.segments),
@@ -290,6 +298,10 @@ impl Sums {
             attempts_failed: match by {
                 EvidenceKind::Refusal => self.handshakes.refused,
                 EvidenceKind::Loss | EvidenceKind::Delay => self.handshakes.unanswered,
+            },
+            requests_sent_again: match by {
+                EvidenceKind::Loss => self.handshakes.sent_again,
+                EvidenceKind::Refusal | EvidenceKind::Delay => 0,
             },
             ..Evidence::default()
         };
@@ -303,7 +315,11 @@ pub(crate) fn shows(cell: &Cell, expected: &Expected, by: EvidenceKind) -> bool 
     let lost = cell.data.retransmissions as f64 > 2.0 * cell.data.segments as f64 * expected.ratio;
     match by {
         EvidenceKind::Refusal => cell.handshakes.refused > 0,
-        EvidenceKind::Loss => (cell.data.retransmissions > 0 && lost) || cell.handshakes.unanswered > 0,
+        EvidenceKind::Loss => {
+            (cell.data.retransmissions > 0 && lost)
+                || cell.handshakes.unanswered > 0
+                || cell.handshakes.lost_before_answer() > 0
+        }
         // Told by its round trips alone.
         EvidenceKind::Delay => false,
     }

@@ -9,7 +9,7 @@ use crate::input::cell::{Cell, Subject};
 use crate::input::component::{Component, Direction};
 use crate::input::topology::{Topology, half};
 use crate::locate::breadth::{Breadth, HURT};
-use crate::locate::candidate::{Candidate, Penalties, Thresholds, best_of};
+use crate::locate::candidate::{Candidate, Penalties, Thresholds, best_of, with_prior};
 use crate::verdict::Class;
 
 /// One look at the cells, with what has been found allowed for.
@@ -57,7 +57,8 @@ impl<C: EvidenceSource> Examination<'_, C> {
         let (mut first, second) = (say(first), say(second));
         let sums = [&first, &second].map(|says| sum(says.iter().map(|(_, support)| support)));
         let (column, ways, score) = best_of(candidate.hypothesis.component, &sums, self.source)?;
-        let score = score - self.penalties.of_component(candidate.hypothesis.component);
+        let component = candidate.hypothesis.component;
+        let score = with_prior(score - self.penalties.of_component(component), component, self.source);
         let says = match ways {
             Directions::One(Direction::First) => first,
             Directions::One(Direction::Second) => second,
@@ -126,7 +127,11 @@ impl<C: EvidenceSource> Examination<'_, C> {
                 self.source.power(*cell, candidate.hypothesis.column),
             ))
         });
-        Breadth::of(crossing).is_of_infrastructure(candidate.hypothesis.column)
+        let breadth = Breadth::of(crossing);
+        if self.source.prior(candidate.hypothesis.component) > 0.0 {
+            return breadth.hurts_a_service();
+        }
+        breadth.is_of_infrastructure(candidate.hypothesis.column)
     }
 
     /// True if several services that answer other clients leave the pod without an answer.

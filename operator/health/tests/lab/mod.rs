@@ -306,6 +306,7 @@ impl Lab {
             data_segments_out: segments + retransmissions,
             retransmissions,
             spurious_retransmissions: 0,
+            syn_retransmissions: 0,
             timeouts: 0,
             bytes_out: segments * 900,
             bytes_in: segments * 900,
