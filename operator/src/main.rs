@@ -1,12 +1,14 @@
 //! `tidewatch`: `operator` runs in the cluster, and `retire` before that is uninstalled; `analyze` judges recorded flow
-//! windows on any machine.
+//! windows on any machine; `status`, `why` and `doctor` show a cluster to a person, also as `kubectl tidewatch`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use mimalloc::MiMalloc;
 use tidewatch::{analyze, config, retire};
+use tidewatch_cli::{CompletionArgs, DoctorArgs, PLUGIN, StatusArgs, WhyArgs};
 
 /// A decoded request is a thousand small allocations, freed by other threads: a fifth of the collector's time with
 /// glibc's allocator (`make bench`).
@@ -23,27 +25,61 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Status(StatusArgs),
+    Why(WhyArgs),
+    Doctor(DoctorArgs),
+    Analyze(analyze::Args),
+    Completion(CompletionArgs),
     Operator(Box<config::Args>),
     Retire(retire::Args),
-    Analyze(analyze::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Operator(args) => on_runtime(tidewatch::run::run(*args)),
-        Command::Retire(args) => on_runtime(retire::run(args)),
-        Command::Analyze(args) => analyze::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    let as_plugin = std::env::args_os().next().is_some_and(|path| is_plugin(Path::new(&path)));
+    let program = if as_plugin { "kubectl tidewatch" } else { "tidewatch" };
+    match run(&mut command(as_plugin, program), as_plugin, program) {
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("tidewatch: {error:#}");
+            eprintln!("{program}: {}", tidewatch_cli::readable(format!("{error:#}").as_bytes()));
             ExitCode::FAILURE
         }
     }
 }
 
-fn on_runtime(job: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+/// Whether the executable has the name by which kubectl finds plugins.
+fn is_plugin(executable: &Path) -> bool {
+    executable.file_stem().is_some_and(|name| name == PLUGIN)
+}
+
+/// The command line. The plugin hides what only the chart runs.
+fn command(as_plugin: bool, program: &'static str) -> clap::Command {
+    let command = Cli::command().name(program).bin_name(program);
+    if !as_plugin {
+        return command;
+    }
+    ["operator", "retire"]
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, |it| it.hide(true)))
+}
+
+fn run(command: &mut clap::Command, as_plugin: bool, program: &str) -> anyhow::Result<ExitCode> {
+    let matches = command.get_matches_mut();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Status(args) => on_runtime(tidewatch_cli::status(args, program)),
+        Command::Why(args) => on_runtime(tidewatch_cli::why(args)),
+        Command::Doctor(args) => on_runtime(tidewatch_cli::doctor(args)),
+        Command::Analyze(args) => analyze::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completion(args) => {
+            let executable = if as_plugin { PLUGIN } else { program };
+            Ok(tidewatch_cli::complete(&args, &mut Cli::command(), executable))
+        }
+        Command::Operator(args) => on_runtime(tidewatch::run::run(*args)).map(|()| ExitCode::SUCCESS),
+        Command::Retire(args) => on_runtime(retire::run(args)).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn on_runtime<T>(job: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // The one provider of the process: the API client, the collector's TLS and its certificates all use it.
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
