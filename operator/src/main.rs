@@ -63,8 +63,15 @@ fn command(as_plugin: bool, program: &'static str) -> clap::Command {
 }
 
 fn run(command: &mut clap::Command, as_plugin: bool, program: &str) -> anyhow::Result<ExitCode> {
-    let matches = command.get_matches_mut();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().context("print the usage")?;
+            // Not clap's own 2, which status and doctor have for what they find.
+            return Ok(if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+    };
     match cli.command {
         Command::Status(args) => on_runtime(tidewatch_cli::status(args, program)),
         Command::Why(args) => on_runtime(tidewatch_cli::why(args)),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 /// The heading below which each reason has its entry.
-const REASONS: &str = "\n## Condition reasons\n";
+const ENTRIES: &str = "\n## Condition reasons\n";
 
 /// An entry of the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +22,7 @@ pub struct Advice {
 
 /// The entry of a condition's reason, if the page has one.
 pub(crate) fn advice(reason: &str) -> Option<Advice> {
-    let (_, reasons) = PAGE.split_once(REASONS)?;
+    let (_, reasons) = PAGE.split_once(ENTRIES)?;
     let (_, entry) = reasons.split_once(&format!("\n### {reason}\n"))?;
     let entry = entry.split_once("\n### ").map_or(entry, |(entry, _)| entry);
     let line = |label: &str| {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_entry_of_a_reason_has_its_three_sentences() {
-        let (_, reasons) = PAGE.split_once(REASONS).unwrap();
+        let (_, reasons) = PAGE.split_once(ENTRIES).unwrap();
         let reasons: Vec<&str> = reasons
             .lines()
             .filter_map(|line| line.strip_prefix("### "))

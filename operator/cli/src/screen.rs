@@ -8,6 +8,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Narrowest screen that is laid out; a narrower terminal wraps.
 const NARROWEST: usize = 40;
+/// Width to which any column is cut on the narrowest screens.
+const LEAST: usize = 4;
 /// Room between two columns.
 const GAP: usize = 2;
 
@@ -48,7 +50,7 @@ impl Tone {
 /// What a column does where the screen is too narrow for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// It stays as it is.
+    /// It stays as it is, as long as there is another way.
     Keep,
     /// Its texts are cut, but not below this width.
     Cut(usize),
@@ -171,7 +173,10 @@ impl Screen {
     fn filled(&self, sentence: &str, indent: usize) -> String {
         let below = " ".repeat(indent);
         let width = self.width.saturating_sub(indent).max(NARROWEST / 2);
-        let options = textwrap::Options::new(width).break_words(true);
+        // Names and links have hyphens that a copy must keep together.
+        let options = textwrap::Options::new(width)
+            .break_words(true)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::wrap(&plain(sentence), options).join(&format!("\n{below}"))
     }
 
@@ -240,10 +245,6 @@ fn needed(widths: &[Option<usize>]) -> usize {
 
 /// Leaves a column out, or else cuts the widest one; whether there was anything to be had.
 fn narrowed(columns: &[Column], widths: &mut [Option<usize>], excess: usize) -> bool {
-    let spare = |fit: Fit, width: usize| match fit {
-        Fit::Cut(least) => width.saturating_sub(least),
-        Fit::Keep | Fit::Drop(_) => 0,
-    };
     let to_drop = columns.iter().enumerate().filter_map(|(at, column)| match column.fit {
         Fit::Drop(order) => Some((order, at)),
         Fit::Keep | Fit::Cut(_) => None,
@@ -253,15 +254,23 @@ fn narrowed(columns: &[Column], widths: &mut [Option<usize>], excess: usize) -> 
         widths.iter_mut().skip(at).take(1).for_each(|width| *width = None);
         return true;
     }
-    let cuttable = columns.iter().zip(widths.iter_mut()).filter_map(|(column, width)| {
-        let width = width.as_mut()?;
-        let spare = spare(column.fit, *width);
-        (spare > 0).then_some((width, spare))
-    });
-    let Some((width, spare)) = cuttable.max_by_key(|(width, _)| **width) else { return false };
-    // Little by little, so that two long columns share what is missing.
-    *width -= spare.min(excess).min(4);
-    true
+    // A column that is kept is cut where nothing else can be had.
+    let cut_to = |least_of: fn(Fit) -> Option<usize>, widths: &mut [Option<usize>]| {
+        let cuttable = columns.iter().zip(widths.iter_mut()).filter_map(|(column, width)| {
+            let (width, least) = (width.as_mut()?, least_of(column.fit)?);
+            let spare = width.saturating_sub(least);
+            (spare > 0).then_some((width, spare))
+        });
+        let Some((width, spare)) = cuttable.max_by_key(|(width, _)| **width) else { return false };
+        // Little by little, so that two long columns share what is missing.
+        *width -= spare.min(excess).min(4);
+        true
+    };
+    let named = |fit| match fit {
+        Fit::Cut(least) => Some(least),
+        Fit::Keep | Fit::Drop(_) => None,
+    };
+    cut_to(named, widths) || cut_to(|_| Some(LEAST), widths)
 }
 
 #[cfg(test)]

@@ -64,3 +64,10 @@ fn a_sentence_is_broken_between_words_and_indented() {
     let expected = "  Do:   let the node reach Service\n        tidewatch-collector, port 4317\n";
     assert_eq!(text, expected);
 }
+
+#[test]
+fn a_name_with_hyphens_is_not_broken() {
+    let mut screen = Screen::new(40);
+    screen.sentence("look at troubleshooting.md#agents-are-missing", 0);
+    assert_eq!(screen.into_text(), "look at\ntroubleshooting.md#agents-are-missing\n");
+}

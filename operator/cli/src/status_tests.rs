@@ -73,7 +73,7 @@ fn everything_at_once_fits_screens_of_any_width() {
     screen("status-80", &everything(), 80);
     screen("status-120", &everything(), 120);
     screen("status-200", &everything(), 200);
-    for width in 60..200 {
+    for width in 40..200 {
         assert_fits(&render(&of(&everything()), width, "kubectl tidewatch"), width);
     }
 }

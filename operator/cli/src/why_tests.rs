@@ -16,7 +16,8 @@ fn event() -> Event {
 }
 
 fn of(values: &[Value], kind: Kind, name: &str) -> WhyReport {
-    report(&objects(values), kind, name, &[event()], now()).unwrap()
+    let events = if name == "checkout" { vec![event()] } else { Vec::new() };
+    report(&objects(values), kind, name, &events, now()).unwrap()
 }
 
 fn screen(name: &str, report: &WhyReport, width: usize) {

@@ -31,11 +31,13 @@ pub(super) fn check(collected: &Collected) -> Check {
     findings.extend(objects.monitors.iter().filter_map(|it| of_object(it, now)));
     findings.extend(objects.alarms.iter().filter_map(|it| of_object(it, now)));
     findings.extend(objects.canaries.iter().filter_map(|it| of_object(it, now)));
-    let count = objects.monitors.len() + objects.alarms.len() + objects.canaries.len();
-    Check::new("Objects", findings, || match count {
-        0 => "There is no NetworkMonitor, AnomalyAlarm or Canary.".to_owned(),
-        1 => "The one object is in place.".to_owned(),
-        _ => format!("All {count} objects are in place."),
+    let ready = objects.monitors.iter().filter(|it| it.not_ready().is_none()).count()
+        + objects.alarms.iter().filter(|it| it.not_ready().is_none()).count()
+        + objects.canaries.iter().filter(|it| it.not_ready().is_none()).count();
+    Check::new("Objects", findings, || match ready {
+        0 => "No NetworkMonitor, AnomalyAlarm or Canary is in place.".to_owned(),
+        1 => "1 object is in place.".to_owned(),
+        _ => format!("{ready} objects are in place."),
     })
 }
 

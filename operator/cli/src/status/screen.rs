@@ -182,7 +182,7 @@ fn canaries(screen: &mut Screen, report: &StatusReport) {
             Cell::new(&it.namespace),
             Cell::new(&it.name),
             Cell::toned(it.result.map_or("none", |result| result.as_str()), watch_tone(it.state)),
-            Cell::new(it.success_day.as_deref().unwrap_or_default()),
+            Cell::new(it.success_day.as_ref().map(|share| format!("{share}%")).unwrap_or_default()),
             Cell::new(it.since.map(|since| age(since, report.as_of)).unwrap_or_default()),
             Cell::new(it.last_run.map(|at| age(at, report.as_of)).unwrap_or_default()),
         ],

@@ -112,8 +112,9 @@ pub(super) fn of_canary(canary: &Canary) -> Vec<Evidence> {
     }
     if let Some(success) = &status.success {
         let shares = [("hour", &success.hour), ("24 hours", &success.day)];
-        let facts =
-            shares.into_iter().filter_map(|(of, share)| Some(format!("{}% of {of} passed", share.as_ref()?)));
+        let facts = shares.into_iter().filter_map(|(of, share)| {
+            Some(format!("{}% of the runs of the last {of} passed", share.as_ref()?))
+        });
         evidence.push(Evidence { subject: "success".to_owned(), facts: facts.collect() });
     }
     if let Some(aws) = &status.aws {

@@ -8,7 +8,7 @@ use crate::screen::{Cell, Column, Fit, Row, Screen, Tone};
 pub(crate) fn render(report: &WhyReport, width: usize) -> String {
     let mut screen = Screen::new(width);
     let verdict = &report.verdict;
-    let since = verdict.since.map(|at| format!(" for {}", age(at, report.as_of))).unwrap_or_default();
+    let since = verdict.since.map(|at| format!(", for {}", age(at, report.as_of))).unwrap_or_default();
     let tone = match verdict.severity {
         Severity::Bad => Tone::Bad,
         Severity::Warning => Tone::Warning,
