@@ -30,22 +30,40 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 	$(BIN)/tidewatch-demo
 
 .PHONY: test
-test: check test-unit test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the agent on this kernel and on 6.1, the lab, the scenarios
+test: check test-unit check-image test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the images, the agent on this kernel and on 6.1, the lab, the scenarios
 
-.PHONY: check check-docs check-gitops check-crds check-bundle bundle
-check: check-docs check-gitops check-crds check-bundle test-rules test-charts ## documents and manifests are true and current
+.PHONY: check check-format check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle bundle
+check: check-format check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
+check-format: tools ## rustfmt and helm lint: the part of make lint that takes seconds
+	cargo fmt --all --check
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 check-docs: deps ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
+check-architecture: deps ## docs/dev/architecture.md: its crates, arrows and files are the code's
+	docs/dev/check-architecture
 check-gitops: deps ## the health checks for Argo CD, by a real Lua against their test data
 	docs/gitops/check-health
 check-crds: deps ## the custom resource definitions accept whatever a released version accepted
 	crds/released/check-test
 	crds/released/check
+check-version: deps ## charts and changelog have the version of Cargo.toml
+	charts/image/version --check
+check-workflows: deps ## the workflows of GitHub, by actionlint
+	cd e2e/lab/tools/actionlint && go tool actionlint $(CURDIR)/.github/workflows/*.yaml
 bundle: tools ## write charts/bundle anew from the charts
 	charts/bundle/generate
 check-bundle: tools ## charts/bundle is what the charts render, and its kustomization builds
 	charts/bundle/generate --check
+
+.PHONY: image check-image
+image: deps ## the images of operator and agent, as OCI archives with their bills of materials, in target/image
+	cargo build --locked --release --workspace --bins
+	charts/image/build $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/image
+check-image: build ## the images of what the tests use: contents, user, labels, that they start, and that a second build is the same
+	$(STAGE)
+	charts/image/check $(BIN)
 
 .PHONY: test-all
 test-all: export SCENARIOS = all
@@ -91,12 +109,9 @@ test-real-short: tools ## minutes of the same
 	REAL=short $(CARGO_TEST) --test real
 
 .PHONY: lint
-lint: tools ## clippy (the C program's warnings are errors of the build), fmt, helm lint
+lint: check-format ## clippy (the C program's warnings are errors of the build), fmt, helm lint
 	$(STAGE)
-	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
-	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 
 .PHONY: test-rules
 test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboards use metrics that exist

@@ -11,6 +11,8 @@
     reason = "a benchmark"
 )]
 
+mod api_server;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,11 +28,14 @@ use tidewatch_cluster::{
     Backend, Cluster, Fact, Kind, NamespaceFact, NodeFact, PodFact, PodPhase, Remotes, ServiceFact,
     SliceFact, Uid,
 };
-use tidewatch_collector::{Config, Limits, Metrics, bench_support};
+use tidewatch_collector::{Collector, Config, Limits, Metrics};
 use tidewatch_evaluation::Registry;
+use tidewatch_kube::watch_health::WatchHealth;
 use tidewatch_records::{Accounting, Connections, Endpoint, FlowWindow, Histogram, Role, otlp};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+
+use api_server::ApiServer;
 
 /// The operator's.
 #[global_allocator]
@@ -67,7 +72,7 @@ fn main() {
     let indexed = rss_mib();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let nodes: Vec<String> = (0..reporters).map(node_name).collect();
-    let tokens = bench_support::tokens(&nodes);
+    let tokens = api_server::tokens(&nodes);
     println!(
         "{pods} pods, {SERVICES} services, {} nodes: index {:.0} MiB",
         pods / PODS_PER_NODE,
@@ -109,19 +114,30 @@ struct Measured {
 async fn run(cluster: &Cluster, tokens: &HashMap<String, String>) -> Measured {
     let cancel = CancellationToken::new();
     let metrics = Metrics::default();
+    let (namespace, account) = ("tidewatch-system", "tidewatch-agent");
+    let api_server = ApiServer::new(namespace, account, tokens);
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        namespace: "tidewatch-system".to_owned(),
-        agent_service_account: "tidewatch-agent".to_owned(),
+        namespace: namespace.to_owned(),
+        agent_service_account: account.to_owned(),
         remotes: Remotes::default(),
         limits: Limits::default(),
         metrics: metrics.clone(),
     };
-    let started = bench_support::start(config, cluster.clone(), Registry::default(), tokens, &cancel).await;
-    let (collector, ca) = started.unwrap();
+    let health = WatchHealth::default();
+    let collector = Collector::start(
+        api_server.client(),
+        config,
+        cluster.clone(),
+        Registry::default(),
+        &health,
+        cancel.clone(),
+    );
+    let collector = collector.await.unwrap();
     let window = i64::from(WINDOW);
     let window_start = Timestamp::now().as_second() / window * window - window;
-    let orders = Orders { address: collector.address(), ca, tokens: tokens.clone(), window_start };
+    let orders =
+        Orders { address: collector.address(), ca: api_server.ca(), tokens: tokens.clone(), window_start };
     let mut agents = Agents::start(&orders);
     agents.wait_for("ready");
     let (cpu, wall) = (cpu_seconds(), Instant::now());

@@ -160,7 +160,8 @@ fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
         .map_err(|error| Error::Parse { path: path.to_owned(), message: error.to_string() })
 }
 
-fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {
+/// A duration as the API writes them, such as 15s.
+pub(crate) fn duration(text: &str) -> Result<Duration, tidewatch_crds::DurationError> {
     tidewatch_crds::parse_duration(text)
 }
 
@@ -195,8 +196,21 @@ mod tests {
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         let policy = parse(&["--aws", file.path().to_str().unwrap()]).load_aws().unwrap();
         assert!(policy.enabled && policy.roles["shop"].contains("arn:aws:iam::123456789012:role/a"));
-        assert_eq!(policy.resync(), Duration::from_secs(30));
+        assert_eq!(policy.resync, Duration::from_secs(30));
         assert!(!parse(&[]).load_aws().unwrap().enabled, "AWS is used only where the chart says so");
+    }
+
+    #[test]
+    fn a_resync_that_is_no_duration_is_an_error_that_says_so() {
+        for (resync, why) in
+            [("soon", "\"soon\""), ("500ms", "\"500ms\" is less than a second"), ("0s", "\"0s\"")]
+        {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            std::io::Write::write_all(&mut file, format!("resync: {resync}\n").as_bytes()).unwrap();
+            let path = file.path().to_str().unwrap();
+            let error = parse(&["--aws", path]).load_aws().unwrap_err().to_string();
+            assert!(error.contains(path) && error.contains(why) && error.contains("aws.resync"), "{error}");
+        }
     }
 
     #[test]

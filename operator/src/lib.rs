@@ -1,4 +1,4 @@
-//! The `tidewatch` binary's library: how the operator is configured, started, served and retired, and `analyze`.
+//! The `tidewatch` binary's library: how the operator is configured, started, served, checked and retired, and `analyze`.
 //!
 //! The crates beside it hold the rest, and depend on each other one way only:
 //! - `kube` is what all controllers share towards the API server; `aws` is the way to AWS, and `managed` what the kinds
@@ -14,6 +14,7 @@
 
 pub mod analyze;
 pub(crate) mod baselines;
+pub mod check;
 pub mod config;
 pub mod recording;
 pub mod retire;

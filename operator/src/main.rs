@@ -1,5 +1,6 @@
-//! `tidewatch`: `operator` runs in the cluster, and `retire` before that is uninstalled; `analyze` judges recorded flow
-//! windows on any machine; `status`, `why` and `doctor` show a cluster to a person, also as `kubectl tidewatch`.
+//! `tidewatch`: `operator` runs in the cluster, `check` tests that it works there, and `retire` runs before it is
+//! uninstalled; `analyze` judges recorded flow windows on any machine; `status`, `why` and `doctor` show a cluster to a
+//! person, also as `kubectl tidewatch`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use mimalloc::MiMalloc;
-use tidewatch::{analyze, config, retire};
+use tidewatch::{analyze, check, config, retire};
 use tidewatch_cli::{CompletionArgs, DoctorArgs, PLUGIN, StatusArgs, WhyArgs};
 
 /// A decoded request is a thousand small allocations, freed by other threads: a fifth of the collector's time with
@@ -31,6 +32,7 @@ enum Command {
     Analyze(analyze::Args),
     Completion(CompletionArgs),
     Operator(Box<config::Args>),
+    Check(check::Args),
     Retire(retire::Args),
 }
 
@@ -40,7 +42,10 @@ fn main() -> ExitCode {
     match run(&mut command(as_plugin, program), as_plugin, program) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{program}: {}", tidewatch_cli::readable(format!("{error:#}").as_bytes()));
+            // Line by line: an error may have several, and what the cluster says may have control characters.
+            let lines: Vec<String> =
+                format!("{error:#}").lines().map(|line| tidewatch_cli::readable(line.as_bytes())).collect();
+            eprintln!("{program}: {}", lines.join("\n"));
             ExitCode::FAILURE
         }
     }
@@ -57,7 +62,7 @@ fn command(as_plugin: bool, program: &'static str) -> clap::Command {
     if !as_plugin {
         return command;
     }
-    ["operator", "retire"]
+    ["operator", "check", "retire"]
         .into_iter()
         .fold(command, |command, name| command.mut_subcommand(name, |it| it.hide(true)))
 }
@@ -82,6 +87,7 @@ fn run(command: &mut clap::Command, as_plugin: bool, program: &str) -> anyhow::R
             Ok(tidewatch_cli::complete(&args, &mut Cli::command(), executable))
         }
         Command::Operator(args) => on_runtime(tidewatch::run::run(*args)).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => on_runtime(check::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Retire(args) => on_runtime(retire::run(args)).map(|()| ExitCode::SUCCESS),
     }
 }

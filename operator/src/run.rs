@@ -345,7 +345,7 @@ impl Operator {
     /// It reads nothing, so that nobody is woken.
     fn publisher(&self, end: &CancellationToken) -> Publisher {
         let (wake, _) = futures::channel::mpsc::unbounded();
-        let tuning = Tuning::every(self.aws_policy.resync());
+        let tuning = Tuning::every(self.aws_policy.resync);
         let aws = Aws::new(self.aws_config.clone(), self.aws_calls.clone(), tuning, wake, end.clone());
         Publisher::start(aws, self.publish_metrics.clone(), end.clone())
     }

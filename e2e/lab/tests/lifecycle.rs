@@ -215,6 +215,11 @@ fn two_labs_at_once_do_not_meet_and_one_goes_without_the_other() {
     assert!(standing().is_some(), "a lab that runs is taken over");
     let component = second.status().unwrap().components.swap_remove(0);
     kill(Pid::from_raw(component.pid), Signal::SIGKILL).unwrap();
+    let start = Instant::now();
+    while second.status().unwrap().components.iter().all(|c| c.runs) {
+        assert!(start.elapsed() < LIMIT, "{} was killed and runs", component.name);
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
     let said = Lab::up(alone("second")).unwrap_err().to_string();
     assert!(said.contains(&component.name) && said.contains("tidewatch-lab down --name second"), "{said}");
     assert!(standing().is_none());

@@ -1,8 +1,9 @@
 //! The workload of a bed's cluster and its monitors: the shop, or real software.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use tidewatch_lab::command::Cmd;
 use tidewatch_lab::{ImageSpec, Lab, Progress, debian};
 
 use crate::bed::Windows;
@@ -81,16 +82,43 @@ impl Workload {
 /// Runs in a lab that is up: whether its nodes have the image isn't known, so they get it.
 pub(crate) fn load(lab: &Lab, workload: Workload, progress: &Progress) -> anyhow::Result<()> {
     lab.load_image(&workload.image(progress)?)?;
+    let roots = tempfile::tempdir().context("a directory for the images' files")?;
     for (image, binary) in [("agent", "tidewatch-agent"), ("operator", "tidewatch")] {
-        let image = format!("tidewatch.local/{image}:dev");
-        lab.load_image(&ImageSpec::new(image, paths::binary(binary)?))?;
+        let root = roots.path().join(image);
+        make_root(image, &paths::binary(binary)?, &root)?;
+        lab.load_image(&ImageSpec::of_root(format!("tidewatch.local/{image}:dev"), root))?;
     }
+    Ok(())
+}
+
+/// The files of the operator's or the agent's image, by the script that makes those of the images that users get.
+fn make_root(image: &str, binary: &Path, root: &Path) -> anyhow::Result<()> {
+    let binaries = binary.parent().context("the binary has no directory")?;
+    Cmd::new(paths::repository().join("charts/image/make-root"))
+        .args([image])
+        .arg_pair("--binaries", binaries)
+        .arg_pair("--to", root)
+        .run()
+        .with_context(|| format!("the files of the {image}'s image"))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lab_s_images_hold_the_files_of_the_real_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::copy("/bin/true", directory.path().join("tidewatch-agent")).unwrap();
+        let root = directory.path().join("root");
+        make_root("agent", &directory.path().join("tidewatch-agent"), &root).unwrap();
+        let packages = std::fs::read_dir(root.join("var/lib/dpkg/status.d")).unwrap();
+        let packages: Vec<_> = packages.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(packages, ["libc6"]);
+        let error = make_root("agent", &directory.path().join("tidewatch-agent"), &root).unwrap_err();
+        assert!(format!("{error:#}").contains("is there already"), "{error:#}");
+    }
 
     #[test]
     fn only_short_windows_are_written_into_the_monitors() {

@@ -24,6 +24,7 @@ pub mod score;
 mod traffic;
 mod trial;
 mod truth;
+pub mod verdicts;
 
 pub use trial::Trial;
 pub use truth::{Culprit, Phase, Truth};

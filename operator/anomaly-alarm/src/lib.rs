@@ -82,7 +82,7 @@ pub async fn run(dependencies: Dependencies, cancel: CancellationToken) {
     let Dependencies { client, policy, leadership, passes, instance, metrics, calls, config, watches } =
         dependencies;
     let (wake, woken) = mpsc::unbounded();
-    let aws = Aws::new(config, calls, Tuning::every(policy.resync()), wake.clone(), cancel.child_token());
+    let aws = Aws::new(config, calls, Tuning::every(policy.resync), wake.clone(), cancel.child_token());
     let controller = Loop::new(Api::all(client.clone()), Watched::ANOMALY_ALARMS, passes, watches.clone());
     let alarms = controller.objects();
     let (monitors, monitors_writer) = reflector::store();
@@ -147,6 +147,10 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, WatchedWorld> {
 
     async fn reconcile(&self, alarm: &AnomalyAlarm) -> Result<Option<Duration>, ApplyError> {
         self.pass(alarm).await
+    }
+
+    fn hide(&self, namespace: &str, name: &str) {
+        self.metrics.forget(namespace, name);
     }
 
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).

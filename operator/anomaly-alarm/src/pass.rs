@@ -230,7 +230,7 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
                 sharers: &sharers,
                 own_names: &own_names,
                 parents: &parents,
-                resync: self.policy.resync(),
+                resync: self.policy.resync,
                 now: (self.clock)(),
                 begun: Instant::now(),
             };
@@ -323,7 +323,7 @@ impl<O: Objects<AnomalyAlarmStatus>, W: World> Alarms<O, W> {
         Outcome {
             now: (self.clock)(),
             generation: alarm.metadata.generation,
-            read_every: format_duration(self.policy.resync()),
+            read_every: format_duration(self.policy.resync),
             desired,
             observed,
             resources,

@@ -6,6 +6,7 @@
 use aws_config::SdkConfig;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_sdk_synthetics::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
@@ -20,13 +21,16 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 use aws_types::service_config::ServiceConfigKey;
+use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::caller::{Caller, gone};
 use super::cloudwatch::Answer;
+use super::error::{AwsError, ErrorKind};
 
 /// As the SDKs call it: its settings are `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS`, and `cloudwatch_logs` in a profile.
 const SERVICE: &str = "CloudWatch Logs";
+const DELETE_GROUP: &str = "DeleteLogGroup";
 
 /// CloudWatch Logs in one account and Region.
 pub trait Logs: Send + Sync {
@@ -37,42 +41,53 @@ pub trait Logs: Send + Sync {
 /// DeleteLogGroup over awsJson1.1.
 #[derive(Debug)]
 pub(super) struct SignedLogs {
-    delete_group: Operation<String, (), ErrorMetadata>,
+    /// An error where AWS has no such endpoint, such as a FIPS endpoint in a partition without any.
+    delete_group: Result<Operation<String, (), ErrorMetadata>, AwsError>,
     caller: Caller,
 }
 
 impl SignedLogs {
     pub(super) fn new(config: &SdkConfig, caller: Caller) -> Self {
-        let builder = Operation::builder()
-            .service_name(SERVICE)
-            .operation_name("DeleteLogGroup")
-            .behavior_version(aws_smithy_runtime_api::client::behavior_version::BehaviorVersion::latest())
-            .endpoint_url(&endpoint(config, &caller.region))
-            .no_retry()
-            .runtime_plugin(signing(config, &caller.region))
-            .serializer(request)
-            .deserializer(answer);
-        let builder = match config.timeout_config() {
-            Some(timeouts) => builder.timeout_config(timeouts.clone()),
-            None => builder,
-        };
-        Self { delete_group: builder.build(), caller }
+        let endpoint = endpoint(config, &caller.region).map_err(|why| {
+            let message = format!("no endpoint of {SERVICE}: {why}");
+            AwsError::local(DELETE_GROUP, &caller.region, ErrorKind::Terminal, message)
+        });
+        let delete_group = endpoint.map(|endpoint| delete_group(config, &caller.region, &endpoint));
+        Self { delete_group, caller }
     }
+}
+
+fn delete_group(config: &SdkConfig, region: &str, endpoint: &str) -> Operation<String, (), ErrorMetadata> {
+    let builder = Operation::builder()
+        .service_name(SERVICE)
+        .operation_name(DELETE_GROUP)
+        .behavior_version(aws_smithy_runtime_api::client::behavior_version::BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .no_retry()
+        .runtime_plugin(signing(config, region))
+        .serializer(request)
+        .deserializer(answer);
+    let builder = match config.timeout_config() {
+        Some(timeouts) => builder.timeout_config(timeouts.clone()),
+        None => builder,
+    };
+    builder.build()
 }
 
 impl Logs for SignedLogs {
     fn delete_group<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
         Box::pin(async move {
-            gone(self.caller.call("DeleteLogGroup", self.delete_group.invoke(name.to_owned())).await)
+            let operation = self.delete_group.as_ref().map_err(Clone::clone)?;
+            gone(self.caller.call(DELETE_GROUP, operation.invoke(name.to_owned())).await)
         })
     }
 }
 
 /// AWS's own, unless the configuration names another: in the order in which the SDK's clients look for one.
-fn endpoint(config: &SdkConfig, region: &str) -> String {
+fn endpoint(config: &SdkConfig, region: &str) -> Result<String, BoxError> {
     let given = config.endpoint_url().map(str::to_owned);
     if config.get_origin("endpoint_url").is_client_config() {
-        return given.unwrap_or_else(|| own_endpoint(config, region));
+        return given.map_or_else(|| own_endpoint(config, region), Ok);
     }
     let key = ServiceConfigKey::builder()
         .service_id(SERVICE)
@@ -80,21 +95,22 @@ fn endpoint(config: &SdkConfig, region: &str) -> String {
         .profile("endpoint_url")
         .build();
     let of_service = config.service_config().zip(key.ok()).and_then(|(config, key)| config.load_config(key));
-    of_service.or(given).unwrap_or_else(|| own_endpoint(config, region))
+    of_service.or(given).map_or_else(|| own_endpoint(config, region), Ok)
 }
 
-/// As the service's endpoint rules say (Amazon CloudWatch Logs endpoints and quotas).
-fn own_endpoint(config: &SdkConfig, region: &str) -> String {
+/// AWS's own endpoint. In every partition that of CloudWatch Logs follows the same rule as that of Synthetics, whose client
+/// knows the partitions: only the name of the service differs.
+fn own_endpoint(config: &SdkConfig, region: &str) -> Result<String, BoxError> {
     let (fips, dual_stack) = (config.use_fips() == Some(true), config.use_dual_stack() == Some(true));
-    // In GovCloud the usual endpoints are FIPS endpoints.
-    let fips = if fips && (dual_stack || !region.starts_with("us-gov-")) { "-fips" } else { "" };
-    let domain = match (region.starts_with("cn-"), dual_stack) {
-        (false, false) => "amazonaws.com",
-        (true, false) => "amazonaws.com.cn",
-        (false, true) => "api.aws",
-        (true, true) => "api.amazonwebservices.com.cn",
-    };
-    format!("https://logs{fips}.{region}.{domain}")
+    // In GovCloud the usual endpoints of CloudWatch Logs are FIPS endpoints, and aren't named so.
+    let fips = fips && (dual_stack || !region.starts_with("us-gov-"));
+    let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack).build()?;
+    let resolver = DefaultResolver::new();
+    let resolved = ResolveEndpoint::resolve_endpoint(&resolver, &params).now_or_never();
+    let resolved = resolved.ok_or("the SDK didn't resolve the endpoint at once")??;
+    let rest = resolved.url().strip_prefix("https://synthetics");
+    let rest = rest.ok_or_else(|| format!("no endpoint of Synthetics: {}", resolved.url()))?;
+    Ok(format!("https://logs{rest}"))
 }
 
 /// Signature version 4 by the configured credentials.
@@ -146,6 +162,8 @@ fn answer(response: &HttpResponse) -> Result<(), OrchestratorError<ErrorMetadata
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test, as it should")]
+
     use aws_config::Region;
     use aws_types::origin::Origin;
     use aws_types::service_config::LoadServiceConfig;
@@ -164,7 +182,7 @@ mod tests {
     }
 
     fn endpoint_of(builder: aws_types::sdk_config::Builder, region: &'static str) -> String {
-        endpoint(&builder.region(Region::new(region)).build(), region)
+        endpoint(&builder.region(Region::new(region)).build(), region).unwrap()
     }
 
     #[test]
@@ -186,7 +204,12 @@ mod tests {
             ("us-east-1", true, false, "https://logs-fips.us-east-1.amazonaws.com"),
             ("us-gov-west-1", true, false, "https://logs.us-gov-west-1.amazonaws.com"),
             ("eu-west-1", false, true, "https://logs.eu-west-1.api.aws"),
+            ("us-gov-west-1", true, true, "https://logs-fips.us-gov-west-1.api.aws"),
             ("cn-north-1", false, false, "https://logs.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", false, true, "https://logs.cn-north-1.api.amazonwebservices.com.cn"),
+            ("eusc-de-east-1", false, false, "https://logs.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", false, false, "https://logs.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", true, false, "https://logs-fips.us-isob-east-1.sc2s.sgov.gov"),
         ] {
             let builder = SdkConfig::builder().use_fips(fips).use_dual_stack(dual_stack);
             assert_eq!(endpoint_of(builder, region), url, "fips {fips}, dual stack {dual_stack}");

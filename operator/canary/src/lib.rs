@@ -144,7 +144,7 @@ fn in_aws(
 ) -> AwsCanaries<KubeObjects<Canary>> {
     let Dependencies { client, policy, leadership, instance, aws_policy, calls, config, watches, .. } =
         dependencies.clone();
-    let tuning = Tuning::every(aws_policy.resync());
+    let tuning = Tuning::every(aws_policy.resync);
     AwsCanaries::new(Surroundings {
         objects: KubeObjects::new(client, instance, "tidewatch.dev/canary", CANARY_FINALIZER),
         aws: Aws::new(config, calls, tuning, wake, cancel.child_token()),
@@ -350,10 +350,14 @@ impl Reconciler for Canaries {
         self.pass(canary).await
     }
 
+    /// One that doesn't parse isn't run either.
+    fn hide(&self, namespace: &str, name: &str) {
+        self.forget(namespace, name);
+    }
+
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), Error> {
         let object = Target::unread(&invalid.metadata);
-        self.forget(&object.namespace, &object.name);
         let stale = json!({"state": null, "result": null, "since": null, "success": null});
         unreadable::write::<Canary>(&self.dependencies.client, invalid, &stale)
             .await

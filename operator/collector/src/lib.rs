@@ -15,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use tidewatch_kube::watch_health::WatchHealth;
 mod auth;
-#[doc(hidden)]
-pub mod bench_support;
 mod clock;
 mod driver;
 mod endpoint;

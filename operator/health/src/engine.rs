@@ -3,42 +3,36 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tidewatch_records::{FlowWindow, NodeWindow};
 
-use crate::attempts::{self, Attempts};
-use crate::baseline::{Baselines, Expected, SeriesKey};
-use crate::blip;
-use crate::candidate::Thresholds;
-use crate::channel::{Losses, Refusals};
-use crate::confidence::confidence;
 use crate::config::Config;
-use crate::delays::Delays;
-use crate::finding::{By, Context, Finding};
-use crate::lately::{Lately, Passed};
-use crate::limits::Limits;
-use crate::localise::localise;
-use crate::memory::{Known, Memory, Recalled};
-use crate::names::Names;
-use crate::reason;
-use crate::reduce::{Cell, reduce};
-use crate::shortage::{Nodes, Shortages};
-use crate::space::{Component, Space};
-use crate::track::{Basis, Passing, Rule, Track, Tracks};
+use crate::decide::attribution::{attribution, indicator};
+use crate::decide::confidence::confidence;
+use crate::decide::limits::Limits;
+use crate::decide::rare_attempts::RareAttempts;
+use crate::decide::recent_traffic::{RecentTraffic, WindowTraffic};
+use crate::decide::rule::Rule;
+use crate::decide::severity::sort_worst_first;
+use crate::decide::track::{Basis, Track, Tracks, WindowFindings};
+use crate::decide::{rare_attempts, reason};
+use crate::evidence::delays::Delays;
+use crate::evidence::losses::Losses;
+use crate::evidence::refusals::Refusals;
+use crate::input::cell::Cell;
+use crate::input::component::Component;
+use crate::input::names::Names;
+use crate::input::reduce::reduce;
+use crate::input::topology::Topology;
+use crate::input::window::Window;
+use crate::learned::baseline::{Baselines, Expected, SeriesKey};
+use crate::learned::blips;
+use crate::learned::node_pressure::{NodePressure, Shortages};
+use crate::locate::candidate::Thresholds;
+use crate::locate::finding::{Context, EvidenceKind, Finding};
+use crate::locate::localise::localise;
+use crate::memory::{EngineState, Memory, RestoredState};
 use crate::verdict::{
-    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, HealthIndicator, Showing, Traffic,
-    Verdict, sort_worst_first,
+    Attribution, Cause, Class, ComponentFault, ComponentId, Coverage, Showing, Traffic, Verdict,
 };
-
-/// The records of one evaluation window, whichever agents' windows they came in, in any order.
-#[derive(Debug, Clone, Copy)]
-pub struct Window<'a> {
-    pub start: Timestamp,
-    pub seconds: u32,
-    /// Resolved flow-window records of the whole cluster.
-    pub flows: &'a [FlowWindow],
-    /// Figures of the nodes in this window. A node has several where its agent's windows are shorter.
-    pub nodes: &'a [NodeWindow],
-}
 
 /// Names known before those that nothing refers to any more (pods long gone) are forgotten.
 const MOST_NAMES: usize = 500_000;
@@ -50,9 +44,9 @@ pub struct Engine {
     names: Names,
     baselines: Baselines,
     tracks: Tracks,
-    nodes: Nodes,
-    lately: Lately,
-    attempts: Attempts,
+    nodes: NodePressure,
+    recent_traffic: RecentTraffic,
+    attempts: RareAttempts,
     /// The last window judged.
     last: Option<Timestamp>,
 }
@@ -74,9 +68,9 @@ impl Engine {
             names: Names::default(),
             baselines: Baselines::default(),
             tracks: Tracks::default(),
-            nodes: Nodes::default(),
-            lately: Lately::default(),
-            attempts: Attempts::default(),
+            nodes: NodePressure::default(),
+            recent_traffic: RecentTraffic::default(),
+            attempts: RareAttempts::default(),
             last: None,
         }
     }
@@ -87,12 +81,12 @@ impl Engine {
 
     /// The engine's baselines and suspicions, from which [`Engine::resume`] goes on after a restart.
     pub fn memory(&self) -> Memory {
-        Memory::of(&Known {
+        Memory::of(&EngineState {
             names: &self.names,
             baselines: &self.baselines,
             tracks: &self.tracks,
             nodes: &self.nodes,
-            lately: &self.lately,
+            recent_traffic: &self.recent_traffic,
             attempts: &self.attempts,
             as_of: self.last,
         })
@@ -100,8 +94,8 @@ impl Engine {
 
     /// An engine that goes on where another's [`Engine::memory`] was taken.
     pub fn resume(config: Config, memory: &Memory) -> Self {
-        let Recalled { names, baselines, tracks, nodes, lately, attempts } = memory.recall();
-        Self { config, names, baselines, tracks, nodes, lately, attempts, last: memory.as_of() }
+        let RestoredState { names, baselines, tracks, nodes, recent_traffic, attempts } = memory.recall();
+        Self { config, names, baselines, tracks, nodes, recent_traffic, attempts, last: memory.as_of() }
     }
 
     /// The log-odds from which the confidence in each component at fault is computed: those of the last window that
@@ -123,17 +117,17 @@ impl Engine {
         self.last = Some(window.start);
         let cells = reduce(window.flows, &mut self.names);
         let cells: Vec<&Cell> = cells.iter().collect();
-        let space = Space::build(cells.iter().copied());
+        let topology = Topology::build(cells.iter().copied());
         let expected = self.expected(&cells);
         let shortages = self.nodes.step(window.start, window.nodes, &self.names);
-        let mut findings = self.find(window.seconds, &cells, &space, &expected, &shortages);
+        let mut findings = self.find(window.seconds, &cells, &topology, &expected, &shortages);
         let limits = Limits::of(window.nodes, &self.names);
         findings.iter_mut().for_each(|finding| limits.explain(finding));
         // No word that its own figures contradict.
         findings.retain(|finding| finding.evidence.is_worse(finding.cause));
-        self.add_rare_attempts(window, &cells, &expected, &space, &mut findings);
-        let seen: HashSet<Component> = space.components.iter().copied().collect();
-        let passing = Passing {
+        self.add_rare_attempts(window, &cells, &expected, &topology, &mut findings);
+        let seen: HashSet<Component> = topology.components.iter().copied().collect();
+        let passing = WindowFindings {
             start: window.start,
             seconds: window.seconds,
             findings: &findings,
@@ -141,9 +135,9 @@ impl Engine {
         };
         let rule = Rule::of(self.config.sensitivity);
         self.tracks.step(passing, rule, |component| seen.contains(&component));
-        self.learn(window, &cells, &space, &findings);
+        self.learn(window, &cells, &topology, &findings);
         let now = passed(window, &cells, &expected);
-        let (lately, enough) = self.lately.add(now);
+        let (lately, enough) = self.recent_traffic.add(now);
         let passed = if now.is_nothing() {
             // A cluster in which nobody sends anything is one that nobody reports of: what passed before says nothing of now.
             (Traffic { needed: lately.needed, seconds: window.seconds, ..Traffic::default() }, false)
@@ -173,7 +167,7 @@ impl Engine {
         &self,
         seconds: u32,
         cells: &[&Cell],
-        space: &Space,
+        topology: &Topology,
         expected: &[Expected],
         shortages: &Shortages,
     ) -> Vec<Finding> {
@@ -181,9 +175,9 @@ impl Engine {
         // What says little in a short window is looked for once all that is plain is found and allowed for.
         let thresholds = [plain, plain.for_part(seconds)];
         let mut refusals = Refusals::new(cells, expected);
-        let refused = localise(cells, space, &mut refusals, &thresholds);
+        let refused = localise(cells, topology, &mut refusals, &thresholds);
         let mut losses = Losses::new(cells, expected, refusals.silent(), shortages);
-        let lost = localise(cells, space, &mut losses, &thresholds);
+        let lost = localise(cells, topology, &mut losses, &thresholds);
         let everywhere = losses.everywhere();
         let mut silent = losses.silent();
         for (cell, _) in lost.iter().flat_map(|found| &found.cells) {
@@ -192,7 +186,7 @@ impl Engine {
             }
         }
         let mut delays = Delays::new(cells, &self.baselines, &silent, shortages);
-        let delayed = localise(cells, space, &mut delays, &thresholds);
+        let delayed = localise(cells, topology, &mut delays, &thresholds);
         let mut others = vec![false; cells.len()];
         let by_others = refused.iter().chain(&lost).filter(|f| f.component.class() != Class::Infrastructure);
         for (cell, _) in by_others.flat_map(|found| &found.cells) {
@@ -203,7 +197,9 @@ impl Engine {
         let baselines = &self.baselines;
         let context = Context { cells, expected, baselines, everywhere, others: &others };
         let mut findings: Vec<Finding> = Vec::new();
-        for (by, found) in [(By::Refusal, refused), (By::Loss, lost), (By::Delay, delayed)] {
+        for (by, found) in
+            [(EvidenceKind::Refusal, refused), (EvidenceKind::Loss, lost), (EvidenceKind::Delay, delayed)]
+        {
             for found in &found {
                 // A component is found once; the other way of a path or a second kind of evidence adds nothing.
                 if !findings.iter().any(|finding| finding.component == found.component) {
@@ -214,10 +210,10 @@ impl Engine {
         for finding in findings.iter_mut().filter(|finding| finding.cause == Cause::Latency) {
             // What is short of CPU is late now and then: there, the more it adds, the rarer it is, isn't true.
             if delays.share_at_short_nodes(finding.cells.iter().copied()) > MOSTLY {
-                finding.harm = finding.harm.min(blip::COMMON);
+                finding.harm = finding.harm.min(blips::COMMON_LOSS);
             }
         }
-        findings.retain(|finding| !self.is_of_failing_path(finding, cells, space));
+        findings.retain(|finding| !self.is_of_failing_path(finding, cells, topology));
         let within: Vec<bool> =
             findings.iter().map(|finding| findings.iter().any(|other| finding.is_part_of(other))).collect();
         let mut within = within.into_iter();
@@ -227,7 +223,7 @@ impl Engine {
 
     /// True if a workload's connections fail only where new connections over a path are known to fail. In a window with
     /// few attempts the path may not show the fault while its pods do.
-    fn is_of_failing_path(&self, finding: &Finding, cells: &[&Cell], space: &Space) -> bool {
+    fn is_of_failing_path(&self, finding: &Finding, cells: &[&Cell], topology: &Topology) -> bool {
         let fails = |cause: Cause| cause.is_about_attempts() || cause == Cause::Overload;
         if finding.component.class() == Class::Infrastructure || !fails(finding.cause) {
             return false;
@@ -242,13 +238,13 @@ impl Engine {
             .collect();
         let (mut failed, mut explained) = (0_u64, 0_u64);
         for number in &finding.cells {
-            let (Some(cell), Some(crossings)) = (cells.get(*number), space.crossings.get(*number)) else {
+            let (Some(cell), Some(crossings)) = (cells.get(*number), topology.crossings.get(*number)) else {
                 continue;
             };
             let unanswered = cell.handshakes.unanswered;
             failed = failed.saturating_add(unanswered);
             let crosses =
-                crossings.iter().any(|half| space.component_of(half).is_some_and(|c| paths.contains(&c)));
+                crossings.iter().any(|half| topology.component_of(half).is_some_and(|c| paths.contains(&c)));
             explained = explained.saturating_add(if crosses { unanswered } else { 0 });
         }
         explained > 0 && explained as f64 >= NEARLY_ALL * failed as f64
@@ -260,7 +256,7 @@ impl Engine {
         window: &Window<'_>,
         cells: &[&Cell],
         expected: &[Expected],
-        space: &Space,
+        topology: &Topology,
         findings: &mut Vec<Finding>,
     ) {
         let at_fault: HashSet<Component> = self.tracks.active().map(|track| track.component).collect();
@@ -268,12 +264,12 @@ impl Engine {
         let shown = findings.iter().map(|finding| finding.component);
         let shown: HashSet<Component> =
             shown.filter(|component| component.class() == Class::Infrastructure).collect();
-        let passing = attempts::Passing {
+        let passing = rare_attempts::AttemptsWindow {
             start: window.start,
             seconds: window.seconds,
             cells,
             expected,
-            space,
+            topology,
             at_fault: &at_fault,
             shown: &shown,
             rule: Rule::of(self.config.sensitivity),
@@ -291,7 +287,7 @@ impl Engine {
 
     /// Learns from what crosses nothing that is at fault or suspected, unless it has been so for so long that it is how
     /// things are.
-    fn learn(&mut self, window: &Window<'_>, cells: &[&Cell], space: &Space, findings: &[Finding]) {
+    fn learn(&mut self, window: &Window<'_>, cells: &[&Cell], topology: &Topology, findings: &[Finding]) {
         let mut tainted = vec![false; cells.len()];
         let mut taint = |cell: usize| {
             if let Some(tainted) = tainted.get_mut(cell) {
@@ -304,10 +300,11 @@ impl Engine {
         at_fault.flat_map(|finding| &finding.cells).copied().for_each(&mut taint);
         let suspects: HashSet<Component> = self.tracks.frozen(window.start, window.seconds, rule).collect();
         if !suspects.is_empty() {
-            let guilty =
-                |half: usize| space.component_of(half).is_some_and(|component| suspects.contains(&component));
-            for half in (0..space.halves()).filter(|half| guilty(*half)) {
-                space.members(half).for_each(&mut taint);
+            let guilty = |half: usize| {
+                topology.component_of(half).is_some_and(|component| suspects.contains(&component))
+            };
+            for half in (0..topology.halves()).filter(|half| guilty(*half)) {
+                topology.members(half).for_each(&mut taint);
             }
         }
         let clean = cells.iter().zip(&tainted).filter(|(_, tainted)| !**tainted).map(|(cell, _)| *cell);
@@ -327,7 +324,7 @@ impl Engine {
         let nhi = indicator(&components, enough);
         let attribution =
             if self.tracks.is_ambiguous() { Attribution::Undetermined } else { attribution(&components) };
-        let told = reason::Told {
+        let told = reason::ReasonInput {
             nhi,
             attribution,
             components: &components,
@@ -350,14 +347,14 @@ impl Engine {
 }
 
 /// The traffic that would have shown a fault.
-fn passed(window: &Window<'_>, cells: &[&Cell], expected: &[Expected]) -> Passed {
+fn passed(window: &Window<'_>, cells: &[&Cell], expected: &[Expected]) -> WindowTraffic {
     let (mut segments, mut attempts, mut benign) = (0_u64, 0_u64, 0.0);
     for (cell, expected) in cells.iter().zip(expected) {
         segments = segments.saturating_add(cell.data.segments);
         attempts = attempts.saturating_add(cell.handshakes.decided());
         benign += cell.data.segments as f64 * expected.ratio;
     }
-    Passed { start: window.start, seconds: window.seconds, segments, attempts, benign }
+    WindowTraffic { start: window.start, seconds: window.seconds, segments, attempts, benign }
 }
 
 fn fault(track: &Track, names: &Names) -> ComponentFault {
@@ -371,30 +368,5 @@ fn fault(track: &Track, names: &Names) -> ComponentFault {
             / if track.rival.is_some() { 2.0 } else { 1.0 },
         showing: if track.is_passing() { Showing::Passing } else { Showing::Now },
         evidence: track.evidence,
-    }
-}
-
-/// Degraded as soon as an infrastructure component is at fault; otherwise healthy only if enough passed to tell.
-pub(crate) fn indicator(components: &[ComponentFault], enough: bool) -> HealthIndicator {
-    if components.iter().any(|fault| fault.class == Class::Infrastructure) {
-        HealthIndicator::Degraded
-    } else if enough {
-        HealthIndicator::Healthy
-    } else {
-        HealthIndicator::InsufficientData
-    }
-}
-
-pub(crate) fn attribution(components: &[ComponentFault]) -> Attribution {
-    if !components.is_empty() && components.iter().all(|fault| fault.evidence.untested_path) {
-        return Attribution::Undetermined;
-    }
-    let has = |class| components.iter().any(|fault| fault.class == class);
-    match (has(Class::Infrastructure), has(Class::Workload), has(Class::External)) {
-        (false, false, false) => Attribution::None,
-        (true, false, false) => Attribution::Infrastructure,
-        (false, true, false) => Attribution::Workload,
-        (false, false, true) => Attribution::External,
-        _ => Attribution::Mixed,
     }
 }

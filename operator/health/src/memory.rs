@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tidewatch_records::Name;
 
-use crate::attempts::Attempts;
-use crate::baseline::{Baselines, PathKey, PathSeries, Series, SeriesKey};
-use crate::lately::Lately;
-use crate::names::{Id, Names};
-use crate::shortage::Nodes;
-use crate::track::Tracks;
+use crate::decide::rare_attempts::RareAttempts;
+use crate::decide::recent_traffic::RecentTraffic;
+use crate::decide::track::Tracks;
+use crate::input::names::{Id, Names};
+use crate::learned::baseline::{Baselines, PathKey, PathSeries, Series, SeriesKey};
+use crate::learned::node_pressure::NodePressure;
 
 /// An engine's memory. Some 150 bytes a series as JSON; a series is one service in one direction.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -25,36 +25,37 @@ pub struct Memory {
     series: Vec<(SeriesKey, Series)>,
     paths: Vec<(PathKey, PathSeries)>,
     tracks: Tracks,
-    nodes: Nodes,
-    lately: Lately,
-    attempts: Attempts,
+    nodes: NodePressure,
+    #[serde(rename = "lately")]
+    recent_traffic: RecentTraffic,
+    attempts: RareAttempts,
 }
 
 /// The parts of a memory, as an engine resumes from them.
 #[derive(Debug)]
-pub(crate) struct Recalled {
+pub(crate) struct RestoredState {
     pub(crate) names: Names,
     pub(crate) baselines: Baselines,
     pub(crate) tracks: Tracks,
-    pub(crate) nodes: Nodes,
-    pub(crate) lately: Lately,
-    pub(crate) attempts: Attempts,
+    pub(crate) nodes: NodePressure,
+    pub(crate) recent_traffic: RecentTraffic,
+    pub(crate) attempts: RareAttempts,
 }
 
 /// The parts of an engine that a memory is made from.
 #[derive(Debug)]
-pub(crate) struct Known<'a> {
+pub(crate) struct EngineState<'a> {
     pub(crate) names: &'a Names,
     pub(crate) baselines: &'a Baselines,
     pub(crate) tracks: &'a Tracks,
-    pub(crate) nodes: &'a Nodes,
-    pub(crate) lately: &'a Lately,
-    pub(crate) attempts: &'a Attempts,
+    pub(crate) nodes: &'a NodePressure,
+    pub(crate) recent_traffic: &'a RecentTraffic,
+    pub(crate) attempts: &'a RareAttempts,
     pub(crate) as_of: Option<Timestamp>,
 }
 
 impl Memory {
-    pub(crate) fn of(known: &Known<'_>) -> Self {
+    pub(crate) fn of(known: &EngineState<'_>) -> Self {
         let (names, baselines) = (known.names, known.baselines);
         let mut series: Vec<_> = baselines.series.iter().map(|(key, series)| (*key, *series)).collect();
         series.sort_unstable_by_key(|(key, _)| *key);
@@ -78,7 +79,7 @@ impl Memory {
             paths,
             tracks,
             nodes: known.nodes.clone(),
-            lately: known.lately.clone(),
+            recent_traffic: known.recent_traffic.clone(),
             attempts,
         }
     }
@@ -104,12 +105,12 @@ impl Memory {
         self.paths.sort_by_key(|(_, path)| Reverse(path.seen));
         self.paths.truncate(most.saturating_sub(self.series.len()));
         let recalled = self.recall();
-        Self::of(&Known {
+        Self::of(&EngineState {
             names: &recalled.names,
             baselines: &recalled.baselines,
             tracks: &recalled.tracks,
             nodes: &recalled.nodes,
-            lately: &recalled.lately,
+            recent_traffic: &recalled.recent_traffic,
             attempts: &recalled.attempts,
             as_of: self.as_of,
         })
@@ -120,17 +121,17 @@ impl Memory {
         self.as_of
     }
 
-    pub(crate) fn recall(&self) -> Recalled {
+    pub(crate) fn recall(&self) -> RestoredState {
         let baselines = Baselines {
             series: self.series.iter().copied().collect(),
             paths: self.paths.iter().copied().collect(),
         };
-        Recalled {
+        RestoredState {
             names: Names::of_list(&self.names),
             baselines,
             tracks: self.tracks.clone(),
             nodes: self.nodes.clone(),
-            lately: self.lately.clone(),
+            recent_traffic: self.recent_traffic.clone(),
             attempts: self.attempts.clone(),
         }
     }

@@ -5,8 +5,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::reason;
-
 /// The verdict on one evaluation window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
@@ -25,16 +23,6 @@ pub struct Verdict {
     pub traffic: Traffic,
     /// One sentence that a person can act on.
     pub reason: String,
-}
-
-impl Verdict {
-    /// Takes back that the network is healthy, where too few nodes reported for anybody to know.
-    pub fn withdraw_all_clear(&mut self) {
-        if self.nhi == HealthIndicator::Healthy {
-            self.nhi = HealthIndicator::InsufficientData;
-            self.reason = reason::without_all_clear(&self.reason);
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,6 +99,9 @@ pub struct NodeShortage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steal_ratio: Option<f64>,
 }
+
+/// The name of the internet as a whole.
+pub(crate) const WHOLE_INTERNET: &str = "0.0.0.0/0";
 
 /// Something that can be at fault. Displays (and serialises) as `kind/name`, as flow-records.md names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -260,7 +251,7 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// Where a fault shows in the verdict's window.
+/// The flows on which a fault shows in the verdict's window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Showing {
@@ -281,10 +272,6 @@ impl Showing {
         *self == Self::Now
     }
 }
-
-/// Loss at which a path is as good as down, and delay at which it is as bad as that.
-const USELESS_LOSS: f64 = 0.1;
-const USELESS_DELAY_US: f64 = 100_000.0;
 
 impl Evidence {
     /// True if the figures are worse than usual, in the unit that the cause is about.
@@ -322,39 +309,6 @@ impl Evidence {
         let (now, usual) = self.rtt_min_us.zip(self.baseline_rtt_min_us)?;
         now.checked_sub(usual)
     }
-
-    /// Severity from 0 to 1.
-    fn severity(&self, cause: Cause) -> f64 {
-        let failed = self.attempts_failed as f64 / self.attempts.max(1) as f64;
-        let lost = (self.retransmission_ratio - self.baseline_ratio) / USELESS_LOSS;
-        let late = self.added_us().unwrap_or(0) as f64 / USELESS_DELAY_US;
-        let severity = match cause {
-            Cause::PacketLoss => lost,
-            Cause::Latency => late,
-            Cause::Unreachable | Cause::Refused | Cause::Overload | Cause::ConnectionFailures => failed,
-            Cause::ConntrackFull | Cause::AllowanceExceeded | Cause::Unknown => lost.max(late).max(failed),
-        };
-        severity.clamp(0.0, 1.0)
-    }
-}
-
-/// Puts the worst first, as [`Verdict::components`] tells.
-pub(crate) fn sort_worst_first(components: &mut [ComponentFault]) {
-    let class = |fault: &ComponentFault| match fault.class {
-        Class::Infrastructure => 0,
-        Class::External => 1,
-        Class::Workload => 2,
-    };
-    // By factors of two, so that two about as bad don't change places with every window.
-    let harm =
-        |fault: &ComponentFault| (fault.evidence.severity(fault.cause).max(1e-6).log2().floor()) as i32;
-    components.sort_by(|a, b| {
-        (class(a), a.showing)
-            .cmp(&(class(b), b.showing))
-            .then_with(|| harm(b).cmp(&harm(a)))
-            .then_with(|| b.confidence.total_cmp(&a.confidence))
-            .then_with(|| a.component.cmp(&b.component))
-    });
 }
 
 /// Number of records and flows that the verdict saw.

@@ -6,7 +6,7 @@ mod lab;
 
 use lab::{Harm, Hop, Lab, Watch, named, nothing};
 use tidewatch_health::{
-    Attribution, Cause, Config, HealthIndicator, Lately, Showing, Verdict, Window, project,
+    Attribution, Cause, Config, HealthIndicator, RecentTraffic, Showing, Verdict, Window, project,
 };
 use tidewatch_records::{FlowWindow, NodeFigures, NodeWindow, Role};
 
@@ -20,7 +20,12 @@ fn cluster(lab: Lab, fault: impl Fn(&Hop) -> Harm) -> (Verdict, Vec<FlowWindow>)
 }
 
 fn monitor(cluster: &Verdict, flows: &[FlowWindow], selects: impl Fn(&FlowWindow) -> bool) -> Verdict {
-    project(cluster, Config::default(), &mut Lately::default(), flows.iter().filter(|flow| selects(flow)))
+    project(
+        cluster,
+        Config::default(),
+        &mut RecentTraffic::default(),
+        flows.iter().filter(|flow| selects(flow)),
+    )
 }
 
 fn zones(flow: &FlowWindow) -> (&str, &str) {
@@ -35,7 +40,8 @@ fn pair_loss(hop: &Hop) -> Harm {
 fn a_monitor_whose_flows_cross_the_path_at_fault_is_degraded_however_few_they_are() {
     let (verdict, flows) = cluster(Lab::default(), pair_loss);
     let one = flows.iter().position(|flow| zones(flow) == ("zone-1", "zone-2")).unwrap();
-    let mine = project(&verdict, Config::default(), &mut Lately::default(), std::iter::once(&flows[one]));
+    let mine =
+        project(&verdict, Config::default(), &mut RecentTraffic::default(), std::iter::once(&flows[one]));
     assert_eq!(mine.nhi, HealthIndicator::Degraded);
     assert_eq!(named(&mine), ["zone-pair/zone-1~zone-2"]);
     assert_eq!(mine.components[0].evidence.flows, 1, "the evidence is of its own flows");
@@ -74,9 +80,9 @@ fn a_blocked_service_concerns_those_that_call_it_and_leaves_the_network_healthy(
 fn a_monitor_with_too_few_trials_or_none_has_insufficient_data() {
     let (verdict, flows) = cluster(Lab { segments: 100, ..Lab::default() }, nothing);
     assert_eq!(verdict.nhi, HealthIndicator::Healthy);
-    let few = project(&verdict, Config::default(), &mut Lately::default(), flows.iter().take(1));
+    let few = project(&verdict, Config::default(), &mut RecentTraffic::default(), flows.iter().take(1));
     assert_eq!(few.nhi, HealthIndicator::InsufficientData);
-    let none = project(&verdict, Config::default(), &mut Lately::default(), std::iter::empty());
+    let none = project(&verdict, Config::default(), &mut RecentTraffic::default(), std::iter::empty());
     assert_eq!(none.nhi, HealthIndicator::InsufficientData);
     assert_eq!(none.coverage.records, 0);
 }

@@ -6,8 +6,8 @@ mod lab;
 
 use lab::{Harm, Hop, Lab, Watch, named, nothing};
 use tidewatch_health::{
-    Attribution, Cause, Class, Config, Engine, HealthIndicator, Lately, Memory, Showing, Verdict, Window,
-    project,
+    Attribution, Cause, Class, Config, Engine, HealthIndicator, Memory, RecentTraffic, Showing, Verdict,
+    Window, project,
 };
 use tidewatch_records::{Connections, FlowWindow, Role};
 
@@ -237,7 +237,7 @@ fn a_service_that_nothing_tells_from_the_way_there_is_an_open_question() {
             (flow.data_segments_out, flow.retransmissions, flow.rtt_us) = (0, 0, None);
         }
     };
-    let mut lately = Lately::default();
+    let mut lately = RecentTraffic::default();
     for window in 0..24 {
         let now = if window % 4 == 0 { times_out() } else { idle() };
         let verdict = rare.beside([now, idle()], &nothing, silence);
@@ -292,10 +292,10 @@ fn what_fails_over_a_node_at_fault_is_the_nodes() {
 #[test]
 fn a_monitor_is_told_while_nobody_tries_too() {
     let mut rare = Rare::learned(15);
-    let (mut mine, mut others) = (Lately::default(), Lately::default());
+    let (mut mine, mut others) = (RecentTraffic::default(), RecentTraffic::default());
     for window in 0..24 {
         let verdict = rare.window([if window % 4 == 0 { times_out() } else { idle() }, succeeds()]);
-        let of = |lately: &mut Lately, caller: &str| {
+        let of = |lately: &mut RecentTraffic, caller: &str| {
             let flows = rare.flows.iter().filter(|flow| flow.local.service.as_deref() == Some(caller));
             project(&verdict, Config::default(), lately, flows)
         };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tidewatch_crds::anomaly_alarm::Provider;
 
 use super::Shared;
@@ -22,8 +23,9 @@ pub struct AwsPolicy {
     pub prefix: String,
     /// Tells this cluster's alarms and metrics from another's in the same account.
     pub cluster_name: String,
-    /// How often states are read.
-    pub resync: String,
+    /// Time between two reads of the same thing in AWS, of a second at least.
+    #[serde(deserialize_with = "resync")]
+    pub resync: Duration,
     /// Provider of objects that name none.
     pub default_provider: Provider,
     /// Roles that the objects of a namespace may name.
@@ -39,7 +41,7 @@ impl Default for AwsPolicy {
             region: None,
             prefix: "tidewatch".to_owned(),
             cluster_name: "kubernetes".to_owned(),
-            resync: "60s".to_owned(),
+            resync: Duration::from_secs(60),
             default_provider: Provider::Aws,
             roles: BTreeMap::new(),
             adoptable: BTreeMap::new(),
@@ -47,14 +49,19 @@ impl Default for AwsPolicy {
     }
 }
 
-impl AwsPolicy {
-    /// Time between two reads of the same alarm.
-    pub fn resync(&self) -> Duration {
-        tidewatch_crds::parse_duration(&self.resync)
-            .unwrap_or(Duration::from_secs(60))
-            .max(Duration::from_secs(1))
+/// Reads the chart's `aws.resync`.
+fn resync<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mend = "set the chart's aws.resync to a number of seconds or minutes, such as 60s";
+    let parsed = tidewatch_crds::parse_duration(&text)
+        .map_err(|error| D::Error::custom(format!("resync: {error}: {mend}")))?;
+    if parsed < Duration::from_secs(1) {
+        return Err(D::Error::custom(format!("resync: {text:?} is less than a second: {mend}")));
     }
+    Ok(parsed)
+}
 
+impl AwsPolicy {
     /// That AWS is used at all.
     pub fn is_on(&self) -> Result<(), Objection> {
         if self.enabled {

@@ -49,7 +49,7 @@ fn blocked_as(cause: Cause, start: i64, status: &NetworkMonitorStatus, index: &I
         index,
         Fleet::default(),
         clock,
-        &mut tidewatch_health::Lately::default(),
+        &mut tidewatch_health::RecentTraffic::default(),
     )
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tidewatch_crds::network_monitor::Category;
-use tidewatch_health::Lately;
+use tidewatch_health::RecentTraffic;
 
 use super::degradation::Faults;
 use super::hysteresis::Presence;
@@ -106,7 +106,7 @@ pub(super) struct Memory {
     connections: VecDeque<(Timestamp, u64, u64)>,
     pub(super) faults: Faults,
     /// The traffic of the last minutes.
-    pub(super) lately: Lately,
+    pub(super) lately: RecentTraffic,
     /// Whether there was enough traffic to tell.
     pub(super) sufficiency: Presence,
     pub(super) shortages: Shortages,

@@ -10,7 +10,7 @@ use tidewatch_cluster::Index;
 use tidewatch_crds::network_monitor::{FaultyComponent, Hint};
 use tidewatch_crds::{NetworkMonitor, NetworkMonitorStatus};
 use tidewatch_evaluation::Evaluation;
-use tidewatch_health::{Class, ComponentFault, ComponentId, Config, Lately, Verdict, project};
+use tidewatch_health::{Class, ComponentFault, ComponentId, Config, RecentTraffic, Verdict, project};
 use tidewatch_records::Name;
 
 use super::components::{faulty_component, same_component};
@@ -101,7 +101,7 @@ pub(super) fn observe(
     index: &Index,
     fleet: Fleet,
     clock: Clock,
-    lately: &mut Lately,
+    lately: &mut RecentTraffic,
 ) -> Observed {
     Observed {
         now: clock.now,
@@ -136,7 +136,7 @@ fn view(
     evaluation: Option<&Evaluation>,
     index: &Index,
     clock: Clock,
-    lately: &mut Lately,
+    lately: &mut RecentTraffic,
 ) -> View {
     let late = late_after(spec.window_seconds, clock.agent_window_seconds);
     let is_late =

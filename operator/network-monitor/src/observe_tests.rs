@@ -30,7 +30,7 @@ fn silent_window(start: i64, last: Option<i64>) -> View {
         agent_window_seconds: 5,
     };
     let (index, fleet) = (Index::default(), Fleet::default());
-    let mut lately = Lately::default();
+    let mut lately = RecentTraffic::default();
     observe(&monitor, spec, Some(&evaluation), &index, fleet, clock, &mut lately).monitor.unwrap().view
 }
 

@@ -1,6 +1,6 @@
 //! Removal of the monitors, the operator and the charts: they leave nothing behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -58,6 +58,12 @@ pub(super) fn agents_come_and_go(bed: &Bed) -> anyhow::Result<()> {
 
 pub(super) fn uninstall(bed: &Bed) -> anyhow::Result<()> {
     let lab = bed.lab_ref()?;
+    let begin = Instant::now();
+    let tested = lab.helm(&["test", "tidewatch", "--namespace", OPERATOR_NAMESPACE, "--logs"], LIMIT)?.stdout;
+    if !tested.contains("Phase:") || !tested.contains("the collector can be reached") {
+        bail!("`helm test` doesn't say that the collector can be reached: {tested}");
+    }
+    bed.report.right("helm test finds the installation working", begin.elapsed());
     bed.uninstall()?;
     let left = bed.cluster.status(SHOP, SHOP)?;
     if left.network_health_indicator != Some(NetworkHealthIndicator::InsufficientData) {

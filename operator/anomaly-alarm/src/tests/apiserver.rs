@@ -36,7 +36,11 @@ async fn start_as(
 ) -> tokio::task::JoinHandle<()> {
     let dependencies = Dependencies {
         client,
-        policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), ..AwsPolicy::default() },
+        policy: AwsPolicy {
+            enabled: true,
+            resync: std::time::Duration::from_secs(1),
+            ..AwsPolicy::default()
+        },
         leadership: Leadership { lost: cancel.clone() },
         passes: tidewatch_kube::passes::PassMetrics::default(),
         instance: "test".to_owned(),

@@ -164,7 +164,7 @@ impl<O: Objects<CanaryStatus> + Scripts> AwsCanaries<O> {
         let subject = Subject {
             key: &case.key,
             object: owner(case.canary),
-            resync: self.aws_policy.resync(),
+            resync: self.aws_policy.resync,
             last_write: memory.last_write,
         };
         let observed = subject.observe(&self.aws, wanted, recorded).await?;

@@ -148,7 +148,7 @@ impl<O: Objects<CanaryStatus>> AwsCanaries<O> {
             now: (self.clock)(),
             generation: case.canary.metadata.generation,
             suspended: case.canary.spec.suspend,
-            read_every: format_duration(self.aws_policy.resync()),
+            read_every: format_duration(self.aws_policy.resync),
             observed: None,
             ending: None,
             aws: case.status.aws.clone(),

@@ -135,7 +135,8 @@ impl Keeper {
     }
 }
 
-/// Installs a certificate that isn't kept anywhere, and returns its authority: for tests and the benchmark.
+/// Installs a certificate that isn't kept anywhere, and returns its authority.
+#[cfg(test)]
 pub(super) fn ephemeral(
     certificate: &CurrentCertificate,
     namespace: &str,

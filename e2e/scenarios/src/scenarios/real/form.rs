@@ -46,6 +46,15 @@ impl Form {
         })
     }
 
+    /// An error if `TRIAL` names what isn't among these.
+    pub(super) fn check_names(known: &[&str]) -> anyhow::Result<()> {
+        let Ok(only) = std::env::var(ONLY) else { return Ok(()) };
+        match only.split(',').map(str::trim).find(|wanted| !known.contains(wanted)) {
+            Some(unknown) => bail!("{ONLY}: there is no trial {unknown:?}; there are {}", known.join(", ")),
+            None => Ok(()),
+        }
+    }
+
     /// True if a trial of this name is run: one that `TRIAL` lists; without `TRIAL` any, or in the short form only a
     /// `brief` one.
     pub(super) fn includes(self, name: &str, brief: bool) -> bool {

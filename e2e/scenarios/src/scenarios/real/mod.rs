@@ -29,6 +29,7 @@ pub fn lane() -> anyhow::Result<Lane> {
         LIFE_SATURATED_DEFAULTS,
         FAULTS_SATURATED_DEFAULTS,
     ];
+    Form::check_names(&[trials::names(), odd::names()].concat())?;
     let scenarios = match Form::chosen()? {
         Form::Short => short.to_vec(),
         Form::Whole => whole.to_vec(),

@@ -113,6 +113,10 @@ fn oddities() -> Vec<Oddity> {
     ]
 }
 
+pub(super) fn names() -> Vec<&'static str> {
+    oddities().into_iter().map(|oddity| oddity.name).collect()
+}
+
 pub(super) fn run(bed: &Bed) -> anyhow::Result<()> {
     let form = Form::chosen()?;
     bed.install_windows(Windows::Short)?;

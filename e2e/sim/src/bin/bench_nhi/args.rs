@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Calibrate(Calibrate),
     /// Time until a fault and its end are detected, by the kind of fault and its share of loss.
     Onset(Onset),
+    /// Every verdict as a JSON line, to compare two versions of the engine byte by byte.
+    Verdicts(Verdicts),
     /// Time and memory of the engine for windows of 1,000 to 100,000 records.
     Scale(Scale),
 }
@@ -184,6 +186,21 @@ pub(crate) struct Onset {
     #[arg(long, default_value_t = 20)]
     pub(crate) trials: u64,
     /// Seconds of a window; a divisor of 60.
+    #[arg(long, default_value = "15", value_parser = clock)]
+    pub(crate) window: Clock,
+    #[arg(long, default_value_t = 2)]
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Verdicts {
+    /// Use the development seeds instead of the held-out ones.
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// Seeds of the table's trials, each in every mode.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) seeds: u64,
+    /// Seconds of a window of the trials on real machines; a divisor of 60.
     #[arg(long, default_value = "15", value_parser = clock)]
     pub(crate) window: Clock,
     #[arg(long, default_value_t = 2)]

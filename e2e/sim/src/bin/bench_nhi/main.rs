@@ -2,6 +2,7 @@
 
 mod args;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,9 +14,11 @@ use tidewatch_sim::innocent::Weather;
 use tidewatch_sim::methods::MethodName;
 use tidewatch_sim::mode::{DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, Mode};
 use tidewatch_sim::score::{self, Outcome};
-use tidewatch_sim::{Trial, calibrate, endurance, innocent, onset, reality, recorded, report, run, scale};
+use tidewatch_sim::{
+    Trial, calibrate, endurance, innocent, onset, reality, recorded, report, run, scale, verdicts,
+};
 
-use self::args::{Args, Calibrate, Command, Innocent, Onset, Reality, Scale, Table, Week};
+use self::args::{Args, Calibrate, Command, Innocent, Onset, Reality, Scale, Table, Verdicts, Week};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -35,6 +38,12 @@ fn main() -> ExitCode {
         Some(Command::Calibrate(calibrate)) => print_calibration(&calibrate),
         Some(Command::Onset(onset)) => print_lines(print_onset(&onset)),
         Some(Command::Scale(scale)) => print_lines(print_scale(&scale)),
+        Some(Command::Verdicts(verdicts)) => {
+            if let Err(error) = print_verdicts(&verdicts) {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
+        }
         None => {
             let mut lines = Vec::new();
             if args.table.methods.is_empty() {
@@ -88,6 +97,15 @@ fn print_lines(lines: Vec<String>) {
     for line in lines {
         println!("{line}");
     }
+}
+
+fn print_verdicts(args: &Verdicts) -> anyhow::Result<()> {
+    let first = if args.dev { DEVELOPMENT_SEEDS } else { HELD_OUT_SEEDS };
+    let mut out = std::io::stdout().lock();
+    for lines in verdicts::lines(&verdicts::cases(first, args.seeds, args.window), args.threads) {
+        out.write_all(lines?.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn healthy(week: &Week, seed: u64) -> Trial {

@@ -54,7 +54,12 @@ async fn start(
         passes: PassMetrics::default(),
         instance: "test".to_owned(),
         metrics: ProbeMetrics::default(),
-        aws_policy: AwsPolicy { enabled: true, resync: "1s".to_owned(), roles, ..AwsPolicy::default() },
+        aws_policy: AwsPolicy {
+            enabled: true,
+            resync: std::time::Duration::from_secs(1),
+            roles,
+            ..AwsPolicy::default()
+        },
         calls: CallMetrics::default(),
         config: sdk_config(double, REGION).await,
         watches: WatchHealth::default(),
