@@ -105,3 +105,33 @@ fn on_runtime<T>(job: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result
         .context("start the async runtime")?
         .block_on(job)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_is_told_by_its_name() {
+        assert!(is_plugin(Path::new("/usr/local/bin/kubectl-tidewatch")));
+        assert!(is_plugin(Path::new("kubectl-tidewatch.exe")));
+        assert!(!is_plugin(Path::new("/tidewatch")));
+    }
+
+    #[test]
+    fn the_plugin_hides_what_only_the_chart_runs() {
+        let shown = |as_plugin, program| {
+            let mut command = command(as_plugin, program);
+            command.build();
+            let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
+            shown.map(|it| it.get_name().to_owned()).collect::<Vec<_>>()
+        };
+        let plugin = ["status", "why", "doctor", "analyze", "completion", "help"];
+        assert_eq!(shown(true, "kubectl tidewatch"), plugin);
+        assert_eq!(shown(false, "tidewatch").len(), plugin.len() + 3);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

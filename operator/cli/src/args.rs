@@ -1,9 +1,11 @@
 //! The commands' arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+use tidewatch_crds::parse_duration;
 
 /// How to reach the cluster, and what to print.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +26,9 @@ pub struct Common {
         hide_possible_values = true
     )]
     pub output: Output,
+    /// Time limit for reading from the cluster
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_duration)]
+    pub timeout: Duration,
 }
 
 /// What is printed.
@@ -41,7 +46,7 @@ pub enum Output {
 /// names are cut. Colour is used on a terminal only, and not where NO_COLOR is set.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 all is well; 1 error; 2 something is degraded, firing, failing, not ready, or without a verdict."
+    after_help = "Exit codes: 0 all is healthy; 1 error; 2 something is degraded, firing, failing, not ready, or without a verdict."
 )]
 pub struct StatusArgs {
     /// Only this namespace
@@ -50,11 +55,20 @@ pub struct StatusArgs {
     /// All namespaces, as without -n
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
-    /// Show it again every few seconds, until interrupted
-    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub watch: Option<u64>,
+    /// Show it again after each interval (5s unless it is given), until interrupted
+    #[arg(short, long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5s", value_parser = interval)]
+    pub watch: Option<Duration>,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// The time between two looks at the cluster.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text).map_err(|error| error.to_string())?;
+    if interval < Duration::from_secs(1) {
+        return Err(format!("{text} is shorter than 1s, the shortest interval"));
+    }
+    Ok(interval)
 }
 
 /// Say why one object is as it is: the verdict, the evidence, what changed, and what to do
@@ -64,7 +78,7 @@ pub struct StatusArgs {
 /// docs/troubleshooting.md says to do.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 the object is well; 1 error, such as no object of that name; 2 something is amiss with it."
+    after_help = "Exit codes: 0 the object is healthy; 1 error, such as no object of that name; 2 something about it needs attention."
 )]
 pub struct WhyArgs {
     /// The object, such as netmon/checkout, anomalarm/latency or canary/home
@@ -102,4 +116,31 @@ pub struct CompletionArgs {
     /// bash, elvish, fish, powershell or zsh
     #[arg(value_enum, value_name = "SHELL", hide_possible_values = true)]
     pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        status: StatusArgs,
+    }
+
+    fn watch(arguments: &[&str]) -> Result<Option<Duration>, String> {
+        let line = Line::try_parse_from(["status"].iter().chain(arguments));
+        line.map(|line| line.status.watch).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_interval_of_a_watch_is_a_duration() {
+        assert_eq!(watch(&[]), Ok(None));
+        assert_eq!(watch(&["--watch"]), Ok(Some(Duration::from_secs(5))));
+        assert_eq!(watch(&["--watch=1m"]), Ok(Some(Duration::from_secs(60))));
+        assert!(watch(&["--watch=100ms"]).unwrap_err().contains("shorter than 1s"));
+        assert!(watch(&["--watch=5"]).unwrap_err().contains("write a number and a unit"));
+    }
 }

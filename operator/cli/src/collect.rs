@@ -2,7 +2,7 @@
 
 mod doctor;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use http::Request;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -12,7 +12,8 @@ use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::objects::{Kind, Objects, Unreadable, Watched};
+use crate::objects::{Kind, Objects, Read, TidewatchObject, Unreadable};
+use crate::request_error::in_words;
 
 pub use doctor::collect as doctor;
 
@@ -24,21 +25,23 @@ const PAGE: u32 = 500;
 /// # Errors
 /// When a kind can't be listed; the message says what to do.
 pub async fn objects(client: &Client, namespace: Option<&str>) -> anyhow::Result<Objects> {
-    let mut objects = Objects::default();
-    let Objects { monitors, alarms, canaries, unreadable } = &mut objects;
-    *monitors = of_kind(client, namespace, unreadable).await?;
-    *alarms = of_kind(client, namespace, unreadable).await?;
-    *canaries = of_kind(client, namespace, unreadable).await?;
-    Ok(objects)
+    let (monitors, alarms, canaries) =
+        tokio::try_join!(of_kind(client, namespace), of_kind(client, namespace), of_kind(client, namespace))?;
+    let mut unreadable = monitors.unreadable;
+    unreadable.extend(alarms.unreadable);
+    unreadable.extend(canaries.unreadable);
+    Ok(Objects { monitors: monitors.read, alarms: alarms.read, canaries: canaries.read, unreadable })
 }
 
-async fn of_kind<K>(
-    client: &Client,
-    namespace: Option<&str>,
-    unreadable: &mut Vec<Unreadable>,
-) -> anyhow::Result<Vec<K>>
+/// The objects of one kind, those that don't parse apart.
+struct Listed<K> {
+    read: Vec<K>,
+    unreadable: Vec<Unreadable>,
+}
+
+async fn of_kind<K>(client: &Client, namespace: Option<&str>) -> anyhow::Result<Listed<K>>
 where
-    K: Watched
+    K: TidewatchObject
         + Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
@@ -48,10 +51,10 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    let mut read = Vec::new();
-    let listed =
+    let objects =
         pages(&api, &ListParams::default()).await.map_err(|error| advised(error, K::KIND, namespace))?;
-    for object in listed {
+    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
+    for object in objects {
         match object.0 {
             Ok(object) => read.push(object),
             Err(invalid) => unreadable.push(Unreadable {
@@ -62,7 +65,7 @@ where
             }),
         }
     }
-    Ok(read)
+    Ok(Listed { read, unreadable })
 }
 
 /// Every page of a list.
@@ -85,28 +88,28 @@ where
 /// The error, with what helps against it.
 fn advised(error: kube::Error, kind: Kind, namespace: Option<&str>) -> anyhow::Error {
     let what = match namespace {
-        Some(namespace) => format!("list {}s of namespace {namespace}", kind.as_str()),
-        None => format!("list {}s of all namespaces", kind.as_str()),
+        Some(namespace) => format!("list {} of namespace {namespace}", kind.plural()),
+        None => format!("list {} of all namespaces", kind.plural()),
     };
     let help = match (&error, namespace) {
         (kube::Error::Api(status), None) if status.code == 403 => {
             "; name a namespace that you may read with -n"
         }
         (kube::Error::Api(status), _) if status.code == 404 => "; install the chart tidewatch-crds",
+        (kube::Error::Api(status), _) if status.code == 401 => {
+            "; log in again, or name another context with --context"
+        }
         _ => "",
     };
-    anyhow::Error::msg(format!("{what}: {error}{help}"))
+    anyhow!("{what}: {}{help}", in_words(&error))
 }
 
-/// The events of one object.
-///
-/// # Errors
-/// When they can't be listed.
-pub async fn events(client: &Client, kind: Kind, namespace: &str, name: &str) -> anyhow::Result<Vec<Event>> {
+/// The events of one object, or why they couldn't be listed.
+pub async fn events(client: &Client, kind: Kind, namespace: &str, name: &str) -> Read<Vec<Event>> {
     let api: Api<Event> = Api::namespaced(client.clone(), namespace);
     let selector = format!("involvedObject.kind={},involvedObject.name={name}", kind.as_str());
     let listed = pages(&api, &ListParams::default().fields(&selector)).await;
-    let listed = listed.with_context(|| format!("list the events of namespace {namespace}"))?;
+    let listed = listed.map_err(|error| in_words(&error))?;
     let of_it = |event: &Event| {
         let object = &event.involved_object;
         object.name.as_deref() == Some(name) && object.kind.as_deref() == Some(kind.as_str())
@@ -114,17 +117,21 @@ pub async fn events(client: &Client, kind: Kind, namespace: &str, name: &str) ->
     Ok(listed.into_iter().filter(of_it).collect())
 }
 
-/// What the API server's clock shows, and this machine's at that moment.
-async fn server_time(client: &Client) -> (Timestamp, Result<Timestamp, String>) {
-    let asked = async {
-        let request = Request::get("/version").body(kube::client::Body::empty())?;
-        let answer = client.send(request).await?;
-        let date = answer.headers().get(http::header::DATE).context("its answers have no header Date")?;
-        let date = rfc2822::DateTimeParser::new().parse_timestamp(date.as_bytes())?;
-        anyhow::Ok(date)
-    };
-    let time = asked.await.map_err(|error| format!("{error:#}"));
-    (Timestamp::now(), time)
+/// This machine's clock, and the API server's at that moment as the header of an answer has it.
+///
+/// # Errors
+/// When the API server doesn't answer.
+async fn clocks(client: &Client) -> anyhow::Result<(Timestamp, Read<Timestamp>)> {
+    let request = Request::get("/version").body(kube::client::Body::empty())?;
+    let answer = client.send(request).await;
+    let answer = answer.map_err(|error| anyhow!("reach the API server: {}", in_words(&error)))?;
+    let now = Timestamp::now();
+    let date = answer.headers().get(http::header::DATE);
+    let date = date.ok_or_else(|| "its answers have no header Date".to_owned()).and_then(|date| {
+        let parsed = rfc2822::DateTimeParser::new().parse_timestamp(date.as_bytes());
+        parsed.map_err(|error| format!("its header Date: {error}"))
+    });
+    Ok((now, date))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is read of an API server, and what is said where it refuses.
+//! What is read of an API server, and the errors where it refuses.
 
 use serde_json::json;
 use tidewatch_testing::list_server::ListServer;
@@ -35,7 +35,10 @@ async fn who_may_not_read_all_namespaces_is_told_to_name_one() {
     let server = server();
     server.refuse("anomalyalarms");
     let error = objects(&server.client(), None).await.unwrap_err().to_string();
-    assert!(error.starts_with("list AnomalyAlarms of all namespaces: "), "{error}");
+    assert!(
+        error.starts_with("list AnomalyAlarms of all namespaces: anomalyalarms is forbidden: User "),
+        "{error}"
+    );
     assert!(error.ends_with("name a namespace that you may read with -n"), "{error}");
 }
 

@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Serialize;
 
-use crate::objects::Objects;
+use crate::objects::{Objects, Read};
 
 pub use certificates::Certificates;
 pub use rights::{Right, RightAnswer};
@@ -31,9 +31,6 @@ pub(crate) mod names {
     pub(crate) use super::certificates::{CONFIG_MAP, SECRET};
     pub(crate) use super::operator::LEASE;
 }
-
-/// What was read, or why it couldn't be.
-pub type Read<T> = Result<T, String>;
 
 /// Everything that is checked.
 #[derive(Debug, Clone)]
@@ -93,7 +90,8 @@ impl Finding {
     }
 
     fn unchecked(what: &str, error: &str) -> Self {
-        let mend = "Ask for the right to read it, or have an administrator run this command.";
+        let mend =
+            "If a right is missing, ask for it or have an administrator run this command; else run it again.";
         Self {
             severity: Severity::Unchecked,
             ..Self::problem(format!("{what} couldn't be read: {error}"), mend)
@@ -124,7 +122,7 @@ impl Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DoctorReport {
-    pub well: bool,
+    pub healthy: bool,
     pub summary: String,
     pub namespace: String,
     pub version: String,
@@ -156,10 +154,11 @@ pub fn report(collected: &Collected) -> DoctorReport {
         .filter(|(count, ..)| *count > 0)
         .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
         .collect();
-    let well = parts.is_empty();
-    let summary = if well { "Tidewatch is in order.".to_owned() } else { format!("{}.", parts.join(", ")) };
+    let healthy = parts.is_empty();
+    let summary =
+        if healthy { "Tidewatch is in order.".to_owned() } else { format!("{}.", parts.join(", ")) };
     let namespace = collected.namespace.clone();
-    DoctorReport { well, summary, namespace, version: collected.version.clone(), checks }
+    DoctorReport { healthy, summary, namespace, version: collected.version.clone(), checks }
 }
 
 #[cfg(test)]

@@ -3,7 +3,16 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::args::{Common, Output};
+use crate::invocation::Invocation;
 use crate::objects::Objects;
+
+/// The plugin on the current cluster.
+pub(crate) fn invocation() -> Invocation {
+    let timeout = std::time::Duration::from_secs(30);
+    let common = Common { context: None, kubeconfig: None, output: Output::Text, timeout };
+    Invocation::new("kubectl tidewatch", &common)
+}
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-28T12:00:00Z".parse().unwrap()
@@ -195,6 +204,17 @@ pub(crate) fn failing_canary() -> Value {
     });
     let spec = json!({"schedule": {"every": "60s"}, "checks": [{"name": "home", "http": {"url": "http://web.shop.svc/"}}]});
     object("Canary", "shop", "home", &spec, &status)
+}
+
+/// What a real API server returned, from the folder fixtures.
+pub(crate) fn recorded(name: &str) -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The time at which the recorded monitors were read.
+pub(crate) fn recorded_at() -> Timestamp {
+    "2026-11-28T08:48:46Z".parse().unwrap()
 }
 
 /// Objects of JSON, each kind where it belongs.

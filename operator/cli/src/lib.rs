@@ -10,10 +10,14 @@ pub mod collect;
 mod connect;
 pub mod doctor;
 #[cfg(test)]
+mod documentation_tests;
+#[cfg(test)]
 mod fixtures;
 mod guide;
+mod invocation;
 pub mod objects;
 mod output;
+mod request_error;
 mod run;
 mod screen;
 pub mod status;
@@ -26,5 +30,5 @@ pub use tidewatch_prober::readable;
 
 /// Name of the plugin's executable; kubectl finds it by that.
 pub const PLUGIN: &str = "kubectl-tidewatch";
-/// Exit code of a command that found something amiss.
-pub const AMISS: u8 = 2;
+/// Exit code of a command that ran and found something that needs attention.
+pub const EXIT_PROBLEMS: u8 = 2;

@@ -4,6 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
+/// What was read, or why it couldn't be.
+pub type Read<T> = Result<T, String>;
+
 /// All objects of the three kinds in one namespace or in all.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
@@ -40,6 +43,14 @@ impl Kind {
         }
     }
 
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::NetworkMonitor => "NetworkMonitors",
+            Self::AnomalyAlarm => "AnomalyAlarms",
+            Self::Canary => "Canaries",
+        }
+    }
+
     /// The name that commands are typed with.
     pub fn short(self) -> &'static str {
         match self {
@@ -60,8 +71,8 @@ impl Kind {
     }
 }
 
-/// What the three kinds have in common.
-pub(crate) trait Watched: kube::Resource<DynamicType = ()> {
+/// An object of one of the three kinds, with what they have in common.
+pub(crate) trait TidewatchObject: kube::Resource<DynamicType = ()> {
     const KIND: Kind;
 
     fn conditions(&self) -> &[Condition];
@@ -85,7 +96,7 @@ pub(crate) trait Watched: kube::Resource<DynamicType = ()> {
     }
 }
 
-impl Watched for NetworkMonitor {
+impl TidewatchObject for NetworkMonitor {
     const KIND: Kind = Kind::NetworkMonitor;
 
     fn conditions(&self) -> &[Condition] {
@@ -93,7 +104,7 @@ impl Watched for NetworkMonitor {
     }
 }
 
-impl Watched for AnomalyAlarm {
+impl TidewatchObject for AnomalyAlarm {
     const KIND: Kind = Kind::AnomalyAlarm;
 
     fn conditions(&self) -> &[Condition] {
@@ -101,7 +112,7 @@ impl Watched for AnomalyAlarm {
     }
 }
 
-impl Watched for Canary {
+impl TidewatchObject for Canary {
     const KIND: Kind = Kind::Canary;
 
     fn conditions(&self) -> &[Condition] {
@@ -109,9 +120,17 @@ impl Watched for Canary {
     }
 }
 
+/// A value of one of the API's enums as the API writes it.
+pub(crate) fn api_name(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
 /// Whether a condition says that something isn't as it should be: of most, that it isn't True; of the conditions that tell
 /// of faults, that it isn't False.
-pub(crate) fn is_amiss(condition: &Condition) -> bool {
+pub(crate) fn is_abnormal(condition: &Condition) -> bool {
     let tells_of_a_fault = matches!(condition.type_.as_str(), "Degraded" | "WorkloadFault" | "Firing");
     condition.status != if tells_of_a_fault { "False" } else { "True" }
 }

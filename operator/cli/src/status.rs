@@ -6,22 +6,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tidewatch_crds::anomaly_alarm::AlarmState;
 use tidewatch_crds::canary::RunResult;
-use tidewatch_crds::network_monitor::{AttributedTo, NetworkHealthIndicator};
+use tidewatch_crds::network_monitor::{AttributedTo, Coverage, NetworkHealthIndicator};
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
-use crate::objects::{Objects, Unreadable, Watched};
+use crate::objects::{Objects, TidewatchObject, Unreadable};
 
 pub(crate) use screen::render;
 
 /// Age of a monitor's numbers beyond which nobody watches it any more (they are written again within half an hour).
-const OLD_SECONDS: i64 = 35 * 60;
+const OUTDATED_SECONDS: i64 = 35 * 60;
 
 /// The whole cluster, or one namespace of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// Whether nothing is degraded, firing, failing or unknown.
-    pub well: bool,
+    pub healthy: bool,
     pub summary: String,
     pub as_of: Timestamp,
     /// The namespace that was asked for; absent for all.
@@ -79,14 +79,14 @@ pub struct MonitorStatus {
 
 /// How an alarm or canary is, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum WatchState {
+pub enum CheckState {
     /// The alarm fires, or the canary's last run failed.
     Failing,
     /// It isn't in place as declared.
     NotReady,
     /// There is no result yet.
     Unknown,
-    Well,
+    Ok,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,7 +94,7 @@ pub enum WatchState {
 pub struct AlarmStatus {
     pub namespace: String,
     pub name: String,
-    pub state: WatchState,
+    pub state: CheckState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_state: Option<AlarmState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ pub struct AlarmStatus {
 pub struct CanaryStatus {
     pub namespace: String,
     pub name: String,
-    pub state: WatchState,
+    pub state: CheckState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
     /// Share of the runs of 24 hours that passed.
@@ -126,16 +126,6 @@ pub struct CanaryStatus {
     pub message: Option<String>,
 }
 
-/// How much of the traffic is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Coverage {
-    pub nodes_reporting: u64,
-    pub nodes_expected: u64,
-    pub connections_seen: u64,
-    pub connections_reported: u64,
-}
-
 /// What is shown of `objects`.
 pub fn report(objects: &Objects, namespace: Option<&str>, now: Timestamp) -> StatusReport {
     let mut monitors: Vec<MonitorStatus> =
@@ -146,7 +136,7 @@ pub fn report(objects: &Objects, namespace: Option<&str>, now: Timestamp) -> Sta
     let mut canaries: Vec<CanaryStatus> = objects.canaries.iter().map(canary_status).collect();
     canaries.sort_by(|a, b| (a.state, &a.namespace, &a.name).cmp(&(b.state, &b.namespace, &b.name)));
     let mut report = StatusReport {
-        well: false,
+        healthy: false,
         summary: String::new(),
         as_of: now,
         namespace: namespace.map(str::to_owned),
@@ -157,31 +147,32 @@ pub fn report(objects: &Objects, namespace: Option<&str>, now: Timestamp) -> Sta
         coverage: coverage(&objects.monitors),
     };
     let problems = problems(&report);
-    report.well = problems.is_empty();
+    report.healthy = problems.is_empty();
     report.summary =
         if problems.is_empty() { all_well(&report) } else { format!("{}.", problems.join(", ")) };
     report
 }
 
-/// What the parts of the summary say of that which isn't well.
+/// The parts of the summary: the number of objects of each kind that aren't healthy.
 fn problems(report: &StatusReport) -> Vec<String> {
     let monitors = |state| report.monitors.iter().filter(|monitor| monitor.state == state).count();
     let alarms = |state| report.alarms.iter().filter(|alarm| alarm.state == state).count();
     let canaries = |state| report.canaries.iter().filter(|canary| canary.state == state).count();
-    let not_ready = alarms(WatchState::NotReady) + canaries(WatchState::NotReady);
-    let said = [
+    let not_ready = alarms(CheckState::NotReady) + canaries(CheckState::NotReady);
+    let counts = [
         (monitors(MonitorState::Degraded), ["monitor degraded", "monitors degraded"]),
         (
             monitors(MonitorState::Fault),
             ["monitor with a fault outside the network", "monitors with a fault outside the network"],
         ),
         (monitors(MonitorState::Unknown), ["monitor without a verdict", "monitors without a verdict"]),
-        (alarms(WatchState::Failing), ["alarm firing", "alarms firing"]),
-        (canaries(WatchState::Failing), ["canary failing", "canaries failing"]),
+        (alarms(CheckState::Failing), ["alarm firing", "alarms firing"]),
+        (canaries(CheckState::Failing), ["canary failing", "canaries failing"]),
         (not_ready, ["object not ready", "objects not ready"]),
         (report.unreadable.len(), ["object unreadable", "objects unreadable"]),
     ];
-    said.into_iter()
+    counts
+        .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, [one, several])| format!("{count} {}", if count == 1 { one } else { several }))
         .collect()
@@ -210,9 +201,9 @@ fn monitor_status(monitor: &NetworkMonitor, now: Timestamp) -> MonitorStatus {
     let status = monitor.status.clone().unwrap_or_default();
     let indicator = status.network_health_indicator;
     let degradation = status.degradation.as_ref();
-    let old = status.numbers_as_of.filter(|at| now.as_second() - at.as_second() > OLD_SECONDS);
+    let outdated = status.numbers_as_of.filter(|at| now.as_second() - at.as_second() > OUTDATED_SECONDS);
     let state = match indicator {
-        _ if old.is_some() || monitor.status.is_none() => MonitorState::Unknown,
+        _ if outdated.is_some() || monitor.status.is_none() => MonitorState::Unknown,
         Some(NetworkHealthIndicator::Degraded) => MonitorState::Degraded,
         _ if degradation.is_some() => MonitorState::Fault,
         Some(NetworkHealthIndicator::Healthy) => MonitorState::Healthy,
@@ -224,7 +215,7 @@ fn monitor_status(monitor: &NetworkMonitor, now: Timestamp) -> MonitorStatus {
         let (reason, message) = monitor.not_ready().or(degraded)?;
         Some(format!("{reason}: {message}"))
     };
-    let message = match (state, old) {
+    let message = match (state, outdated) {
         (MonitorState::Healthy, _) => None,
         (_, Some(at)) => Some(format!("nobody watches it: its numbers are of {at}")),
         (MonitorState::Unknown, None) => unknown(),
@@ -256,15 +247,15 @@ fn alarm_status(alarm: &AnomalyAlarm) -> AlarmStatus {
     let status = alarm.status.clone().unwrap_or_default();
     let not_ready = alarm.not_ready();
     let state = match (status.state, not_ready) {
-        (Some(AlarmState::Alarm), _) => WatchState::Failing,
-        (_, Some(_)) => WatchState::NotReady,
-        (Some(AlarmState::Ok), None) => WatchState::Well,
-        (Some(AlarmState::InsufficientData) | None, None) => WatchState::Unknown,
+        (Some(AlarmState::Alarm), _) => CheckState::Failing,
+        (_, Some(_)) => CheckState::NotReady,
+        (Some(AlarmState::Ok), None) => CheckState::Ok,
+        (Some(AlarmState::InsufficientData) | None, None) => CheckState::Unknown,
     };
     let message = match state {
-        WatchState::Well => None,
-        WatchState::NotReady => not_ready.map(|(reason, message)| format!("{reason}: {message}")),
-        WatchState::Failing | WatchState::Unknown => {
+        CheckState::Ok => None,
+        CheckState::NotReady => not_ready.map(|(reason, message)| format!("{reason}: {message}")),
+        CheckState::Failing | CheckState::Unknown => {
             status.reason.or_else(|| alarm.condition("Firing").map(|it| it.message.clone()))
         }
     };
@@ -286,20 +277,20 @@ fn canary_status(canary: &Canary) -> CanaryStatus {
     let status = canary.status.clone().unwrap_or_default();
     let not_ready = canary.not_ready();
     let state = match (status.result, not_ready) {
-        (Some(RunResult::Failed), _) => WatchState::Failing,
-        (_, Some(_)) => WatchState::NotReady,
-        (Some(RunResult::Passed), None) => WatchState::Well,
-        (None, None) => WatchState::Unknown,
+        (Some(RunResult::Failed), _) => CheckState::Failing,
+        (_, Some(_)) => CheckState::NotReady,
+        (Some(RunResult::Passed), None) => CheckState::Ok,
+        (None, None) => CheckState::Unknown,
     };
     let passing = canary.condition("Passing").map(|it| it.message.clone());
     let message = match state {
-        WatchState::Well => None,
-        WatchState::NotReady => not_ready.map(|(reason, message)| format!("{reason}: {message}")),
-        WatchState::Failing => {
+        CheckState::Ok => None,
+        CheckState::NotReady => not_ready.map(|(reason, message)| format!("{reason}: {message}")),
+        CheckState::Failing => {
             let failure = status.last_failure.map(|it| format!("check {}: {}", it.check, it.message));
             passing.or(failure)
         }
-        WatchState::Unknown => passing,
+        CheckState::Unknown => passing,
     };
     CanaryStatus {
         namespace,
@@ -316,40 +307,23 @@ fn canary_status(canary: &Canary) -> CanaryStatus {
 /// Coverage of the monitor with the most nodes: agents see all connections of a node, whoever selects them.
 fn coverage(monitors: &[NetworkMonitor]) -> Option<Coverage> {
     let all = monitors.iter().filter_map(|monitor| monitor.status.as_ref()?.coverage);
-    let widest = all.max_by_key(|it| (it.nodes_expected, it.connections_seen))?;
-    Some(Coverage {
-        nodes_reporting: widest.nodes_reporting,
-        nodes_expected: widest.nodes_expected,
-        connections_seen: widest.connections_seen,
-        connections_reported: widest.connections_reported,
-    })
+    all.max_by_key(|it| (it.nodes_expected, it.connections_seen))
 }
 
-/// An indicator as the API writes it.
-pub(crate) fn indicator(indicator: NetworkHealthIndicator) -> &'static str {
-    match indicator {
-        NetworkHealthIndicator::Healthy => "Healthy",
-        NetworkHealthIndicator::Degraded => "Degraded",
-        NetworkHealthIndicator::InsufficientData => "InsufficientData",
-    }
-}
-
-/// An attribution as the API writes it.
-pub(crate) fn attribution(attribution: AttributedTo) -> &'static str {
-    match attribution {
-        AttributedTo::Infrastructure => "Infrastructure",
-        AttributedTo::Workload => "Workload",
-        AttributedTo::Mixed => "Mixed",
-        AttributedTo::External => "External",
-        AttributedTo::Undetermined => "Undetermined",
+/// How much of the traffic is seen, in words.
+pub(crate) fn coverage_sentence(coverage: &Coverage) -> String {
+    let nodes = format!("{} of {} nodes report", coverage.nodes_reporting, coverage.nodes_expected);
+    match (coverage.connections_reported * 100).checked_div(coverage.connections_seen) {
+        Some(percent) => format!("{nodes} {percent}% of their {} connections", coverage.connections_seen),
+        None => nodes,
     }
 }
 
 /// Whether somebody must look at it.
-pub(crate) fn is_amiss(state: WatchState) -> bool {
+pub(crate) fn needs_attention(state: CheckState) -> bool {
     match state {
-        WatchState::Failing | WatchState::NotReady => true,
-        WatchState::Unknown | WatchState::Well => false,
+        CheckState::Failing | CheckState::NotReady => true,
+        CheckState::Unknown | CheckState::Ok => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `status`: what is amiss, in which order, and how it looks.
+//! `status`: what needs attention, in which order, and how it looks.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn of(values: &[Value]) -> StatusReport {
 
 fn screen(name: &str, values: &[Value], width: usize) -> StatusReport {
     let report = of(values);
-    let text = render(&report, width, "kubectl tidewatch");
+    let text = render(&report, width, &invocation());
     assert_fits(&text, width);
     assert_screen(name, &text);
     report
@@ -33,34 +33,34 @@ fn everything() -> Vec<Value> {
 #[test]
 fn a_healthy_cluster_is_all_well() {
     let report = screen("status-healthy", &[healthy("shop", "checkout"), healthy("shop", "dynamodb")], 120);
-    assert!(report.well);
+    assert!(report.healthy);
 }
 
 #[test]
 fn loss_between_two_zones_is_degraded() {
-    assert!(!screen("status-zone-pair", &[zone_pair().monitor()], 120).well);
+    assert!(!screen("status-zone-pair", &[zone_pair().monitor()], 120).healthy);
 }
 
 #[test]
 fn loss_at_a_node_is_degraded() {
-    assert!(!screen("status-node", &[node_loss().monitor()], 120).well);
+    assert!(!screen("status-node", &[node_loss().monitor()], 120).healthy);
 }
 
 #[test]
 fn a_blocked_port_is_a_fault_of_the_workload() {
     let report = screen("status-port-blocked", &[port_blocked().monitor()], 120);
     assert_eq!(report.monitors[0].state, MonitorState::Fault);
-    assert!(!report.well);
+    assert!(!report.healthy);
 }
 
 #[test]
 fn an_overloaded_service_is_a_fault_of_the_workload() {
-    assert!(!screen("status-overloaded", &[overloaded().monitor()], 120).well);
+    assert!(!screen("status-overloaded", &[overloaded().monitor()], 120).healthy);
 }
 
 #[test]
 fn a_refusing_service_is_a_fault_of_the_workload() {
-    assert!(!screen("status-refused", &[refused().monitor()], 120).well);
+    assert!(!screen("status-refused", &[refused().monitor()], 120).healthy);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn everything_at_once_fits_screens_of_any_width() {
     screen("status-120", &everything(), 120);
     screen("status-200", &everything(), 200);
     for width in 40..200 {
-        assert_fits(&render(&of(&everything()), width, "kubectl tidewatch"), width);
+        assert_fits(&render(&of(&everything()), width, &invocation()), width);
     }
 }
 
@@ -94,7 +94,7 @@ fn numbers_that_nobody_renews_are_not_healthy() {
     let report = of(&[old]);
     assert_eq!(report.monitors[0].state, MonitorState::Unknown);
     assert!(report.monitors[0].message.as_ref().unwrap().contains("nobody watches it"));
-    assert!(!report.well);
+    assert!(!report.healthy);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn no_text_of_the_cluster_moves_the_cursor() {
     let mut hostile = zone_pair().monitor();
     hostile["status"]["degradation"]["summary"] = json!("a\u{1b}[2J\u{1b}]0;x\u{7}\rb\nc\u{202e}");
     hostile["status"]["overview"]["component"] = json!("\u{1b}[31mred");
-    let text = render(&of(&[hostile]), 120, "tidewatch");
+    let text = render(&of(&[hostile]), 120, &invocation());
     let plain = anstream::adapter::strip_str(&text).to_string();
     assert!(plain.contains("\\u{1b}[2J\\u{1b}]0;x\\u{7}\\rb\\nc\\u{202e}"), "{plain}");
     assert!(!plain.chars().any(|c| c.is_control() && c != '\n'), "{plain:?}");
@@ -130,11 +130,23 @@ fn no_text_of_the_cluster_moves_the_cursor() {
 #[test]
 fn json_has_the_state_and_the_sentence() {
     let json = serde_json::to_value(of(&everything())).unwrap();
-    assert_eq!(json["well"], false);
+    assert_eq!(json["healthy"], false);
     assert_eq!(json["monitors"][0]["state"], "Degraded");
     assert_eq!(json["monitors"][0]["attribution"], "Infrastructure");
     assert_eq!(json["monitors"][0]["rttP99"], "8.1ms");
     assert_eq!(json["alarms"][0]["alarmState"], "ALARM");
     assert_eq!(json["canaries"][0]["result"], "Failed");
     assert_eq!(json["coverage"]["nodesExpected"], 6);
+}
+
+#[test]
+fn recorded_monitors_show_a_fault_of_the_workload() {
+    let monitors = recorded("monitors");
+    let objects = objects(monitors["networkmonitors"].as_array().unwrap());
+    let report = report(&objects, None, recorded_at());
+    let text = render(&report, 120, &invocation());
+    assert_fits(&text, 120);
+    assert_screen("status-recorded-120", &text);
+    let states: Vec<MonitorState> = report.monitors.iter().map(|it| it.state).collect();
+    assert_eq!(states, [MonitorState::Fault, MonitorState::Fault, MonitorState::Healthy]);
 }

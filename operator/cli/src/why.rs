@@ -11,8 +11,9 @@ use serde::Serialize;
 use tidewatch_crds::network_monitor::Hint;
 
 use crate::guide::{Advice, advice};
-use crate::objects::{Kind, Objects, Watched, is_amiss};
-use crate::status::{self, MonitorState, WatchState};
+use crate::objects::{Kind, Objects, Read, TidewatchObject, api_name, is_abnormal};
+use crate::screen::Tone;
+use crate::status::{self, AlarmStatus, CanaryStatus, MonitorStatus};
 
 pub use evidence::Evidence;
 pub use related::Related;
@@ -29,7 +30,7 @@ pub struct WhyReport {
     pub namespace: String,
     pub name: String,
     pub as_of: Timestamp,
-    pub well: bool,
+    pub healthy: bool,
     pub verdict: Verdict,
     pub evidence: Vec<Evidence>,
     /// What changed in the cluster just before a fault began. They hint where to look and prove no cause.
@@ -39,6 +40,9 @@ pub struct WhyReport {
     pub conditions: Vec<ConditionStatus>,
     /// The newest first.
     pub events: Vec<EventStatus>,
+    /// Why the events couldn't be listed; absent where they could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_error: Option<String>,
     pub next: Vec<Advice>,
 }
 
@@ -52,15 +56,7 @@ pub struct Verdict {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     #[serde(skip)]
-    severity: Severity,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Severity {
-    Bad,
-    Warning,
-    Unknown,
-    Good,
+    tone: Tone,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,12 +80,13 @@ pub struct EventStatus {
     pub count: i32,
 }
 
-/// The report on the object of that name; none where it isn't among `objects`. An object that can't be read says why.
+/// The report on the object of that name; none where it isn't among `objects`, which are those of one namespace. An object
+/// that can't be read says why.
 pub fn report(
     objects: &Objects,
     kind: Kind,
     name: &str,
-    events: &[Event],
+    events: &Read<Vec<Event>>,
     now: Timestamp,
 ) -> Option<WhyReport> {
     if let Some(unreadable) = objects.unreadable.iter().find(|it| it.kind == kind && it.name == name) {
@@ -97,46 +94,46 @@ pub fn report(
             state: "Unreadable".to_owned(),
             message: format!("the object doesn't parse: {}", unreadable.error),
             since: None,
-            severity: Severity::Warning,
+            tone: Tone::Warning,
         };
         let next = advice("Unreadable").into_iter().collect();
         let namespace = unreadable.namespace.clone();
         return Some(WhyReport { next, ..empty(kind, namespace, name.to_owned(), now, verdict) });
     }
+    let status = status::report(objects, None, now);
     let report = match kind {
         Kind::NetworkMonitor => {
-            let object = objects.monitors.iter().find(|it| it.meta_name() == name)?;
-            let degradation = object.status.as_ref().and_then(|status| status.degradation.as_ref());
-            let components = degradation.map(|it| it.components.as_slice()).unwrap_or_default();
-            let mut evidence: Vec<Evidence> = components.iter().map(evidence::of_component).collect();
-            let shortages = object.status.as_ref().map(|status| status.node_shortages.as_slice());
-            evidence.extend(shortages.unwrap_or_default().iter().map(evidence::of_shortage));
+            let object = named(&objects.monitors, name)?;
+            let row = status.monitors.iter().find(|it| it.name == name)?;
+            let components = object.status.as_ref().and_then(|status| status.degradation.as_ref());
+            let components = components.map(|it| it.components.as_slice()).unwrap_or_default();
             let hints = components.iter().flat_map(|it| it.hints.clone()).collect();
-            WhyReport { evidence, hints, ..common(object, monitor_verdict(objects, name, now)?, now) }
+            let evidence = evidence::of_monitor(object);
+            WhyReport { evidence, hints, ..common(object, monitor_verdict(row), now) }
         }
         Kind::AnomalyAlarm => {
-            let object = objects.alarms.iter().find(|it| it.meta_name() == name)?;
+            let object = named(&objects.alarms, name)?;
+            let row = status.alarms.iter().find(|it| it.name == name)?;
             let evidence = evidence::of_alarm(object);
-            WhyReport { evidence, ..common(object, alarm_verdict(objects, name, now)?, now) }
+            WhyReport { evidence, ..common(object, alarm_verdict(row), now) }
         }
         Kind::Canary => {
-            let object = objects.canaries.iter().find(|it| it.meta_name() == name)?;
+            let object = named(&objects.canaries, name)?;
+            let row = status.canaries.iter().find(|it| it.name == name)?;
             let evidence = evidence::of_canary(object);
-            WhyReport { evidence, ..common(object, canary_verdict(objects, name, now)?, now) }
+            WhyReport { evidence, ..common(object, canary_verdict(row), now) }
         }
     };
-    let related = related::of(objects, kind, name, now);
-    Some(WhyReport { related, events: recent(events), ..report })
+    let related = related::of(objects, &status, kind, name);
+    let (events, events_error) = match events {
+        Ok(events) => (recent(events), None),
+        Err(error) => (Vec::new(), Some(error.clone())),
+    };
+    Some(WhyReport { related, events, events_error, ..report })
 }
 
-trait MetaName {
-    fn meta_name(&self) -> &str;
-}
-
-impl<K: Watched> MetaName for K {
-    fn meta_name(&self) -> &str {
-        self.meta().name.as_deref().unwrap_or_default()
-    }
+fn named<'o, K: TidewatchObject>(objects: &'o [K], name: &str) -> Option<&'o K> {
+    objects.iter().find(|it| it.meta().name.as_deref() == Some(name))
 }
 
 fn empty(kind: Kind, namespace: String, name: String, as_of: Timestamp, verdict: Verdict) -> WhyReport {
@@ -145,28 +142,29 @@ fn empty(kind: Kind, namespace: String, name: String, as_of: Timestamp, verdict:
         namespace,
         name,
         as_of,
-        well: verdict.severity == Severity::Good,
+        healthy: verdict.tone == Tone::Good,
         verdict,
         evidence: Vec::new(),
         hints: Vec::new(),
         related: Vec::new(),
         conditions: Vec::new(),
         events: Vec::new(),
+        events_error: None,
         next: Vec::new(),
     }
 }
 
-fn common<K: Watched>(object: &K, verdict: Verdict, now: Timestamp) -> WhyReport {
+fn common<K: TidewatchObject>(object: &K, verdict: Verdict, now: Timestamp) -> WhyReport {
     let (namespace, name) = object.namespace_and_name();
-    let amiss: Vec<&Condition> = object.conditions().iter().filter(|it| is_amiss(it)).collect();
+    let abnormal: Vec<&Condition> = object.conditions().iter().filter(|it| is_abnormal(it)).collect();
     let mut next: Vec<Advice> = Vec::new();
-    for condition in &amiss {
+    for condition in &abnormal {
         let found = advice(&condition.reason).filter(|it| next.iter().all(|there| there.reason != it.reason));
         next.extend(found);
     }
-    let conditions: Vec<ConditionStatus> = amiss.into_iter().map(condition_status).collect();
-    let well = verdict.severity == Severity::Good && conditions.is_empty();
-    WhyReport { conditions, next, well, ..empty(K::KIND, namespace, name, now, verdict) }
+    let conditions: Vec<ConditionStatus> = abnormal.into_iter().map(condition_status).collect();
+    let healthy = verdict.tone == Tone::Good && conditions.is_empty();
+    WhyReport { conditions, next, healthy, ..empty(K::KIND, namespace, name, now, verdict) }
 }
 
 fn condition_status(condition: &Condition) -> ConditionStatus {
@@ -179,51 +177,34 @@ fn condition_status(condition: &Condition) -> ConditionStatus {
     }
 }
 
-fn monitor_verdict(objects: &Objects, name: &str, now: Timestamp) -> Option<Verdict> {
-    let row = status::report(objects, None, now).monitors.into_iter().find(|it| it.name == name)?;
-    let state = row.network_health_indicator.map_or("none", status::indicator);
-    let fault = row.attribution.map(|it| format!(", fault {}", status::attribution(it))).unwrap_or_default();
-    let healthy = "nothing is wrong with the traffic that it selects".to_owned();
-    Some(Verdict {
+fn monitor_verdict(row: &MonitorStatus) -> Verdict {
+    let state = row.network_health_indicator.map_or_else(|| "none".to_owned(), |it| api_name(&it));
+    let fault = row.attribution.map(|it| format!(", fault {}", api_name(&it))).unwrap_or_default();
+    let healthy = "nothing is wrong with the traffic that it selects";
+    Verdict {
         state: format!("{state}{fault}"),
-        message: row.message.unwrap_or(healthy),
+        message: row.message.clone().unwrap_or_else(|| healthy.to_owned()),
         since: row.since,
-        severity: match row.state {
-            MonitorState::Degraded => Severity::Bad,
-            MonitorState::Fault => Severity::Warning,
-            MonitorState::Unknown => Severity::Unknown,
-            MonitorState::Healthy => Severity::Good,
-        },
-    })
-}
-
-fn severity(state: WatchState) -> Severity {
-    match state {
-        WatchState::Failing => Severity::Bad,
-        WatchState::NotReady => Severity::Warning,
-        WatchState::Unknown => Severity::Unknown,
-        WatchState::Well => Severity::Good,
+        tone: row.state.tone(),
     }
 }
 
-fn alarm_verdict(objects: &Objects, name: &str, now: Timestamp) -> Option<Verdict> {
-    let row = status::report(objects, None, now).alarms.into_iter().find(|it| it.name == name)?;
-    Some(Verdict {
+fn alarm_verdict(row: &AlarmStatus) -> Verdict {
+    Verdict {
         state: row.alarm_state.map_or("none", |state| state.as_str()).to_owned(),
-        message: row.message.unwrap_or_else(|| "the metric is as usual".to_owned()),
+        message: row.message.clone().unwrap_or_else(|| "the metric is as usual".to_owned()),
         since: row.since,
-        severity: severity(row.state),
-    })
+        tone: row.state.tone(),
+    }
 }
 
-fn canary_verdict(objects: &Objects, name: &str, now: Timestamp) -> Option<Verdict> {
-    let row = status::report(objects, None, now).canaries.into_iter().find(|it| it.name == name)?;
-    Some(Verdict {
+fn canary_verdict(row: &CanaryStatus) -> Verdict {
+    Verdict {
         state: row.result.map_or("none", |result| result.as_str()).to_owned(),
-        message: row.message.unwrap_or_else(|| "the last run passed".to_owned()),
+        message: row.message.clone().unwrap_or_else(|| "the last run passed".to_owned()),
         since: row.since,
-        severity: severity(row.state),
-    })
+        tone: row.state.tone(),
+    }
 }
 
 fn recent(events: &[Event]) -> Vec<EventStatus> {

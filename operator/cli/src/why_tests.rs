@@ -17,7 +17,7 @@ fn event() -> Event {
 
 fn of(values: &[Value], kind: Kind, name: &str) -> WhyReport {
     let events = if name == "checkout" { vec![event()] } else { Vec::new() };
-    report(&objects(values), kind, name, &events, now()).unwrap()
+    report(&objects(values), kind, name, &Ok(events), now()).unwrap()
 }
 
 fn screen(name: &str, report: &WhyReport, width: usize) {
@@ -32,7 +32,7 @@ fn a_degraded_monitor_shows_numbers_alarms_and_advice() {
         of(&[zone_pair().monitor(), firing_alarm(), failing_canary()], Kind::NetworkMonitor, "checkout");
     screen("why-zone-pair-80", &report, 80);
     screen("why-zone-pair-120", &report, 120);
-    assert!(!report.well);
+    assert!(!report.healthy);
     assert_eq!(report.next[0].link, "docs/troubleshooting.md#infrastructurefault");
     let related: Vec<&str> = report.related.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(related, ["checkout-latency", "home"]);
@@ -61,14 +61,15 @@ fn a_failing_canary_shows_what_came_instead() {
 
 #[test]
 fn a_healthy_monitor_is_well() {
-    let report = report(&objects(&[healthy("shop", "a")]), Kind::NetworkMonitor, "a", &[], now()).unwrap();
-    assert!(report.well);
+    let report =
+        report(&objects(&[healthy("shop", "a")]), Kind::NetworkMonitor, "a", &Ok(Vec::new()), now()).unwrap();
+    assert!(report.healthy);
     assert!(report.conditions.is_empty() && report.next.is_empty());
 }
 
 #[test]
 fn what_is_not_there_has_no_report() {
-    assert_eq!(report(&Objects::default(), Kind::Canary, "home", &[], now()), None);
+    assert_eq!(report(&Objects::default(), Kind::Canary, "home", &Ok(Vec::new()), now()), None);
 }
 
 #[test]
@@ -80,8 +81,8 @@ fn an_object_of_another_version_says_that_it_cant_be_read() {
         error: "unknown variant `Weekly`".to_owned(),
     };
     let objects = Objects { unreadable: vec![unreadable], ..Objects::default() };
-    let report = report(&objects, Kind::Canary, "home", &[], now()).unwrap();
-    assert!(report.verdict.message.contains("Weekly") && !report.well);
+    let report = report(&objects, Kind::Canary, "home", &Ok(Vec::new()), now()).unwrap();
+    assert!(report.verdict.message.contains("Weekly") && !report.healthy);
     assert_eq!(report.next[0].reason, "Unreadable");
 }
 
@@ -91,4 +92,26 @@ fn json_has_the_verdict_and_the_advice() {
     assert_eq!(json["verdict"]["state"], "Degraded, fault Infrastructure");
     assert_eq!(json["events"][0]["count"], 3);
     assert!(json["next"][0]["do"].as_str().unwrap().len() > 10);
+}
+
+#[test]
+fn a_recorded_monitor_shows_its_pods_nodes_traffic_and_events() {
+    let recorded = recorded("monitors");
+    let objects = objects(recorded["networkmonitors"].as_array().unwrap());
+    let events: Vec<Event> = serde_json::from_value(recorded["events"].clone()).unwrap();
+    let report = report(&objects, Kind::NetworkMonitor, "real", &Ok(events), recorded_at()).unwrap();
+    screen("why-recorded-120", &report, 120);
+    assert_eq!(report.events.len(), 4);
+    let subjects: Vec<&str> = report.evidence.iter().map(|it| it.subject.as_str()).collect();
+    assert!(subjects.last().unwrap().starts_with("traffic in the window of 2026-11-28T08:4"), "{subjects:?}");
+}
+
+#[test]
+fn without_the_right_to_list_events_the_rest_is_shown() {
+    let objects = objects(&[zone_pair().monitor()]);
+    let error = Err("events is forbidden: User \"viewer\" cannot list resource \"events\"".to_owned());
+    let report = report(&objects, Kind::NetworkMonitor, "checkout", &error, now()).unwrap();
+    let text = anstream::adapter::strip_str(&render(&report, 120)).to_string();
+    assert!(text.contains("They couldn't be listed: events is forbidden"), "{text}");
+    assert!(text.contains("WHAT TO DO"), "{text}");
 }

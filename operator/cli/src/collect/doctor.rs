@@ -14,11 +14,13 @@ use kube::api::{ListParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tidewatch_crds::GROUP;
+use tidewatch_crds::all_crds;
 
-use super::{objects, pages, server_time};
+use super::{clocks, objects, pages};
 use crate::doctor::rights::{SERVICE_ACCOUNT, needed};
-use crate::doctor::{Certificates, Collected, Read, Right, RightAnswer, names};
+use crate::doctor::{Certificates, Collected, Right, RightAnswer, names};
+use crate::objects::Read;
+use crate::request_error::in_words;
 
 /// Labels of all that the chart makes.
 const OURS: &str = "app.kubernetes.io/name=tidewatch";
@@ -26,7 +28,11 @@ const OURS: &str = "app.kubernetes.io/name=tidewatch";
 const CONCURRENCY: usize = 8;
 
 /// Reads all that is checked. The operator is looked for in all namespaces, and then in `namespace`.
-pub async fn collect(client: &Client, namespace: &str) -> Collected {
+///
+/// # Errors
+/// When the API server doesn't answer.
+pub async fn collect(client: &Client, namespace: &str) -> anyhow::Result<Collected> {
+    let (now, server_time) = clocks(client).await?;
     let operator = ListParams::default().labels(&format!("{OURS},app.kubernetes.io/component=operator"));
     let operators: Read<Vec<Deployment>> = list(&Api::all(client.clone()), &operator).await;
     let found = operators.as_ref().ok().and_then(|all| all.first()).and_then(ResourceExt::namespace);
@@ -35,31 +41,43 @@ pub async fn collect(client: &Client, namespace: &str) -> Collected {
         Ok(operators) => Ok(operators),
         Err(_) => list(&Api::namespaced(client.clone(), &namespace), &operator).await,
     };
-    let (now, server_time) = server_time(client).await;
-    Collected {
+    let (every_node, our_pods) = (ListParams::default(), ListParams::default().labels(OURS));
+    let (all_nodes, pods): (Api<Node>, Api<Pod>) =
+        (Api::all(client.clone()), Api::namespaced(client.clone(), &namespace));
+    let (definitions, pods, daemon_set, lease, nodes, certificates, rights, binding, objects) = tokio::join!(
+        definitions(client),
+        list(&pods, &our_pods),
+        get::<DaemonSet>(client, &namespace, names::DAEMON_SET),
+        get::<Lease>(client, &namespace, names::LEASE),
+        list(&all_nodes, &every_node),
+        certificates(client, &namespace),
+        rights(client, &namespace),
+        binding(client, &namespace),
+        objects(client, None),
+    );
+    Ok(Collected {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now,
         server_time,
-        definitions: definitions(client).await,
+        definitions,
         operators,
-        pods: list::<Pod>(&Api::namespaced(client.clone(), &namespace), &ListParams::default().labels(OURS))
-            .await,
-        daemon_set: get::<DaemonSet>(client, &namespace, names::DAEMON_SET).await,
-        lease: get::<Lease>(client, &namespace, names::LEASE).await,
-        nodes: list::<Node>(&Api::all(client.clone()), &ListParams::default()).await,
-        certificates: certificates(client, &namespace).await,
-        rights: rights(client, &namespace).await,
-        binding: binding(client, &namespace).await,
-        objects: objects(client, None).await.map_err(|error| format!("{error:#}")),
+        pods,
+        daemon_set,
+        lease,
+        nodes,
+        certificates,
+        rights,
+        binding,
+        objects: objects.map_err(|error| format!("{error:#}")),
         namespace,
-    }
+    })
 }
 
 async fn list<K>(api: &Api<K>, parameters: &ListParams) -> Read<Vec<K>>
 where
     K: Clone + Debug + DeserializeOwned,
 {
-    pages(api, parameters).await.map_err(|error| error.to_string())
+    pages(api, parameters).await.map_err(|error| in_words(&error))
 }
 
 async fn get<K>(client: &Client, namespace: &str, name: &str) -> Read<Option<K>>
@@ -67,12 +85,15 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.get_opt(name).await.map_err(|error| error.to_string())
+    api.get_opt(name).await.map_err(|error| in_words(&error))
 }
 
 async fn definitions(client: &Client) -> Read<Vec<CustomResourceDefinition>> {
-    let all = list(&Api::all(client.clone()), &ListParams::default()).await?;
-    Ok(all.into_iter().filter(|crd: &CustomResourceDefinition| crd.spec.group == GROUP).collect())
+    // By name: a cluster may have hundreds of definitions, each of a hundred kilobytes.
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let names = all_crds().into_iter().filter_map(|definition| definition.metadata.name);
+    let found = futures::future::try_join_all(names.map(async |name| api.get_opt(&name).await)).await;
+    Ok(found.map_err(|error| in_words(&error))?.into_iter().flatten().collect())
 }
 
 /// The certificates alone: the keys beside them are dropped at once.
@@ -123,14 +144,14 @@ async fn review(client: &Client, namespace: &str, right: Right) -> Read<RightAns
     };
     let api: Api<SubjectAccessReview> = Api::all(client.clone());
     let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let answer = api.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
+    let answer = api.create(&PostParams::default(), &review).await.map_err(|error| in_words(&error))?;
     Ok(RightAnswer { right, allowed: answer.status.is_some_and(|status| status.allowed) })
 }
 
 /// Whether the operator's service account is bound to its role.
 async fn binding(client: &Client, namespace: &str) -> Read<bool> {
     let api: Api<ClusterRoleBinding> = Api::all(client.clone());
-    let binding = api.get_opt(SERVICE_ACCOUNT).await.map_err(|error| error.to_string())?;
+    let binding = api.get_opt(SERVICE_ACCOUNT).await.map_err(|error| in_words(&error))?;
     let subjects = binding.and_then(|binding| binding.subjects).unwrap_or_default();
     let is_it = |it: &k8s_openapi::api::rbac::v1::Subject| {
         it.name == SERVICE_ACCOUNT && it.namespace.as_deref() == Some(namespace)

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Check, Collected, Finding};
 use crate::guide::advice;
-use crate::objects::{Objects, Watched};
+use crate::objects::{Objects, TidewatchObject};
 
 /// Reasons that AWS, or the chart's aws values, are behind.
 pub(super) const REASONS: [&str; 9] = [
@@ -22,7 +22,10 @@ pub(super) const REASONS: [&str; 9] = [
 pub(super) fn check(collected: &Collected) -> Check {
     let mut users = 0;
     let findings = match &collected.objects {
-        Err(error) => vec![Finding::unchecked("The objects", error)],
+        Err(_) => vec![Finding::unchecked(
+            "What AWS refuses",
+            "it stands in the objects, which couldn't be read either",
+        )],
         Ok(objects) => {
             users = objects.alarms.len() + objects.canaries.iter().filter(|it| is_in_aws(it)).count();
             refused(objects)
@@ -42,9 +45,10 @@ fn is_in_aws(canary: &tidewatch_crds::Canary) -> bool {
 /// One finding for each reason and message, with the objects that say so.
 fn refused(objects: &Objects) -> Vec<Finding> {
     let mut found: Vec<(&Condition, Vec<String>)> = Vec::new();
-    let monitors = objects.monitors.iter().map(said);
-    for (object, conditions) in
-        monitors.chain(objects.alarms.iter().map(said)).chain(objects.canaries.iter().map(said))
+    let monitors = objects.monitors.iter().map(conditions_of);
+    for (object, conditions) in monitors
+        .chain(objects.alarms.iter().map(conditions_of))
+        .chain(objects.canaries.iter().map(conditions_of))
     {
         for condition in
             conditions.iter().filter(|it| REASONS.contains(&it.reason.as_str()) && it.status != "True")
@@ -68,7 +72,8 @@ fn refused(objects: &Objects) -> Vec<Finding> {
     found.into_iter().map(finding).collect()
 }
 
-fn said<K: Watched>(object: &K) -> (String, &[Condition]) {
+/// An object's name, and its conditions.
+fn conditions_of<K: TidewatchObject>(object: &K) -> (String, &[Condition]) {
     let (namespace, name) = object.namespace_and_name();
     (format!("{} {namespace}/{name}", K::KIND.as_str()), object.conditions())
 }

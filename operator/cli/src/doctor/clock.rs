@@ -1,6 +1,6 @@
 //! Whether the clocks agree: this machine's, the API server's, and that of the node where the operator runs.
 
-use super::operator::held;
+use super::operator::holder_and_renewal;
 use super::{Check, Collected, Finding};
 use crate::age::length;
 
@@ -28,7 +28,7 @@ pub(super) fn check(collected: &Collected) -> Check {
         ));
     }
     let lease = collected.lease.as_ref().ok().and_then(Option::as_ref);
-    if let Some((holder, Some(renewed))) = lease.map(held) {
+    if let Some((holder, Some(renewed))) = lease.map(holder_and_renewal) {
         let future = renewed.as_second() - server.as_second();
         if future > MOST_SECONDS {
             findings.push(Finding::problem(

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, CustomResourceDefinitionVersion, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
 };
+use semver::Version;
+use serde_json::Value;
 use tidewatch_crds::all_crds;
 
 use super::{Check, Collected, Finding};
@@ -14,7 +17,10 @@ const NAMED: usize = 3;
 
 pub(super) fn check(collected: &Collected) -> Check {
     let findings = match &collected.definitions {
-        Ok(present) => all_crds().iter().flat_map(|wanted| compared(wanted, present)).collect(),
+        Ok(present) => {
+            let other = super::operator::other_version(collected);
+            all_crds().iter().flat_map(|wanted| compared(wanted, present, other.as_ref())).collect()
+        }
         Err(error) => vec![Finding::unchecked("The custom resource definitions", error)],
     };
     Check::new("Definitions", findings, || {
@@ -25,7 +31,13 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-fn compared(wanted: &CustomResourceDefinition, present: &[CustomResourceDefinition]) -> Option<Finding> {
+/// What is wrong about one definition. `other` is the version of the operator where that isn't this program's: then the
+/// definitions may well differ from those that this program knows.
+fn compared(
+    wanted: &CustomResourceDefinition,
+    present: &[CustomResourceDefinition],
+    other: Option<&Version>,
+) -> Option<Finding> {
     let name = wanted.metadata.name.as_deref().unwrap_or_default();
     let Some(found) = present.iter().find(|crd| crd.metadata.name == wanted.metadata.name) else {
         return Some(Finding::problem(
@@ -39,6 +51,17 @@ fn compared(wanted: &CustomResourceDefinition, present: &[CustomResourceDefiniti
         return Some(Finding::problem(
             format!("CustomResourceDefinition {name} isn't served: its condition Established isn't True."),
             format!("Look at kubectl describe crd {name}: another definition may have taken its names."),
+        ));
+    }
+    if schemas(wanted) == schemas(found) {
+        return None;
+    }
+    if let Some(version) = other {
+        return Some(Finding::warning(
+            format!(
+                "CustomResourceDefinition {name} isn't that of this tidewatch, and the operator is of version {version}: whether the two fit wasn't checked."
+            ),
+            format!("Run doctor with the tidewatch of version {version}."),
         ));
     }
     let (ours, theirs) = (fields(wanted), fields(found));
@@ -62,14 +85,10 @@ fn compared(wanted: &CustomResourceDefinition, present: &[CustomResourceDefiniti
             "Use the tidewatch of the version that is installed, and upgrade the operator if it is older.",
         ));
     }
-    (schemas(wanted) != schemas(found)).then(|| {
-        Finding::warning(
-            format!(
-                "CustomResourceDefinition {name} has the fields of this version, and other rules for them."
-            ),
-            "Upgrade the chart tidewatch-crds to the operator's version.",
-        )
-    })
+    Some(Finding::warning(
+        format!("CustomResourceDefinition {name} has the fields of this version, and other rules for them."),
+        "Upgrade the chart tidewatch-crds to the operator's version.",
+    ))
 }
 
 fn named(fields: &[&String]) -> String {
@@ -80,11 +99,45 @@ fn named(fields: &[&String]) -> String {
     }
 }
 
-fn schemas(crd: &CustomResourceDefinition) -> Vec<(&str, Option<&JSONSchemaProps>)> {
-    let versions = crd.spec.versions.iter();
-    versions
-        .map(|it| (it.name.as_str(), it.schema.as_ref().and_then(|it| it.open_api_v3_schema.as_ref())))
-        .collect()
+/// The schema of each version in the form in which schemas are compared.
+fn schemas(crd: &CustomResourceDefinition) -> Vec<(&str, Option<JSONSchemaProps>)> {
+    let schema_of = |version: &CustomResourceDefinitionVersion| {
+        let mut schema = version.schema.as_ref()?.open_api_v3_schema.clone()?;
+        normalise(&mut schema);
+        Some(schema)
+    };
+    crd.spec.versions.iter().map(|version| (version.name.as_str(), schema_of(version))).collect()
+}
+
+/// Removes descriptions, which no rule depends on, and writes numbers as the API server does: `2` for `2.0`.
+fn normalise(schema: &mut JSONSchemaProps) {
+    schema.description = None;
+    schema.default.iter_mut().for_each(|JSON(value)| normalise_numbers(value));
+    schema.enum_.iter_mut().flatten().for_each(|JSON(value)| normalise_numbers(value));
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| normalise(property));
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        normalise(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        normalise(values);
+    }
+    let combined = [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of];
+    combined.into_iter().flatten().flatten().for_each(normalise);
+    schema.not.iter_mut().for_each(|schema| normalise(schema));
+}
+
+fn normalise_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let integer = number.as_f64().filter(|it| it.fract() == 0.0).map(|it| format!("{it:.0}"));
+            if let Some(integer) = integer.and_then(|it| it.parse::<i64>().ok()) {
+                *number = integer.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(normalise_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(normalise_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// The paths of all fields of the definition, such as `v1alpha1 spec.local[].pods`.
@@ -92,7 +145,7 @@ fn fields(crd: &CustomResourceDefinition) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (version, schema) in schemas(crd) {
         let mut fields = BTreeSet::new();
-        schema.into_iter().for_each(|schema| collect(schema, "", &mut fields));
+        schema.iter().for_each(|schema| collect(schema, "", &mut fields));
         found.extend(
             fields
                 .into_iter()

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Check, Collected, Finding};
 use crate::guide::advice;
-use crate::objects::Watched;
+use crate::objects::TidewatchObject;
 
 /// Time that the operator has for a new object's first status.
 const FIRST_STATUS_SECONDS: i64 = 60;
@@ -41,7 +41,7 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-fn of_object<K: Watched>(object: &K, now: Timestamp) -> Option<Finding> {
+fn of_object<K: TidewatchObject>(object: &K, now: Timestamp) -> Option<Finding> {
     let (reason, message) = object.not_ready()?;
     let (namespace, name) = object.namespace_and_name();
     let object_name = format!("{} {namespace}/{name}", K::KIND.as_str());

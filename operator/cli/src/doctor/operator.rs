@@ -71,6 +71,11 @@ pub(super) fn operators_version(collected: &Collected) -> Option<Version> {
     collected.operators.as_ref().ok()?.iter().find_map(version)
 }
 
+/// The operator's version, where it isn't that of this program.
+pub(super) fn other_version(collected: &Collected) -> Option<Version> {
+    operators_version(collected).filter(|version| version.to_string() != collected.version)
+}
+
 fn in_order(deployment: &Deployment) -> String {
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     let version = version(deployment).map(|version| format!(" of version {version}")).unwrap_or_default();
@@ -135,7 +140,7 @@ fn of_lease(collected: &Collected) -> Option<Finding> {
         Ok(Some(lease)) => lease,
     };
     let now = *collected.server_time.as_ref().unwrap_or(&collected.now);
-    let (holder, renewed) = held(lease);
+    let (holder, renewed) = holder_and_renewal(lease);
     if holder.is_empty() {
         return Some(Finding::problem(
             format!("Lease {namespace}/{LEASE} has no holder: no replica leads, and nobody reconciles."),
@@ -153,7 +158,7 @@ fn of_lease(collected: &Collected) -> Option<Finding> {
 }
 
 /// Who holds the lease, and when that was renewed.
-pub(super) fn held(lease: &Lease) -> (&str, Option<jiff::Timestamp>) {
+pub(super) fn holder_and_renewal(lease: &Lease) -> (&str, Option<jiff::Timestamp>) {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
     (holder, spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0))

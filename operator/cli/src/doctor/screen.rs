@@ -10,9 +10,9 @@ pub(crate) fn render(report: &DoctorReport, width: usize) -> String {
     let worst = checks().flat_map(|check| &check.findings).map(|finding| finding.severity).min();
     screen.signed(worst.map_or(Tone::Good, tone), &report.summary);
     screen.blank();
-    let mut ill: Vec<&Check> = checks().filter(|check| !check.findings.is_empty()).collect();
-    ill.sort_by_key(|check| check.findings.iter().map(|finding| finding.severity).min());
-    for check in ill {
+    let mut failed: Vec<&Check> = checks().filter(|check| !check.findings.is_empty()).collect();
+    failed.sort_by_key(|check| check.findings.iter().map(|finding| finding.severity).min());
+    for check in failed {
         screen.heading(&check.name, "");
         for finding in &check.findings {
             screen.item(tone(finding.severity), &finding.message);

@@ -1,22 +1,23 @@
 //! `doctor` against an API server: one object is broken on purpose, and one finding says so.
 
 mod agents;
+mod apiserver;
+mod cluster;
 mod control;
-mod world;
 
 use serde_json::json;
 use tidewatch_testing::repository;
 
-use self::world::World;
+use self::cluster::TestCluster;
 use super::*;
 use crate::doctor::rights::needed;
 use crate::fixtures::{assert_fits, assert_screen, condition, denied_alarm};
 
 #[tokio::test]
 async fn a_cluster_in_order_has_no_findings() {
-    let report = World::new().report().await;
+    let report = TestCluster::new().report().await;
     let found: Vec<&Finding> = report.checks.iter().flat_map(|check| &check.findings).collect();
-    assert!(report.well && found.is_empty(), "{found:?}");
+    assert!(report.healthy && found.is_empty(), "{found:?}");
     assert_eq!(report.summary, "Tidewatch is in order.");
     let text = render(&report, 120);
     assert_fits(&text, 120);
@@ -25,19 +26,19 @@ async fn a_cluster_in_order_has_no_findings() {
 
 #[tokio::test]
 async fn findings_come_first_and_fit_the_screen() {
-    let mut world = World::new();
-    world.add("nodes", world::node("node-3", &json!({"kubernetes.io/os": "linux"}), "5.10.0-28-amd64"));
-    world.get("pods", "tidewatch-agent-node-2")["status"] = json!({
+    let mut cluster = TestCluster::new();
+    cluster.add("nodes", cluster::node("node-3", &json!({"kubernetes.io/os": "linux"}), "5.10.0-28-amd64"));
+    cluster.get("pods", "tidewatch-agent-node-2")["status"] = json!({
         "phase": "Running", "conditions": [{"type": "Ready", "status": "False"}],
         "containerStatuses": [{
             "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 4,
             "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}},
         }],
     });
-    world.add("anomalyalarms", denied_alarm());
-    world.server.deny("list networkpolicies");
-    world.server.deny("watch networkpolicies");
-    let report = world.report().await;
+    cluster.add("anomalyalarms", denied_alarm());
+    cluster.server.deny("list networkpolicies");
+    cluster.server.deny("watch networkpolicies");
+    let report = cluster.report().await;
     for width in [80, 120] {
         let text = render(&report, width);
         assert_fits(&text, width);
@@ -47,10 +48,10 @@ async fn findings_come_first_and_fit_the_screen() {
 
 #[tokio::test]
 async fn what_may_not_be_read_is_a_finding() {
-    let world = World::new();
-    world.server.refuse("secrets");
-    world.server.refuse("subjectaccessreviews");
-    let report = world.report().await;
+    let cluster = TestCluster::new();
+    cluster.server.refuse("secrets");
+    cluster.server.refuse("subjectaccessreviews");
+    let report = cluster.report().await;
     let unchecked: Vec<&str> = report
         .checks
         .iter()
@@ -58,7 +59,7 @@ async fn what_may_not_be_read_is_a_finding() {
         .map(|check| check.name.as_str())
         .collect();
     assert_eq!(unchecked, ["Rights", "Certificates"]);
-    assert!(!report.well);
+    assert!(!report.healthy);
     assert_eq!(report.summary, "2 things that couldn't be checked.");
 }
 
@@ -103,9 +104,9 @@ fn the_needed_rights_are_those_that_the_chart_grants() {
 
 #[tokio::test]
 async fn an_action_that_aws_denies_is_named() {
-    let mut world = World::new();
-    world.add("anomalyalarms", denied_alarm());
-    let finding = world.finding("AWS").await;
+    let mut cluster = TestCluster::new();
+    cluster.add("anomalyalarms", denied_alarm());
+    let finding = cluster.finding("AWS").await;
     assert!(finding.message.contains("AnomalyAlarm shop/checkout-loss: Denied"), "{finding:?}");
     assert!(finding.message.contains("cloudwatch:PutMetricAlarm"));
     assert!(!finding.mend.is_empty());
@@ -113,11 +114,11 @@ async fn an_action_that_aws_denies_is_named() {
 
 #[tokio::test]
 async fn an_invalid_spec_is_named_with_its_message() {
-    let mut world = World::new();
+    let mut cluster = TestCluster::new();
     let message = "spec.local[0].zone: zone-9 and no node";
-    world.get("networkmonitors", "checkout")["status"]["conditions"] =
+    cluster.get("networkmonitors", "checkout")["status"]["conditions"] =
         json!([condition("Ready", "False", "InvalidSpec", message)]);
-    let finding = world.finding("Objects").await;
+    let finding = cluster.finding("Objects").await;
     assert!(
         finding.message.contains("NetworkMonitor shop/checkout isn't ready: InvalidSpec: spec.local[0].zone"),
         "{finding:?}"
@@ -127,26 +128,26 @@ async fn an_invalid_spec_is_named_with_its_message() {
 
 #[tokio::test]
 async fn an_object_that_nobody_reconciles_is_named() {
-    let mut world = World::new();
-    world.get("networkmonitors", "checkout").as_object_mut().unwrap().remove("status");
-    let finding = world.finding("Objects").await;
+    let mut cluster = TestCluster::new();
+    cluster.get("networkmonitors", "checkout").as_object_mut().unwrap().remove("status");
+    let finding = cluster.finding("Objects").await;
     assert!(finding.message.contains("shop/checkout has no status"), "{finding:?}");
 }
 
 #[tokio::test]
 async fn an_object_of_another_version_is_named() {
-    let mut world = World::new();
-    world.get("networkmonitors", "checkout")["spec"]["local"] = json!("everything");
-    let finding = world.finding("Objects").await;
+    let mut cluster = TestCluster::new();
+    cluster.get("networkmonitors", "checkout")["spec"]["local"] = json!("everything");
+    let finding = cluster.finding("Objects").await;
     assert!(finding.message.contains("NetworkMonitor shop/checkout can't be read"), "{finding:?}");
 }
 
 #[tokio::test]
 async fn a_new_object_may_be_without_a_status_for_a_minute() {
-    let mut world = World::new();
-    let created = json!(world.now.to_string());
-    let monitor = world.get("networkmonitors", "checkout");
+    let mut cluster = TestCluster::new();
+    let created = json!(cluster.now.to_string());
+    let monitor = cluster.get("networkmonitors", "checkout");
     monitor.as_object_mut().unwrap().remove("status");
     monitor["metadata"]["creationTimestamp"] = created;
-    assert!(world.report().await.well);
+    assert!(cluster.report().await.healthy);
 }

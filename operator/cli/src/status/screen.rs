@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 
 use super::{
-    AlarmStatus, CanaryStatus, Coverage, MonitorState, MonitorStatus, StatusReport, WatchState, attribution,
-    indicator, is_amiss,
+    AlarmStatus, CanaryStatus, CheckState, MonitorState, MonitorStatus, StatusReport, coverage_sentence,
+    needs_attention,
 };
 use crate::age::age;
-use crate::objects::Kind;
+use crate::invocation::Invocation;
+use crate::objects::{Kind, api_name};
 use crate::screen::{Cell, Column, Fit, Row, Screen, Tone};
 
 /// The report as text of at most `width` columns.
-pub(crate) fn render(report: &StatusReport, width: usize, program: &str) -> String {
+pub(crate) fn render(report: &StatusReport, width: usize, invocation: &Invocation) -> String {
     let mut screen = Screen::new(width);
     let tone = overall(report);
     screen.signed(tone, &report.summary);
@@ -29,30 +30,52 @@ pub(crate) fn render(report: &StatusReport, width: usize, program: &str) -> Stri
     }
     if let Some((kind, namespace, name)) = worst(report) {
         screen.blank();
-        screen.sentence(&format!("Next: {program} why {}/{name} -n {namespace}", kind.short()), 0);
+        screen.sentence(&format!("Next: {}", invocation.why(kind, namespace, name)), 0);
     }
     screen.into_text()
 }
 
 fn overall(report: &StatusReport) -> Tone {
     let degraded = report.monitors.iter().any(|it| it.state == MonitorState::Degraded);
-    let failing = report.alarms.iter().any(|it| it.state == WatchState::Failing)
-        || report.canaries.iter().any(|it| it.state == WatchState::Failing);
+    let failing = report.alarms.iter().any(|it| it.state == CheckState::Failing)
+        || report.canaries.iter().any(|it| it.state == CheckState::Failing);
     let fault = report.monitors.iter().any(|it| it.state == MonitorState::Fault);
     let nothing = report.monitors.is_empty() && report.alarms.is_empty() && report.canaries.is_empty();
     match () {
         () if degraded || failing => Tone::Bad,
         () if fault => Tone::Warning,
-        () if report.well && !nothing => Tone::Good,
+        () if report.healthy && !nothing => Tone::Good,
         () => Tone::Unknown,
+    }
+}
+
+impl MonitorState {
+    pub(crate) fn tone(self) -> Tone {
+        match self {
+            Self::Degraded => Tone::Bad,
+            Self::Fault => Tone::Warning,
+            Self::Unknown => Tone::Unknown,
+            Self::Healthy => Tone::Good,
+        }
+    }
+}
+
+impl CheckState {
+    pub(crate) fn tone(self) -> Tone {
+        match self {
+            Self::Failing => Tone::Bad,
+            Self::NotReady => Tone::Warning,
+            Self::Unknown => Tone::Unknown,
+            Self::Ok => Tone::Good,
+        }
     }
 }
 
 /// The object to ask about first.
 fn worst(report: &StatusReport) -> Option<(Kind, &str, &str)> {
     let monitor = report.monitors.first().filter(|it| it.state != MonitorState::Healthy);
-    let alarm = report.alarms.first().filter(|it| is_amiss(it.state));
-    let canary = report.canaries.first().filter(|it| is_amiss(it.state));
+    let alarm = report.alarms.first().filter(|it| needs_attention(it.state));
+    let canary = report.canaries.first().filter(|it| needs_attention(it.state));
     let grave = monitor.filter(|it| it.state < MonitorState::Unknown);
     grave
         .map(|it| (Kind::NetworkMonitor, it.namespace.as_str(), it.name.as_str()))
@@ -66,8 +89,8 @@ fn monitors(screen: &mut Screen, report: &StatusReport) {
         return;
     }
     screen.blank();
-    let amiss = report.monitors.iter().filter(|it| it.state != MonitorState::Healthy).count();
-    screen.heading("MONITORS", &counted(amiss, report.monitors.len(), "healthy", "not healthy"));
+    let unhealthy = report.monitors.iter().filter(|it| it.state != MonitorState::Healthy).count();
+    screen.heading("MONITORS", &counted(unhealthy, report.monitors.len(), "healthy", "not healthy"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
         Column { title: "NAME", fit: Fit::Cut(12) },
@@ -84,15 +107,10 @@ fn monitors(screen: &mut Screen, report: &StatusReport) {
 }
 
 fn monitor(monitor: &MonitorStatus, now: Timestamp) -> Row {
-    let tone = match monitor.state {
-        MonitorState::Degraded => Tone::Bad,
-        MonitorState::Fault => Tone::Warning,
-        MonitorState::Unknown => Tone::Unknown,
-        MonitorState::Healthy => Tone::Good,
-    };
-    let nhi = monitor.network_health_indicator.map_or("none", indicator);
+    let tone = monitor.state.tone();
+    let nhi = monitor.network_health_indicator.map_or_else(|| "none".to_owned(), |it| api_name(&it));
     let nhi_tone = if monitor.state == MonitorState::Fault { Tone::Plain } else { tone };
-    let fault = monitor.attribution.map(attribution).unwrap_or_default();
+    let fault = monitor.attribution.map(|it| api_name(&it)).unwrap_or_default();
     let text = |text: &Option<String>| Cell::new(text.as_deref().unwrap_or_default());
     Row {
         tone,
@@ -111,21 +129,12 @@ fn monitor(monitor: &MonitorStatus, now: Timestamp) -> Row {
     }
 }
 
-/// How many are well, or how many of how many aren't.
-fn counted(amiss: usize, all: usize, well: &str, ill: &str) -> String {
-    match (amiss, all) {
-        (0, 1) => format!("1, {well}"),
-        (0, _) => format!("{all}, all {well}"),
-        _ => format!("{amiss} of {all} {ill}"),
-    }
-}
-
-fn watch_tone(state: WatchState) -> Tone {
-    match state {
-        WatchState::Failing => Tone::Bad,
-        WatchState::NotReady => Tone::Warning,
-        WatchState::Unknown => Tone::Unknown,
-        WatchState::Well => Tone::Good,
+/// The number of objects where all are healthy, or else how many aren't. `healthy` and `unhealthy` are words for the kind.
+fn counted(number: usize, all: usize, healthy: &str, unhealthy: &str) -> String {
+    match (number, all) {
+        (0, 1) => format!("1, {healthy}"),
+        (0, _) => format!("{all}, all {healthy}"),
+        _ => format!("{number} of {all} {unhealthy}"),
     }
 }
 
@@ -135,7 +144,7 @@ fn alarms(screen: &mut Screen, report: &StatusReport) {
         return;
     }
     screen.blank();
-    let shown: Vec<&AlarmStatus> = report.alarms.iter().filter(|it| it.state != WatchState::Well).collect();
+    let shown: Vec<&AlarmStatus> = report.alarms.iter().filter(|it| it.state != CheckState::Ok).collect();
     screen.heading("ALARMS", &counted(shown.len(), report.alarms.len(), "OK", "not OK"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
@@ -146,11 +155,11 @@ fn alarms(screen: &mut Screen, report: &StatusReport) {
         Column { title: "SINCE", fit: Fit::Keep },
     ];
     let row = |it: &&AlarmStatus| Row {
-        tone: watch_tone(it.state),
+        tone: it.state.tone(),
         cells: vec![
             Cell::new(&it.namespace),
             Cell::new(&it.name),
-            Cell::toned(it.alarm_state.map_or("none", |state| state.as_str()), watch_tone(it.state)),
+            Cell::toned(it.alarm_state.map_or("none", |state| state.as_str()), it.state.tone()),
             Cell::new(it.value.as_deref().unwrap_or_default()),
             Cell::new(it.band.as_deref().unwrap_or_default()),
             Cell::new(it.since.map(|since| age(since, report.as_of)).unwrap_or_default()),
@@ -165,8 +174,7 @@ fn canaries(screen: &mut Screen, report: &StatusReport) {
         return;
     }
     screen.blank();
-    let shown: Vec<&CanaryStatus> =
-        report.canaries.iter().filter(|it| it.state != WatchState::Well).collect();
+    let shown: Vec<&CanaryStatus> = report.canaries.iter().filter(|it| it.state != CheckState::Ok).collect();
     screen.heading("CANARIES", &counted(shown.len(), report.canaries.len(), "passing", "not passing"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
@@ -177,11 +185,11 @@ fn canaries(screen: &mut Screen, report: &StatusReport) {
         Column { title: "LAST-RUN", fit: Fit::Drop(1) },
     ];
     let row = |it: &&CanaryStatus| Row {
-        tone: watch_tone(it.state),
+        tone: it.state.tone(),
         cells: vec![
             Cell::new(&it.namespace),
             Cell::new(&it.name),
-            Cell::toned(it.result.map_or("none", |result| result.as_str()), watch_tone(it.state)),
+            Cell::toned(it.result.map_or("none", |result| result.as_str()), it.state.tone()),
             Cell::new(it.success_day.as_ref().map(|share| format!("{share}%")).unwrap_or_default()),
             Cell::new(it.since.map(|since| age(since, report.as_of)).unwrap_or_default()),
             Cell::new(it.last_run.map(|at| age(at, report.as_of)).unwrap_or_default()),
@@ -213,18 +221,5 @@ fn unreadable(screen: &mut Screen, report: &StatusReport) {
 fn table_unless_empty(screen: &mut Screen, columns: &[Column], rows: Vec<Row>) {
     if !rows.is_empty() {
         screen.table(columns, &rows);
-    }
-}
-
-fn coverage_sentence(coverage: &Coverage) -> String {
-    let nodes = format!("{} of {} nodes report", coverage.nodes_reporting, coverage.nodes_expected);
-    match (coverage.connections_reported * 100).checked_div(coverage.connections_seen) {
-        Some(percent) => {
-            format!(
-                "{nodes}, and {percent}% of {} connections reached the operator",
-                coverage.connections_seen
-            )
-        }
-        None => nodes,
     }
 }

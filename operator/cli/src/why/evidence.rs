@@ -1,8 +1,13 @@
 //! The numbers that a verdict stands on, beside what they usually are.
 
 use serde::Serialize;
-use tidewatch_crds::network_monitor::{ComponentKind, FaultCause, FaultClass, FaultyComponent, NodeShortage};
-use tidewatch_crds::{AnomalyAlarm, Canary};
+use tidewatch_crds::network_monitor::{
+    ComponentKind, FaultCause, FaultClass, FaultyComponent, NodeShortage, Traffic,
+};
+use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor, NetworkMonitorStatus};
+
+use crate::objects::api_name;
+use crate::status::coverage_sentence;
 
 /// What was found about one component, metric or check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,7 +19,17 @@ pub struct Evidence {
     pub facts: Vec<String>,
 }
 
-pub(super) fn of_component(component: &FaultyComponent) -> Evidence {
+/// Components at fault, nodes that are short of resources, and the traffic that was seen.
+pub(super) fn of_monitor(monitor: &NetworkMonitor) -> Vec<Evidence> {
+    let Some(status) = &monitor.status else { return Vec::new() };
+    let components = status.degradation.as_ref().map(|it| it.components.as_slice()).unwrap_or_default();
+    let mut evidence: Vec<Evidence> = components.iter().map(of_component).collect();
+    evidence.extend(of_shortages(&status.node_shortages));
+    evidence.extend(of_traffic(status));
+    evidence
+}
+
+fn of_component(component: &FaultyComponent) -> Evidence {
     let mut facts = Vec::new();
     if let Some(ratio) = component.retransmission_ratio {
         let usual = component.baseline_ratio.map(|it| format!(" instead of {}", percent(it)));
@@ -42,13 +57,47 @@ pub(super) fn of_component(component: &FaultyComponent) -> Evidence {
     Evidence { subject, facts }
 }
 
-pub(super) fn of_shortage(shortage: &NodeShortage) -> Evidence {
-    let steal = shortage.steal.as_ref().map(|it| format!("{it} of CPU time went to other machines"));
-    let mut facts = vec![shortage.message.clone()];
-    facts.extend(steal);
-    Evidence {
-        subject: format!("node {}: short of resources (no fault of the network's)", shortage.node),
-        facts,
+fn of_shortages(shortages: &[NodeShortage]) -> Option<Evidence> {
+    let fact = |shortage: &NodeShortage| match &shortage.steal {
+        Some(steal) => format!("{}; {steal} of CPU time went to other machines", shortage.message),
+        None => shortage.message.clone(),
+    };
+    let subject = "nodes short of resources (no fault of the network's)".to_owned();
+    (!shortages.is_empty()).then(|| Evidence { subject, facts: shortages.iter().map(fact).collect() })
+}
+
+fn of_traffic(status: &NetworkMonitorStatus) -> Option<Evidence> {
+    let fact = |traffic: &Traffic| {
+        let flows = if traffic.flows == 1 { "1 flow".to_owned() } else { format!("{} flows", traffic.flows) };
+        let mut parts = vec![flows, size(traffic.bytes)];
+        let round_trips = [("median", &traffic.rtt_p50), ("99%", &traffic.rtt_p99)];
+        let round_trips: Vec<String> = round_trips
+            .into_iter()
+            .filter_map(|(name, rtt)| Some(format!("{} ({name})", rtt.as_ref()?)))
+            .collect();
+        if !round_trips.is_empty() {
+            parts.push(format!("round trip {}", round_trips.join(" and ")));
+        }
+        parts.push(format!("{} retransmissions, {} time-outs", traffic.retransmissions, traffic.timeouts));
+        format!("{}: {}", api_name(&traffic.category), parts.join(", "))
+    };
+    let mut facts: Vec<String> = status.traffic.iter().map(fact).collect();
+    facts.extend(status.coverage.as_ref().map(coverage_sentence));
+    let at = status.numbers_as_of.map(|at| format!(" in the window of {at}")).unwrap_or_default();
+    (!facts.is_empty()).then(|| Evidence { subject: format!("traffic{at}"), facts })
+}
+
+/// A number of bytes in its largest decimal unit.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match UNITS.into_iter().find(|(unit, _)| bytes >= *unit) {
+        // With a digit after the point below ten units.
+        Some((unit, name)) if bytes < 10 * unit => {
+            format!("{}.{} {name}", bytes / unit, bytes % unit / (unit / 10))
+        }
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} B"),
     }
 }
 
@@ -163,5 +212,13 @@ fn cause(cause: FaultCause) -> &'static str {
         FaultCause::ConntrackFull => "the connection-tracking table is full",
         FaultCause::AllowanceExceeded => "the instance has used up an allowance of its type",
         FaultCause::Unknown => "the cause isn't known",
+    }
+}
+
+#[test]
+fn sizes_are_written_in_their_largest_unit() {
+    let cases = [(0, "0 B"), (999, "999 B"), (5_500, "5.5 kB"), (61_000, "61 kB"), (9_999_999, "9.9 MB")];
+    for (bytes, text) in cases.into_iter().chain([(120_000_000_000, "120 GB"), (u64::MAX, "18446744 TB")]) {
+        assert_eq!(size(bytes), text);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use tidewatch_crds::AnomalyAlarm;
 
-use crate::objects::{Kind, Objects, Watched};
-use crate::status::{self, MonitorState, StatusReport, WatchState};
+use crate::objects::{Kind, Objects, TidewatchObject, api_name};
+use crate::screen::Tone;
+use crate::status::{CheckState, MonitorState, StatusReport};
 
 /// Another object of the same namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,14 +19,14 @@ pub struct Related {
     pub relation: String,
     pub state: String,
     #[serde(skip)]
-    pub(super) well: Option<bool>,
+    pub(super) tone: Tone,
 }
 
 /// Names of one kind's objects, with how each is related.
 type Names = BTreeSet<(Kind, String, &'static str)>;
 
-/// The objects that are related to that of `kind` and `name`. All of `objects` are of its namespace.
-pub(super) fn of(objects: &Objects, kind: Kind, name: &str, now: Timestamp) -> Vec<Related> {
+/// The objects that are related to that of `kind` and `name`. `objects` are those of its namespace, and `status` is theirs.
+pub(super) fn of(objects: &Objects, status: &StatusReport, kind: Kind, name: &str) -> Vec<Related> {
     let mut names = Names::new();
     for alarm in &objects.alarms {
         let (_, alarm_name) = alarm.namespace_and_name();
@@ -37,23 +37,22 @@ pub(super) fn of(objects: &Objects, kind: Kind, name: &str, now: Timestamp) -> V
             names.insert((Kind::AnomalyAlarm, alarm_name, "names it"));
         }
     }
-    let status = status::report(objects, None, now);
     let linked = |of: Kind, other: &str| names.iter().any(|(there, named, _)| *there == of && named == other);
     let mut neighbours = Names::new();
     if kind != Kind::Canary {
-        let failing = status.canaries.iter().filter(|it| it.state == WatchState::Failing);
+        let failing = status.canaries.iter().filter(|it| it.state == CheckState::Failing);
         let failing = failing.filter(|it| !linked(Kind::Canary, &it.name));
         neighbours.extend(failing.map(|it| (Kind::Canary, it.name.clone(), "in the same namespace")));
     }
     if kind != Kind::NetworkMonitor {
-        let ill = status.monitors.iter().filter(|it| it.state < MonitorState::Unknown);
-        let ill = ill.filter(|it| !linked(Kind::NetworkMonitor, &it.name));
-        neighbours.extend(ill.map(|it| (Kind::NetworkMonitor, it.name.clone(), "in the same namespace")));
+        let faulty = status.monitors.iter().filter(|it| it.state < MonitorState::Unknown);
+        let faulty = faulty.filter(|it| !linked(Kind::NetworkMonitor, &it.name));
+        neighbours.extend(faulty.map(|it| (Kind::NetworkMonitor, it.name.clone(), "in the same namespace")));
     }
     names
         .into_iter()
         .chain(neighbours)
-        .map(|(kind, name, relation)| found(&status, kind, name, relation))
+        .map(|(kind, name, relation)| found(status, kind, name, relation))
         .collect()
 }
 
@@ -76,22 +75,23 @@ fn named_by(alarm: &AnomalyAlarm) -> Names {
 }
 
 fn found(status: &StatusReport, kind: Kind, name: String, relation: &'static str) -> Related {
-    let known = match kind {
+    let known: Option<(String, Tone)> = match kind {
         Kind::NetworkMonitor => status.monitors.iter().find(|it| it.name == name).map(|it| {
-            let indicator = it.network_health_indicator.map_or("none", status::indicator);
-            let fault = it.attribution.map(|it| format!(", fault {}", status::attribution(it)));
-            (format!("{indicator}{}", fault.unwrap_or_default()), it.state == MonitorState::Healthy)
+            let indicator = it.network_health_indicator.map_or_else(|| "none".to_owned(), |it| api_name(&it));
+            let fault = it.attribution.map(|it| format!(", fault {}", api_name(&it)));
+            (format!("{indicator}{}", fault.unwrap_or_default()), it.state.tone())
         }),
-        Kind::AnomalyAlarm => status.alarms.iter().find(|it| it.name == name).map(|it| {
-            (it.alarm_state.map_or("none", |state| state.as_str()).to_owned(), it.state == WatchState::Well)
-        }),
-        Kind::Canary => status.canaries.iter().find(|it| it.name == name).map(|it| {
-            (it.result.map_or("none", |result| result.as_str()).to_owned(), it.state == WatchState::Well)
-        }),
+        Kind::AnomalyAlarm => status
+            .alarms
+            .iter()
+            .find(|it| it.name == name)
+            .map(|it| (it.alarm_state.map_or("none", |state| state.as_str()).to_owned(), it.state.tone())),
+        Kind::Canary => status
+            .canaries
+            .iter()
+            .find(|it| it.name == name)
+            .map(|it| (it.result.map_or("none", |result| result.as_str()).to_owned(), it.state.tone())),
     };
-    let (state, well) = match known {
-        Some((state, well)) => (state, Some(well)),
-        None => ("there is no such object".to_owned(), None),
-    };
-    Related { kind, name, relation: relation.to_owned(), state, well }
+    let (state, tone) = known.unwrap_or_else(|| ("there is no such object".to_owned(), Tone::Unknown));
+    Related { kind, name, relation: relation.to_owned(), state, tone }
 }

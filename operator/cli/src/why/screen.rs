@@ -1,6 +1,6 @@
 //! `tidewatch why` on a screen.
 
-use super::{Severity, WhyReport};
+use super::WhyReport;
 use crate::age::age;
 use crate::screen::{Cell, Column, Fit, Row, Screen, Tone};
 
@@ -9,14 +9,8 @@ pub(crate) fn render(report: &WhyReport, width: usize) -> String {
     let mut screen = Screen::new(width);
     let verdict = &report.verdict;
     let since = verdict.since.map(|at| format!(", for {}", age(at, report.as_of))).unwrap_or_default();
-    let tone = match verdict.severity {
-        Severity::Bad => Tone::Bad,
-        Severity::Warning => Tone::Warning,
-        Severity::Unknown => Tone::Unknown,
-        Severity::Good => Tone::Good,
-    };
     let object = format!("{} {}/{}", report.kind.as_str(), report.namespace, report.name);
-    screen.signed(tone, &format!("{object} is {}{since}.", verdict.state));
+    screen.signed(verdict.tone, &format!("{object} is {}{since}.", verdict.state));
     screen.sentence(&capital(&verdict.message), 2);
     evidence(&mut screen, report);
     hints(&mut screen, report);
@@ -78,18 +72,13 @@ fn related(screen: &mut Screen, report: &WhyReport) {
         Column { title: "RELATION", fit: Fit::Drop(1) },
     ];
     let rows = report.related.iter().map(|it| {
-        let tone = match it.well {
-            Some(true) => Tone::Good,
-            Some(false) => Tone::Bad,
-            None => Tone::Unknown,
-        };
         let cells = vec![
             Cell::new(it.kind.as_str()),
             Cell::new(&it.name),
-            Cell::toned(&it.state, tone),
+            Cell::toned(&it.state, it.tone),
             Cell::new(&it.relation),
         ];
-        Row { tone, cells, note: None }
+        Row { tone: it.tone, cells, note: None }
     });
     screen.table(&columns, &rows.collect::<Vec<_>>());
 }
@@ -111,19 +100,21 @@ fn conditions(screen: &mut Screen, report: &WhyReport) {
         let since = age(it.since, report.as_of);
         let cells =
             vec![Cell::new(&it.kind), Cell::toned(&it.status, tone), Cell::new(&it.reason), Cell::new(since)];
-        // What the verdict has said already isn't said again.
-        let told = report.verdict.message.contains(&it.message);
-        Row { tone, cells, note: (!told).then(|| it.message.clone()) }
+        let is_in_verdict = report.verdict.message.contains(&it.message);
+        Row { tone, cells, note: (!is_in_verdict).then(|| it.message.clone()) }
     });
     screen.table(&columns, &rows.collect::<Vec<_>>());
 }
 
 fn events(screen: &mut Screen, report: &WhyReport) {
-    if report.events.is_empty() {
+    if report.events.is_empty() && report.events_error.is_none() {
         return;
     }
     screen.blank();
     screen.heading("EVENTS", "the newest first");
+    if let Some(error) = &report.events_error {
+        screen.item(Tone::Unknown, &format!("They couldn't be listed: {error}"));
+    }
     for event in &report.events {
         let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
         let label = format!("{} ago", age(event.at, report.as_of));

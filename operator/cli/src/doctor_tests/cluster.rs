@@ -14,42 +14,47 @@ use crate::fixtures::healthy;
 pub(super) const NAMESPACE: &str = "tidewatch-system";
 
 /// The objects by plural, to be broken before they are served.
-pub(super) struct World {
+pub(super) struct TestCluster {
     pub(super) server: ListServer,
     pub(super) now: Timestamp,
     objects: Vec<(&'static str, Value)>,
 }
 
-impl World {
+impl TestCluster {
     pub(super) fn new() -> Self {
         let now = Timestamp::now();
-        let mut world = Self { server: ListServer::for_administrator(), now, objects: Vec::new() };
-        world.set_clock(0);
+        let mut cluster = Self { server: ListServer::for_administrator(), now, objects: Vec::new() };
+        cluster.set_clock(0);
         for crd in all_crds() {
             let mut crd = serde_json::to_value(crd).unwrap();
+            // The API server fills these in, and writes numbers without a fraction as integers.
+            crd["spec"]["conversion"] = json!({"strategy": "None"});
+            crd["spec"]["names"]["listKind"] =
+                json!(format!("{}List", crd["spec"]["names"]["kind"].as_str().unwrap()));
+            whole_numbers(&mut crd);
             crd["status"] = json!({"conditions": [{"type": "Established", "status": "True", "reason": "InitialNamesAccepted"}]});
-            world.add("customresourcedefinitions", crd);
+            cluster.add("customresourcedefinitions", crd);
         }
-        world.add("deployments", deployment(NAMESPACE, "0.1.0"));
-        world.add("daemonsets", daemon_set());
-        world.add("leases", json!({
+        cluster.add("deployments", deployment(NAMESPACE, "0.1.0"));
+        cluster.add("daemonsets", daemon_set());
+        cluster.add("leases", json!({
             "metadata": {"name": "tidewatch-operator", "namespace": NAMESPACE},
             "spec": {"holderIdentity": "tidewatch-operator-7f", "leaseDurationSeconds": 15, "renewTime": micro(now)},
         }));
         for name in ["node-1", "node-2"] {
-            world.add("nodes", node(name, &json!({"kubernetes.io/os": "linux"}), "6.1.0-18-cloud-amd64"));
-            world.add("pods", agent(name, "0.1.0"));
+            cluster.add("nodes", node(name, &json!({"kubernetes.io/os": "linux"}), "6.1.0-18-cloud-amd64"));
+            cluster.add("pods", agent(name, "0.1.0"));
         }
         let (secret, bundle) = certificates(now, 365, 30);
-        world.add("secrets", secret);
-        world.add("configmaps", bundle);
-        world.add("clusterrolebindings", json!({
+        cluster.add("secrets", secret);
+        cluster.add("configmaps", bundle);
+        cluster.add("clusterrolebindings", json!({
             "metadata": {"name": "tidewatch-operator"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tidewatch-operator"},
             "subjects": [{"kind": "ServiceAccount", "name": "tidewatch-operator", "namespace": NAMESPACE}],
         }));
-        world.add("networkmonitors", healthy("shop", "checkout"));
-        world
+        cluster.add("networkmonitors", healthy("shop", "checkout"));
+        cluster
     }
 
     /// How far the API server's clock is ahead.
@@ -61,6 +66,12 @@ impl World {
 
     pub(super) fn add(&mut self, plural: &'static str, object: Value) {
         self.objects.push((plural, object));
+    }
+
+    /// All objects of a kind are these.
+    pub(super) fn replace_all(&mut self, plural: &'static str, objects: &[Value]) {
+        self.objects.retain(|(of, _)| *of != plural);
+        self.objects.extend(objects.iter().map(|object| (plural, object.clone())));
     }
 
     pub(super) fn remove(&mut self, plural: &str, name: &str) {
@@ -79,7 +90,7 @@ impl World {
         for (plural, object) in self.objects {
             self.server.put(plural, object);
         }
-        report(&collect::doctor(&self.server.client(), NAMESPACE).await)
+        report(&collect::doctor(&self.server.client(), NAMESPACE).await.unwrap())
     }
 
     /// The findings of one part; the other parts have none.
@@ -88,7 +99,7 @@ impl World {
         for check in report.checks.iter().filter(|check| check.name != part) {
             assert_eq!(check.findings, [], "{}", check.name);
         }
-        assert!(!report.well, "{part} has no findings");
+        assert!(!report.healthy, "{part} has no findings");
         report
             .checks
             .into_iter()
@@ -102,6 +113,17 @@ impl World {
         let findings = self.findings(part).await;
         assert_eq!(findings.len(), 1, "{findings:?}");
         findings[0].clone()
+    }
+}
+
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.as_f64().unwrap().fract() == 0.0 => {
+            *number = serde_json::Number::from(number.as_f64().unwrap() as i64);
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }
 
