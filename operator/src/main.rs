@@ -39,7 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let as_plugin = std::env::args_os().next().is_some_and(|path| is_plugin(Path::new(&path)));
     let program = if as_plugin { "kubectl tidewatch" } else { "tidewatch" };
-    match run(&mut command(as_plugin, program), as_plugin, program) {
+    match run(&mut command(as_plugin, program), program) {
         Ok(code) => code,
         Err(error) => {
             // Line by line: an error may have several, and what the cluster says may have control characters.
@@ -67,7 +67,7 @@ fn command(as_plugin: bool, program: &'static str) -> clap::Command {
         .fold(command, |command, name| command.mut_subcommand(name, |it| it.hide(true)))
 }
 
-fn run(command: &mut clap::Command, as_plugin: bool, program: &str) -> anyhow::Result<ExitCode> {
+fn run(command: &mut clap::Command, program: &str) -> anyhow::Result<ExitCode> {
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
@@ -82,10 +82,9 @@ fn run(command: &mut clap::Command, as_plugin: bool, program: &str) -> anyhow::R
         Command::Why(args) => on_runtime(tidewatch_cli::why(args)),
         Command::Doctor(args) => on_runtime(tidewatch_cli::doctor(args)),
         Command::Analyze(args) => analyze::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Completion(args) => {
-            let executable = if as_plugin { PLUGIN } else { program };
-            Ok(tidewatch_cli::complete(&args, &mut Cli::command(), executable))
-        }
+        // For the plugin too: clap_complete finds no subcommands of a name with a hyphen, and kubectl has its own completion,
+        // which docs/krew/kubectl_complete-tidewatch answers with this one.
+        Command::Completion(args) => Ok(tidewatch_cli::complete(&args, &mut Cli::command(), "tidewatch")),
         Command::Operator(args) => on_runtime(tidewatch::run::run(*args)).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => on_runtime(check::run(args)).map(|()| ExitCode::SUCCESS),
         Command::Retire(args) => on_runtime(retire::run(args)).map(|()| ExitCode::SUCCESS),

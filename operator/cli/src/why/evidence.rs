@@ -68,8 +68,7 @@ fn of_shortages(shortages: &[NodeShortage]) -> Option<Evidence> {
 
 fn of_traffic(status: &NetworkMonitorStatus) -> Option<Evidence> {
     let fact = |traffic: &Traffic| {
-        let flows = if traffic.flows == 1 { "1 flow".to_owned() } else { format!("{} flows", traffic.flows) };
-        let mut parts = vec![flows, size(traffic.bytes)];
+        let mut parts = vec![counted(traffic.flows, "flow"), size(traffic.bytes)];
         let round_trips = [("median", &traffic.rtt_p50), ("99%", &traffic.rtt_p99)];
         let round_trips: Vec<String> = round_trips
             .into_iter()
@@ -78,13 +77,18 @@ fn of_traffic(status: &NetworkMonitorStatus) -> Option<Evidence> {
         if !round_trips.is_empty() {
             parts.push(format!("round trip {}", round_trips.join(" and ")));
         }
-        parts.push(format!("{} retransmissions, {} time-outs", traffic.retransmissions, traffic.timeouts));
+        parts.push(counted(traffic.retransmissions, "retransmission"));
+        parts.push(counted(traffic.timeouts, "time-out"));
         format!("{}: {}", api_name(&traffic.category), parts.join(", "))
     };
     let mut facts: Vec<String> = status.traffic.iter().map(fact).collect();
     facts.extend(status.coverage.as_ref().map(coverage_sentence));
     let at = status.numbers_as_of.map(|at| format!(" in the window of {at}")).unwrap_or_default();
     (!facts.is_empty()).then(|| Evidence { subject: format!("traffic{at}"), facts })
+}
+
+fn counted(number: u64, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A number of bytes in its largest decimal unit.
