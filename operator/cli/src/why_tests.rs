@@ -100,7 +100,17 @@ fn a_recorded_monitor_shows_its_pods_nodes_traffic_and_events() {
     let objects = objects(recorded["networkmonitors"].as_array().unwrap());
     let events: Vec<Event> = serde_json::from_value(recorded["events"].clone()).unwrap();
     let report = report(&objects, Kind::NetworkMonitor, "real", &Ok(events), recorded_at()).unwrap();
-    screen("why-recorded-120", &report, 120);
+    let text = anstream::adapter::strip_str(&render(&report, 120)).to_string();
+    assert_fits(&text, 120);
+    for line in [
+        "! NetworkMonitor real/real is Healthy, fault Workload, for 91s.",
+        "  pod real/redis-6b656969c5-t8ftz: it is overloaded (workload)",
+        "    - 31 of 110 attempts to connect failed",
+        "  nodes short of resources (no fault of the network's)",
+        "  WorkloadFault",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
     assert_eq!(report.events.len(), 4);
     let subjects: Vec<&str> = report.evidence.iter().map(|it| it.subject.as_str()).collect();
     assert!(subjects.last().unwrap().starts_with("traffic in the window of 2026-11-28T08:4"), "{subjects:?}");

@@ -23,13 +23,15 @@ pub(super) fn component(pod: &Pod) -> Option<&str> {
 pub(super) fn check(collected: &Collected) -> Check {
     let mut findings = Vec::new();
     let mut summary = String::new();
-    // Where the objects couldn't be read, that is a finding of its own.
-    let monitors = collected.objects.as_ref().map_or(0, |objects| objects.monitors.len());
+    let monitors = collected.objects.as_ref().map(|objects| objects.monitors.len());
     match (&collected.daemon_set, &collected.nodes, &collected.pods) {
         (Err(error), ..) => findings.push(Finding::unchecked("The agents' DaemonSet", error)),
         (_, Err(error), _) => findings.push(Finding::unchecked("The nodes", error)),
         (.., Err(error)) => findings.push(Finding::unchecked("The agents' pods", error)),
-        (Ok(None), ..) if monitors == 0 => {
+        (Ok(None), ..) if monitors.is_err() => {
+            findings.push(Finding::unchecked("Whether agents are needed", "it depends on the objects, which couldn't be read"));
+        }
+        (Ok(None), ..) if monitors == Ok(0) => {
             summary = "There is no NetworkMonitor, and so no agent: the operator deploys them with the first one.".to_owned();
         }
         (Ok(None), ..) => findings.push(Finding::problem(
