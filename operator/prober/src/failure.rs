@@ -64,8 +64,8 @@ fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// `bytes` as text in one line: what isn't text is escaped.
-pub(crate) fn readable(bytes: &[u8]) -> String {
+/// `bytes` as text in one line: what isn't text, moves a terminal's cursor or turns the direction of writing is escaped.
+pub fn readable(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -30,6 +30,7 @@ mod tls;
 mod trace;
 
 pub use config::{ProberConfig, ProberError, ResolverSource, TrustSource};
+pub use failure::readable;
 pub use plan::{Plan, PlanError, Secrets, secrets_of};
 pub use policy::TargetPolicy;
 pub use prober::Prober;

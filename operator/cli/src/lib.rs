@@ -1,0 +1,34 @@
+//! The commands for people: `tidewatch status`, `why`, `doctor` and `completion`, also as the plugin `kubectl tidewatch`.
+//!
+//! What is read from the API server ([`collect`]) becomes a report by pure functions, and a report becomes text or JSON.
+
+#![forbid(unsafe_code)]
+
+mod age;
+mod args;
+pub mod collect;
+mod connect;
+pub mod doctor;
+#[cfg(test)]
+mod documentation_tests;
+#[cfg(test)]
+mod fixtures;
+mod guide;
+mod invocation;
+pub mod objects;
+mod output;
+mod request_error;
+mod run;
+mod screen;
+pub mod status;
+pub mod why;
+
+pub use args::{CompletionArgs, DoctorArgs, StatusArgs, WhyArgs};
+pub use guide::Advice;
+pub use run::{complete, doctor, status, why};
+pub use tidewatch_prober::readable;
+
+/// Name of the plugin's executable; kubectl finds it by that.
+pub const PLUGIN: &str = "kubectl-tidewatch";
+/// Exit code of a command that ran and found something that needs attention.
+pub const EXIT_PROBLEMS: u8 = 2;
