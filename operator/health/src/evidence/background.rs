@@ -105,6 +105,55 @@ fn quieter(mut flows: Vec<(f64, f64)>) -> Option<f64> {
     (segments >= ENOUGH_WITHIN && more >= LEAST_WITHIN).then(|| (UNEVEN * more / segments).min(MOST_WITHIN))
 }
 
+/// Connection requests of a node pair that must be known to be asked, and the largest share that is explained away.
+const ENOUGH_REQUESTS: u64 = 5;
+const MOST_LATE: f64 = 0.5;
+
+/// Connection requests, those sent again counted each, and how many of them were lost though the attempt was answered.
+#[derive(Debug, Default)]
+struct Requests {
+    sent: u64,
+    lost: u64,
+}
+
+impl Requests {
+    fn add(&mut self, cell: &Cell) {
+        let lost = cell.handshakes.lost_before_answer();
+        self.lost = self.lost.saturating_add(lost);
+        self.sent = self.sent.saturating_add(cell.handshakes.decided()).saturating_add(lost);
+    }
+
+    fn share_lost(&self) -> f64 {
+        self.lost as f64 / self.sent as f64
+    }
+}
+
+/// Shares of connection requests that are answered too late since machines stand still.
+#[derive(Debug)]
+pub(crate) struct LateRequests {
+    /// Of the quietest third of node pairs.
+    pub(crate) everywhere: f64,
+    /// Of the flows that stay within each node.
+    pub(crate) within: HashMap<Id, f64>,
+}
+
+impl LateRequests {
+    pub(crate) fn of(cells: &[&Cell]) -> Self {
+        let mut pairs: BTreeMap<NodePair, Requests> = BTreeMap::new();
+        for cell in cells {
+            pairs.entry((cell.flow.local_node, cell.flow.remote_node)).or_default().add(cell);
+        }
+        pairs.retain(|_, requests| requests.sent >= ENOUGH_REQUESTS);
+        let late = |share: f64| (UNEVEN * share).min(MOST_LATE);
+        let shares: Vec<f64> = pairs.values().map(Requests::share_lost).collect();
+        let everywhere = if shares.len() < ENOUGH_PAIRS { 0.0 } else { late(quietest(shares)) };
+        let within = |((one, other), requests): (&NodePair, &Requests)| {
+            (*one).filter(|_| one == other).map(|node| (node, late(requests.share_lost())))
+        };
+        Self { everywhere, within: pairs.iter().filter_map(within).collect() }
+    }
+}
+
 /// The value that the quietest third stays below.
 pub(crate) fn quietest(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use crate::evidence::background::{self, LateRequests};
 use crate::evidence::hypothesis::{Column, Directions};
-use crate::evidence::likelihood::{LOSSES, Null, REQUESTS_LATE, Ratios};
+use crate::evidence::likelihood;
+use crate::evidence::likelihood::{LOSSES, Null, Ratios};
 use crate::evidence::peers::{Counts, Elsewhere};
 use crate::evidence::refusals::is_served;
 use crate::evidence::source::{EvidenceSource, SILENT};
-use crate::evidence::{background, likelihood};
 use crate::input::cell::{Cell, Handshakes};
 use crate::input::component::Component;
 use crate::input::names::Id;
@@ -88,6 +89,8 @@ impl<'a> Losses<'a> {
             let short = |node: Id| if shortages.is_short(node) { SHORT_LOSS } else { 0.0 };
             at_ends(cell, &|node| within.get(&node).copied().unwrap_or(0.0).max(short(node)))
         };
+        let late = LateRequests::of(cells);
+        let late_at = |node: Id| late.within.get(&node).copied().unwrap_or(0.0);
         let own: Vec<f64> = cells.iter().map(|cell| nodes_own(cell)).collect();
         let nulls = expected
             .iter()
@@ -95,9 +98,9 @@ impl<'a> Losses<'a> {
             .zip(cells)
             .map(|((expected, own), cell)| {
                 let null = Null::healthy(expected, everywhere.max(*own));
-                let is_short = |node: Option<Id>| node.is_some_and(|node| shortages.is_short(node));
-                let late = is_short(cell.flow.local_node) || is_short(cell.flow.remote_node);
-                Null { request_lost: null.request_lost.max(if late { REQUESTS_LATE } else { 0.0 }), ..null }
+                // A node that turns packets away does so within itself as well.
+                let at = |node: Id| if turning_away.contains(&node) { 0.0 } else { late_at(node) };
+                Null { request_lost: null.request_lost.max(late.everywhere).max(at_ends(cell, &at)), ..null }
             })
             .collect();
         for (silent, cell) in silent.iter_mut().zip(cells) {
