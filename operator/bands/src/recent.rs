@@ -1,0 +1,150 @@
+//! Statistics of the last values: what a slow or small change shows that no single value does.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tail::Tail;
+
+const LENGTH: usize = 32;
+/// A single value counts no more than this in a mean.
+const CLIP: f64 = 6.0;
+/// Where more than this share of values repeats the one before, a flat line is no news.
+const REPEATS: f64 = 0.3;
+
+/// The last values, and the usual spread of their statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Recent {
+    /// Surprises in units of the noise.
+    surprises: VecDeque<f32>,
+    /// Surprises in units of the series.
+    raw: VecDeque<f64>,
+    last: Option<f64>,
+    equal: u32,
+    repeats: f64,
+    short_mean: Tail,
+    long_mean: Tail,
+    loud: Tail,
+    quiet: Tail,
+    flat: Tail,
+}
+
+/// Statistics at one value, each from 0 up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statistics {
+    short_mean: f64,
+    long_mean: f64,
+    loud: Option<f64>,
+    quiet: Option<f64>,
+    flat: Option<f64>,
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Self {
+            surprises: VecDeque::with_capacity(LENGTH),
+            raw: VecDeque::with_capacity(LENGTH),
+            last: None,
+            equal: 0,
+            repeats: 0.0,
+            short_mean: Tail::new(1.0),
+            long_mean: Tail::new(1.0),
+            loud: Tail::new(1.0),
+            quiet: Tail::new(1.0),
+            flat: Tail::new(1.0),
+        }
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        self.surprises.len() <= LENGTH
+            && self.raw.len() <= LENGTH
+            && [&self.short_mean, &self.long_mean, &self.loud, &self.quiet, &self.flat]
+                .iter()
+                .all(|tail| tail.is_valid())
+    }
+
+    /// The statistics with this value as the newest.
+    pub(crate) fn statistics(&self, value: f64, surprise: f64) -> Statistics {
+        let newest = surprise.clamp(-CLIP, CLIP);
+        let (mut short, mut long, mut size) = (newest, newest, newest.abs());
+        for (age, past) in self.surprises.iter().rev().take(LENGTH - 1).enumerate() {
+            let past = f64::from(*past);
+            if age < 7 {
+                short += past;
+            }
+            long += past;
+            size += past.abs();
+        }
+        let count = (self.surprises.len() + 1).min(LENGTH) as f64;
+        let mean_size = size / count;
+        let full = self.surprises.len() >= LENGTH - 1;
+        let equal = if self.last == Some(value) { self.equal + 1 } else { 0 };
+        Statistics {
+            short_mean: short.abs() / count.min(8.0).sqrt(),
+            long_mean: long.abs() / count.sqrt(),
+            // Times 4: a tail tells small steps apart only from about 3 on.
+            loud: full.then_some(4.0 * mean_size),
+            quiet: full.then(|| 4.0 / (mean_size + 0.05)),
+            flat: (self.repeats < REPEATS).then_some(f64::from(equal)),
+        }
+    }
+
+    /// Smallest share of the past that was as unusual in one of the statistics, with allowance for there being several.
+    pub(crate) fn rarity(&self, now: &Statistics) -> f64 {
+        let loud = now.loud.map_or(1.0, |loud| self.loud.beyond(loud));
+        let quiet = now.quiet.map_or(1.0, |quiet| self.quiet.beyond(quiet));
+        let flat = now.flat.filter(|flat| *flat >= 4.0).map_or(1.0, |flat| self.flat.beyond(flat));
+        let mean = self.short_mean.beyond(now.short_mean).min(self.long_mean.beyond(now.long_mean));
+        (4.0 * mean.min(loud)).min(8.0 * quiet.min(flat)).min(1.0)
+    }
+
+    /// Adds a value; `weight` is less where it only continues an anomaly.
+    pub(crate) fn learn(&mut self, value: f64, surprise: f64, raw: f64, now: &Statistics, weight: f64, speed: f64) {
+        self.short_mean.learn(Some(now.short_mean), weight, speed);
+        self.long_mean.learn(Some(now.long_mean), weight, speed);
+        for (tail, statistic) in
+            [(&mut self.loud, now.loud), (&mut self.quiet, now.quiet), (&mut self.flat, now.flat)]
+        {
+            if statistic.is_some() {
+                tail.learn(statistic, weight, speed);
+            }
+        }
+        let repeated = self.last == Some(value);
+        // A long flat line among lively values is an anomaly, and becomes the series' habit only slowly.
+        let rate = if repeated && self.equal >= 8 { 0.004 } else { 0.02 };
+        self.repeats += (f64::from(u8::from(repeated)) - self.repeats) * rate;
+        self.equal = if repeated { self.equal.saturating_add(1) } else { 0 };
+        self.last = Some(value);
+        self.push(surprise, raw);
+    }
+
+    fn push(&mut self, surprise: f64, raw: f64) {
+        if self.surprises.len() >= LENGTH {
+            self.surprises.pop_front();
+        }
+        if self.raw.len() >= LENGTH {
+            self.raw.pop_front();
+        }
+        self.surprises.push_back(surprise.clamp(-CLIP, CLIP) as f32);
+        self.raw.push_back(raw);
+    }
+
+    /// The new level, relative to the forecast, once so many values in a row lie on one side of it and far off.
+    pub(crate) fn level_shift(&mut self, run: usize) -> Option<f64> {
+        if self.surprises.len() < run {
+            return None;
+        }
+        let last = || self.surprises.iter().rev().take(run);
+        let one_sided = last().all(|surprise| *surprise > 0.8) || last().all(|surprise| *surprise < -0.8);
+        let far = last().map(|surprise| f64::from(surprise.abs())).sum::<f64>() / run as f64 > 2.0;
+        if !one_sided || !far {
+            return None;
+        }
+        let mut newest: Vec<f64> = self.raw.iter().rev().take(run / 2).copied().collect();
+        newest.sort_by(f64::total_cmp);
+        let middle = newest.get(newest.len() / 2).copied()?;
+        self.surprises.clear();
+        self.raw.clear();
+        Some(middle)
+    }
+}
