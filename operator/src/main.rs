@@ -1,5 +1,5 @@
 //! `tidewatch`: `operator` runs in the cluster, `check` tests that it works there, and `retire` runs before it is
-//! uninstalled; `analyze` judges recorded flow windows on any machine.
+//! uninstalled; `analyze` judges recorded flow windows and `band` a series of values, on any machine.
 
 use std::process::ExitCode;
 
@@ -27,6 +27,7 @@ enum Command {
     Check(check::Args),
     Retire(retire::Args),
     Analyze(analyze::Args),
+    Band(tidewatch_band::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Check(args) => on_runtime(check::run(args)),
         Command::Retire(args) => on_runtime(retire::run(args)),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Band(args) => tidewatch_band::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,9 +17,7 @@ const DISTRIBUTIONS: [(&str, Draw); 7] = [
     ("normal", |random, shape| 100.0 + 30.0 * shape + random.normal()),
     ("log-normal", |random, shape| (20.0 + 5.0 * shape) * (0.6 * random.normal()).exp()),
     ("pareto-3", |random, _| random.pareto(3.0)),
-    ("laplace", |random, shape| {
-        50.0 + 10.0 * shape + random.sign() * -random.uniform(1e-12, 1.0).ln()
-    }),
+    ("laplace", |random, shape| 50.0 + 10.0 * shape + random.sign() * -random.uniform(1e-12, 1.0).ln()),
     ("poisson-100", |random, shape| random.poisson(100.0 + 40.0 * shape)),
     ("poisson-5", |random, _| random.poisson(5.0)),
     ("ratio", |random, _| random.poisson(20.0).min(1000.0) / 1000.0),

@@ -36,17 +36,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         update * 1e6,
         bytes as f64 / 1e6
     );
-    println!(
-        "100,000 series would need {:.1}% of a core and {:.0} MB",
-        core * 10.0,
-        bytes as f64 / 1e5
-    );
+    println!("100,000 series would need {:.1}% of a core and {:.0} MB", core * 10.0, bytes as f64 / 1e5);
     Ok(())
 }
 
 fn resident_bytes() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS in /proc/self/status")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS in /proc/self/status")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS as a number")?;
     Ok(kilobytes * 1024)
 }

@@ -53,7 +53,8 @@ pub(crate) fn count(series: &Series, breaches: impl Iterator<Item = bool>) -> Co
         }
         let new = second.saturating_sub(last) > grace;
         last = *second;
-        let inside = series.anomalies.iter().position(|(from, until)| *from <= *second && *second < until + grace);
+        let inside =
+            series.anomalies.iter().position(|(from, until)| *from <= *second && *second < until + grace);
         if let Some(found) = inside.and_then(|index| found.get_mut(index)) {
             *found = true;
             continue;

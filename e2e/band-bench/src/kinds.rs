@@ -41,15 +41,13 @@ struct Anomaly {
 pub(crate) fn generate(kind: Kind, seed: u64) -> Series {
     let mut random = Random::new(seed, kind as u64);
     let anomalies = place(kind, &mut random);
-    let mut series = Series {
-        judged_from: START + JUDGED_FROM_DAY * PER_DAY * STEP,
-        step: STEP,
-        ..Series::default()
-    };
+    let mut series =
+        Series { judged_from: START + JUDGED_FROM_DAY * PER_DAY * STEP, step: STEP, ..Series::default() };
     let base = Base::new(&mut random);
     let (mut total, mut noise, mut level, mut stuck) = (0.0, 0.0, 0.0, 0.0);
     for index in 0..DAYS * PER_DAY {
-        let active = anomalies.iter().find(|anomaly| (anomaly.first..=anomaly.last).contains(&index)).copied();
+        let active =
+            anomalies.iter().find(|anomaly| (anomaly.first..=anomaly.last).contains(&index)).copied();
         noise = base.memory * noise + random.normal() * (1.0 - base.memory * base.memory).sqrt();
         level += 0.002 * random.normal();
         let mut instant = Instant { kind, index, noise: noise * base.noise, level, base: &base, active };
@@ -74,8 +72,10 @@ pub(crate) fn generate(kind: Kind, seed: u64) -> Series {
         }
         series.values.push((second, value));
     }
-    series.anomalies =
-        anomalies.iter().map(|anomaly| (START + anomaly.first * STEP, START + (anomaly.last + 1) * STEP)).collect();
+    series.anomalies = anomalies
+        .iter()
+        .map(|anomaly| (START + anomaly.first * STEP, START + (anomaly.last + 1) * STEP))
+        .collect();
     series
 }
 
@@ -190,7 +190,8 @@ impl Instant<'_> {
                 self.shape() * skewed * (1.0 + 0.5 * size)
             }
             Kind::Ratio => {
-                let mean = 0.004 * self.base.weekend * (1.0 + 0.5 * (self.place() * 6.28).sin());
+                let mean =
+                    0.004 * self.base.weekend * (1.0 + 0.5 * (self.place() * std::f64::consts::TAU).sin());
                 let requests = 500.0;
                 let errors = if self.active.is_some() { mean + 0.02 * size } else { mean };
                 (random.poisson(errors * requests) / requests).min(1.0)

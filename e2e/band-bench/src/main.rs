@@ -8,8 +8,8 @@ use clap::Parser;
 
 mod calibration;
 mod cost;
-mod kinds;
 mod judge;
+mod kinds;
 mod methods;
 mod nab;
 mod series;
@@ -46,8 +46,10 @@ fn main() -> anyhow::Result<()> {
     }
     let first = if args.dev { 1 } else { HELD_OUT };
     let seeds: Vec<u64> = (first..first + args.seeds).collect();
-    let kinds: Vec<kinds::Kind> =
-        kinds::ALL.into_iter().filter(|kind| args.kind.as_ref().is_none_or(|name| kind.name() == name)).collect();
+    let kinds: Vec<kinds::Kind> = kinds::ALL
+        .into_iter()
+        .filter(|kind| args.kind.as_ref().is_none_or(|name| kind.name() == name))
+        .collect();
     anyhow::ensure!(
         !kinds.is_empty(),
         "--kind: there is no such kind; write one of {}",

@@ -73,8 +73,7 @@ impl Method {
 
 fn tidewatch(series: &Series) -> Vec<Point> {
     // The learning doesn't depend on the width: one engine for each gives the breaches.
-    let mut engines =
-        [1.0, 2.0, 3.0, 4.0].map(|width| Engine::new(Config { width, ..Config::default() }));
+    let mut engines = [1.0, 2.0, 3.0, 4.0].map(|width| Engine::new(Config { width, ..Config::default() }));
     series
         .values
         .iter()
@@ -107,7 +106,13 @@ fn as_gauge(series: &Series) -> Vec<f64> {
 }
 
 fn ratio(distance: f64, scale: f64) -> f64 {
-    if scale > 0.0 { (distance.abs() / scale).min(1e9) } else if distance == 0.0 { 0.0 } else { 1e9 }
+    if scale > 0.0 {
+        (distance.abs() / scale).min(1e9)
+    } else if distance == 0.0 {
+        0.0
+    } else {
+        1e9
+    }
 }
 
 /// Distance from the mean of the last values, in standard deviations.
@@ -181,7 +186,7 @@ fn seasonal_naive(values: &[f64], day: usize) -> Vec<f64> {
         .collect()
 }
 
-fn window_of<'a>(values: &'a [f64], index: usize, window: usize) -> &'a [f64] {
+fn window_of(values: &[f64], index: usize, window: usize) -> &[f64] {
     values.get(index.saturating_sub(window)..index).unwrap_or_default()
 }
 

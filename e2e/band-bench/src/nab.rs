@@ -41,7 +41,9 @@ pub(crate) fn run(directory: &Path, verbose: bool) -> anyhow::Result<()> {
     rows.sort_by(|a, b| b.statistic.total_cmp(&a.statistic));
     for (name, false_weight, missed_weight) in PROFILES {
         let (score, threshold) = best(&rows, windows, false_weight, missed_weight);
-        println!("BENCH {{\"bench\":\"nab\",\"profile\":\"{name}\",\"score\":{score:.2},\"threshold\":{threshold:.4}}}");
+        println!(
+            "BENCH {{\"bench\":\"nab\",\"profile\":\"{name}\",\"score\":{score:.2},\"threshold\":{threshold:.4}}}"
+        );
         if verbose && name == "standard" {
             report(&files, &rows, threshold, false_weight);
         }
@@ -52,8 +54,9 @@ pub(crate) fn run(directory: &Path, verbose: bool) -> anyhow::Result<()> {
 
 fn read(directory: &Path) -> anyhow::Result<Vec<File>> {
     let labels = directory.join("labels/combined_windows.json");
-    let text = std::fs::read_to_string(&labels)
-        .with_context(|| format!("read {}: is --nab a checkout of github.com/numenta/NAB?", labels.display()))?;
+    let text = std::fs::read_to_string(&labels).with_context(|| {
+        format!("read {}: is --nab a checkout of github.com/numenta/NAB?", labels.display())
+    })?;
     let labels: BTreeMap<String, Vec<(String, String)>> =
         serde_json::from_str(&text).with_context(|| format!("parse {}", labels.display()))?;
     labels.into_iter().map(|(name, windows)| read_file(directory, name, &windows)).collect()
@@ -66,7 +69,9 @@ fn read_file(directory: &Path, name: String, windows: &[(String, String)]) -> an
     for record in reader.records() {
         let record = record.with_context(|| format!("parse {}", path.display()))?;
         times.push(time(record.get(0).unwrap_or_default())?);
-        values.push(record.get(1).unwrap_or_default().trim().parse().with_context(|| format!("a value of {name}"))?);
+        values.push(
+            record.get(1).unwrap_or_default().trim().parse().with_context(|| format!("a value of {name}"))?,
+        );
     }
     let row = |text: &String| -> anyhow::Result<usize> {
         let at = time(text)?;
@@ -100,7 +105,8 @@ fn places(file: &File, number: usize, novelties: &[f64], first_window: usize) ->
     let mut previous: Option<(f64, f64)> = None;
     let mut windows = (first_window..).zip(&file.windows).peekable();
     for (index, statistic) in novelties.iter().enumerate() {
-        let inside = windows.peek().filter(|(_, (from, _))| index >= *from).map(|(id, window)| (*id, **window));
+        let inside =
+            windows.peek().filter(|(_, (from, _))| index >= *from).map(|(id, window)| (*id, **window));
         let here = index as f64;
         let (window, place) = match (inside, previous) {
             (Some((id, (from, until))), _) => {
@@ -173,7 +179,8 @@ fn aws(files: &[File], rows: &[Row]) {
         .filter(|(_, file)| file.name.starts_with("realAWSCloudwatch"))
         .map(|(number, _)| number)
         .collect();
-    let windows: usize = numbers.iter().filter_map(|number| files.get(*number)).map(|file| file.windows.len()).sum();
+    let windows: usize =
+        numbers.iter().filter_map(|number| files.get(*number)).map(|file| file.windows.len()).sum();
     let weeks: f64 = numbers
         .iter()
         .filter_map(|number| files.get(*number))
@@ -195,5 +202,7 @@ fn aws(files: &[File], rows: &[Row]) {
         }
         (recall, rate) = (found.len() as f64 / windows.max(1) as f64, f64::from(wrong) / weeks);
     }
-    println!("BENCH {{\"bench\":\"nab-aws\",\"recall\":{recall:.3},\"false_alarms_per_series_week\":{rate:.3}}}");
+    println!(
+        "BENCH {{\"bench\":\"nab-aws\",\"recall\":{recall:.3},\"false_alarms_per_series_week\":{rate:.3}}}"
+    );
 }

@@ -19,7 +19,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { width: 3.0, time_zone: TimeZone::UTC, exclude: Vec::new(), kind: Kind::Detect, adaptation: 1.0 }
+        Self {
+            width: 3.0,
+            time_zone: TimeZone::UTC,
+            exclude: Vec::new(),
+            kind: Kind::Detect,
+            adaptation: 1.0,
+        }
     }
 }
 

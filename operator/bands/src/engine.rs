@@ -162,9 +162,7 @@ impl Engine {
             return None;
         }
         match before.read(value, at.as_second()) {
-            Reading::Rate(rate) => {
-                Some(Sample { at, value, learnable: rate, counter: Some(before) })
-            }
+            Reading::Rate(rate) => Some(Sample { at, value, learnable: rate, counter: Some(before) }),
             Reading::NotACounter if self.config.kind == Kind::Detect => {
                 // All that was learnt is of rates: begin anew.
                 self.state = State { never_counter: true, ..State::default() };
@@ -185,9 +183,7 @@ impl Engine {
             return self.without_band();
         }
         let total = |rate: f64| match sample.counter {
-            Some(before) => {
-                before.value + rate * sample.at.as_second().saturating_sub(before.second) as f64
-            }
+            Some(before) => before.value + rate * sample.at.as_second().saturating_sub(before.second) as f64,
             None => rate,
         };
         let evidence = |orders: f64| orders / (orders + HALF_SCORE);

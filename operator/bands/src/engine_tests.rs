@@ -68,7 +68,11 @@ fn a_restored_engine_goes_on_as_if_never_stopped() {
         let mut engine = Engine::restore(Config::default(), &saved).unwrap();
         for (index, value) in (0..).zip(&values).skip(stop) {
             let judgement = engine.observe(at(START + 300 * index), *value);
-            assert_eq!(judgement, expected[usize::try_from(index).unwrap()], "stopped at {stop}, value {index}");
+            assert_eq!(
+                judgement,
+                expected[usize::try_from(index).unwrap()],
+                "stopped at {stop}, value {index}"
+            );
         }
     }
 }
@@ -202,7 +206,11 @@ fn a_counter_is_judged_by_its_rate_and_a_reset_is_no_anomaly() {
     assert!(!judgements[1001].breach);
     assert!(judgements[1500].breach);
     let band = judgements[1499].band.unwrap();
-    assert!(band.lower > values[1498] && band.upper < values[1498] + 120.0, "{band:?} after {}", values[1498]);
+    assert!(
+        band.lower > values[1498] && band.upper < values[1498] + 120.0,
+        "{band:?} after {}",
+        values[1498]
+    );
     let breaches = judgements.iter().filter(|judgement| judgement.breach).count();
     assert!(breaches <= 20, "{breaches} breaches");
 }

@@ -151,7 +151,15 @@ impl Forecast {
     }
 
     /// Learns a value that was expected so; `seconds` is the time that it stands for.
-    pub(crate) fn learn(&mut self, value: f64, expected: &Expected, place: LocalTime, seconds: f64, scale: f64, speed: f64) {
+    pub(crate) fn learn(
+        &mut self,
+        value: f64,
+        expected: &Expected,
+        place: LocalTime,
+        seconds: f64,
+        scale: f64,
+        speed: f64,
+    ) {
         self.learnt += 1.0;
         let smooth = value - expected.overlay;
         let surprise = value - expected.value;
@@ -169,7 +177,13 @@ impl Forecast {
         ] {
             profile.learn(
                 index,
-                Lesson { value: target - self.anchor, share: half_hour, memory: memory / speed, clip: f64::INFINITY, calm: 0.0 },
+                Lesson {
+                    value: target - self.anchor,
+                    share: half_hour,
+                    memory: memory / speed,
+                    clip: f64::INFINITY,
+                    calm: 0.0,
+                },
             );
         }
         let deviation = surprise + expected.overlay;

@@ -112,7 +112,14 @@ impl Model {
         }
     }
 
-    pub(crate) fn learn(&mut self, value: f64, verdict: &Verdict, place: LocalTime, seconds: f64, speed: f64) {
+    pub(crate) fn learn(
+        &mut self,
+        value: f64,
+        verdict: &Verdict,
+        place: LocalTime,
+        seconds: f64,
+        speed: f64,
+    ) {
         self.step += (seconds.clamp(0.5 * self.step, 2.0 * self.step) - self.step) * 0.02;
         let extreme = verdict.point < EXTREME;
         let weight = if extreme && self.extreme { CONTINUED } else { 1.0 };

@@ -43,7 +43,13 @@ impl Overlay {
         let usual = self.profile.bin(bin).map_or(0.0, |(value, _)| value.abs());
         self.profile.learn(
             bin,
-            Lesson { value: deviation, share, memory: self.memory, clip: 4.0 * scale + 0.5 * usual, calm: 0.0 },
+            Lesson {
+                value: deviation,
+                share,
+                memory: self.memory,
+                clip: 4.0 * scale + 0.5 * usual,
+                calm: 0.0,
+            },
         );
     }
 

@@ -99,7 +99,15 @@ impl Recent {
     }
 
     /// Adds a value; `weight` is less where it only continues an anomaly.
-    pub(crate) fn learn(&mut self, value: f64, surprise: f64, raw: f64, now: &Statistics, weight: f64, speed: f64) {
+    pub(crate) fn learn(
+        &mut self,
+        value: f64,
+        surprise: f64,
+        raw: f64,
+        now: &Statistics,
+        weight: f64,
+        speed: f64,
+    ) {
         self.short_mean.learn(Some(now.short_mean), weight, speed);
         self.long_mean.learn(Some(now.long_mean), weight, speed);
         for (tail, statistic) in

@@ -56,7 +56,10 @@ impl Scale {
 
     /// The smallest noise that is told apart from none: a ten-thousandth of the values' size.
     fn floor(&self) -> f64 {
-        (1e-4 * self.magnitude).max(1e-12 * self.largest).max(0.05 * self.deviation).max(f64::MIN_POSITIVE * 1e6)
+        (1e-4 * self.magnitude)
+            .max(1e-12 * self.largest)
+            .max(0.05 * self.deviation)
+            .max(f64::MIN_POSITIVE * 1e6)
     }
 
     /// Noise at any time of day, without the part that depends on the hour.

@@ -23,7 +23,8 @@ pub enum StateError {
 impl Engine {
     /// The state, at most 16 KiB.
     pub fn save(&self) -> Result<Vec<u8>, StateError> {
-        postcard::to_extend(&self.state, vec![VERSION]).map_err(|error| StateError::Damaged(error.to_string()))
+        postcard::to_extend(&self.state, vec![VERSION])
+            .map_err(|error| StateError::Damaged(error.to_string()))
     }
 
     /// An engine that goes on where the saved one stopped.
