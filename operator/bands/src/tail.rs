@@ -129,12 +129,14 @@ impl Tail {
         }
         let (mut mass, mut sum, mut weighted) = (0.0, 0.0, 0.0);
         for (bin, count) in self.counts.iter().enumerate().rev() {
-            let middle = 0.5 * (edge(bin) + edge(bin + 1));
-            if edge(bin + 1) <= threshold {
+            let (lower, upper) = (edge(bin), edge(bin + 1));
+            if upper <= threshold {
                 break;
             }
-            let count = f64::from(*count);
-            let excess = (middle - threshold).max(0.0);
+            // Of the bin that holds the threshold, only the part beyond it.
+            let from = lower.max(threshold);
+            let count = f64::from(*count) * (upper - from) / (upper - lower);
+            let excess = 0.5 * (from + upper) - threshold;
             // The expected share of exceedances above this one, for the second moment.
             weighted += count * excess * (mass + 0.5 * count);
             mass += count;
