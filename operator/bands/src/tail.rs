@@ -149,7 +149,8 @@ impl Tail {
             let (first, second) = (sum / mass, weighted / mass / mass);
             let gap = first - 2.0 * second;
             let fitted = if gap > 0.0 { 2.0 - first / gap } else { 0.9 };
-            shape = (PRIOR_BEYOND * PRIOR_SHAPE + mass * fitted.clamp(-0.3, 0.9)) / (PRIOR_BEYOND + mass);
+            // A negative shape has an end, and calls what lies just beyond it impossible.
+            shape = (PRIOR_BEYOND * PRIOR_SHAPE + mass * fitted.clamp(0.0, 0.9)) / (PRIOR_BEYOND + mass);
         }
         self.fit =
             Fit { threshold, share, scale: (mean * (1.0 - shape)).max(1e-6), shape, most: f64::INFINITY };
