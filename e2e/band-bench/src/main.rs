@@ -10,6 +10,7 @@ mod calibration;
 mod cost;
 mod judge;
 mod kinds;
+mod losses;
 mod methods;
 mod nab;
 mod series;
@@ -31,6 +32,12 @@ struct Args {
     /// Only the kind of this name
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
+    /// Print where the engine loses: missed, late and false alarms by kind, and do nothing else
+    #[arg(long)]
+    losses: bool,
+    /// With --kind: print the trace of this seed's series as CSV, and do nothing else
+    #[arg(long, value_name = "SEED", requires = "kind")]
+    trace: Option<u64>,
     /// A checkout of the Numenta Anomaly Benchmark: scores the engine by its rules, and does nothing else
     #[arg(long, value_name = "DIR")]
     nab: Option<PathBuf>,
@@ -55,6 +62,14 @@ fn main() -> anyhow::Result<()> {
         "--kind: there is no such kind; write one of {}",
         kinds::ALL.map(kinds::Kind::name).join(", ")
     );
+    if let (Some(seed), [kind]) = (args.trace, kinds.as_slice()) {
+        losses::trace(*kind, seed);
+        return Ok(());
+    }
+    if args.losses {
+        losses::run(&kinds, &seeds);
+        return Ok(());
+    }
     table::run(&kinds, &seeds);
     if args.kind.is_none() {
         calibration::run(&seeds);

@@ -7,6 +7,7 @@ use crate::calendar::LocalTime;
 use crate::config::{Config, Kind};
 use crate::counter::{Counter, Reading, looks_like_counter};
 use crate::model::{Model, Verdict};
+use crate::recent::Cause;
 
 /// Values before the first band.
 const FIRST_VALUES: usize = 12;
@@ -39,6 +40,8 @@ pub struct Judgement {
     pub rarity: f64,
     /// The rarity as a score from 0 (usual) to 1, comparable between series: ½ is one value in a thousand.
     pub score: f64,
+    /// What the rarity is of.
+    pub cause: Cause,
     /// The score beyond that of the anomaly before it, which fades over a few hundred values: one peak an episode.
     pub novelty: f64,
     /// How far the band is learnt.
@@ -149,7 +152,15 @@ impl Engine {
 
     fn without_band(&self) -> Judgement {
         let training = self.training();
-        Judgement { band: None, rarity: 1.0, score: 0.0, novelty: 0.0, training, breach: false }
+        Judgement {
+            band: None,
+            rarity: 1.0,
+            cause: Cause::Value,
+            score: 0.0,
+            novelty: 0.0,
+            training,
+            breach: false,
+        }
     }
 
     /// Turns a counter's reading into its rate; none where it has none.
@@ -194,6 +205,7 @@ impl Engine {
                 upper: total(verdict.upper),
             }),
             rarity: verdict.rarity,
+            cause: verdict.cause,
             score: evidence(-verdict.rarity.log10()),
             novelty: evidence(verdict.novelty),
             training,

@@ -20,4 +20,5 @@ mod engine_tests;
 
 pub use config::{Config, Kind, TimeRange};
 pub use engine::{Band, Engine, Judgement, Training};
+pub use recent::Cause;
 pub use state::StateError;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::LocalTime;
 use crate::forecast::{Expected, Forecast};
-use crate::recent::{Recent, Statistics};
+use crate::recent::{Cause, Recent, Statistics};
 use crate::scale::Scale;
 use crate::tail::Tail;
 
@@ -46,6 +46,7 @@ pub(crate) struct Verdict {
     pub(crate) upper: f64,
     /// Share of normal values at least as unusual.
     pub(crate) rarity: f64,
+    pub(crate) cause: Cause,
     /// Decimal orders of magnitude by which the value is rarer than those of the last anomaly.
     pub(crate) novelty: f64,
     surprise: f64,
@@ -95,7 +96,8 @@ impl Model {
         let point = if surprise >= 0.0 { self.above.beyond(surprise) } else { self.below.beyond(-surprise) };
         let point = (2.0 * point).min(1.0);
         let statistics = self.recent.statistics(value, surprise);
-        let rarity = point.min(self.recent.rarity(&statistics));
+        let (of_several, cause) = self.recent.rarity(&statistics);
+        let (rarity, cause) = if point <= of_several { (point, Cause::Value) } else { (of_several, cause) };
         let least = if self.least >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         let most = if self.ones >= 3 && self.most <= 1.0 { 1.0 } else { f64::INFINITY };
         Verdict {
@@ -104,6 +106,7 @@ impl Model {
             upper: upper.clamp(least, most),
             expected,
             rarity,
+            cause,
             novelty: (-rarity.log10() - self.remembered).max(0.0),
             surprise,
             point,

@@ -29,6 +29,21 @@ pub(crate) struct Recent {
     flat: Tail,
 }
 
+/// What is most unusual about a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The value itself.
+    Value,
+    /// The mean of the last values: they are all high, or all low.
+    Mean,
+    /// The last values vary more than usual.
+    Loud,
+    /// The last values vary less than usual.
+    Quiet,
+    /// The last values are equal.
+    Flat,
+}
+
 /// Statistics at one value, each from 0 up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statistics {
@@ -90,12 +105,14 @@ impl Recent {
     }
 
     /// Smallest share of the past that was as unusual in one of the statistics, with allowance for there being several.
-    pub(crate) fn rarity(&self, now: &Statistics) -> f64 {
+    pub(crate) fn rarity(&self, now: &Statistics) -> (f64, Cause) {
         let loud = now.loud.map_or(1.0, |loud| self.loud.beyond(loud));
         let quiet = now.quiet.map_or(1.0, |quiet| self.quiet.beyond(quiet));
         let flat = now.flat.filter(|flat| *flat >= 4.0).map_or(1.0, |flat| self.flat.beyond(flat));
         let mean = self.short_mean.beyond(now.short_mean).min(self.long_mean.beyond(now.long_mean));
-        (4.0 * mean.min(loud)).min(8.0 * quiet.min(flat)).min(1.0)
+        [(4.0 * mean, Cause::Mean), (4.0 * loud, Cause::Loud), (8.0 * quiet, Cause::Quiet), (8.0 * flat, Cause::Flat)]
+            .into_iter()
+            .fold((1.0, Cause::Value), |least, one| if one.0 < least.0 { one } else { least })
     }
 
     /// Adds a value; `weight` is less where it only continues an anomaly.
