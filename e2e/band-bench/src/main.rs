@@ -35,6 +35,9 @@ struct Args {
     /// Print where the engine loses: missed, late and false alarms by kind, and do nothing else
     #[arg(long)]
     losses: bool,
+    /// Print whether the widths mean what is stated, and do nothing else
+    #[arg(long)]
+    calibration: bool,
     /// With --kind: print the trace of this seed's series as CSV, and do nothing else
     #[arg(long, value_name = "SEED", requires = "kind")]
     trace: Option<u64>,
@@ -68,6 +71,10 @@ fn main() -> anyhow::Result<()> {
     }
     if args.losses {
         losses::run(&kinds, &seeds);
+        return Ok(());
+    }
+    if args.calibration {
+        calibration::run(&seeds);
         return Ok(());
     }
     table::run(&kinds, &seeds);

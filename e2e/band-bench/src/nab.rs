@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use tidewatch_bands::{Config, Engine, Kind};
+use tidewatch_bands::{Cause, Config, Engine, Kind};
 
 /// Weights of a false row and of a missed window.
 const PROFILES: [(&str, f64, f64); 3] =
@@ -17,6 +17,7 @@ const PROFILES: [(&str, f64, f64); 3] =
 struct Row {
     file: usize,
     statistic: f64,
+    cause: Cause,
     window: Option<usize>,
     /// Relative place of the score, before its weight.
     place: f64,
@@ -87,10 +88,10 @@ fn time(text: &str) -> anyhow::Result<Timestamp> {
     Ok(civil.to_zoned(TimeZone::UTC)?.timestamp())
 }
 
-/// Novelty of each row: a false row costs, so an anomaly should peak once.
-fn judge(file: &File) -> Vec<f64> {
+/// Novelty of each row and its cause: a false row costs, so an anomaly should peak once.
+fn judge(file: &File) -> Vec<(f64, Cause)> {
     let mut engine = Engine::new(Config { kind: Kind::Gauge, ..Config::default() });
-    file.times.iter().zip(&file.values).map(|(at, value)| engine.observe(*at, *value).novelty).collect()
+    file.times.iter().zip(&file.values).map(|(at, value)| engine.observe(*at, *value)).map(|judgement| (judgement.novelty, judgement.cause)).collect()
 }
 
 /// NAB's sigmoid, from 1 at the left edge of a window over 0 at its right edge to -1 far behind it.
@@ -98,13 +99,13 @@ fn sigmoid(place: f64) -> f64 {
     if place > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * place).exp()) - 1.0 }
 }
 
-fn places(file: &File, number: usize, novelties: &[f64], first_window: usize) -> Vec<Row> {
+fn places(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: usize) -> Vec<Row> {
     let count = file.values.len();
     let probation = ((0.15 * count as f64).floor()).min(750.0);
     let mut rows = Vec::new();
     let mut previous: Option<(f64, f64)> = None;
     let mut windows = (first_window..).zip(&file.windows).peekable();
-    for (index, statistic) in novelties.iter().enumerate() {
+    for (index, (statistic, cause)) in novelties.iter().enumerate() {
         let inside =
             windows.peek().filter(|(_, (from, _))| index >= *from).map(|(id, window)| (*id, **window));
         let here = index as f64;
@@ -117,7 +118,7 @@ fn places(file: &File, number: usize, novelties: &[f64], first_window: usize) ->
             (None, None) => (None, -1.0),
         };
         if here >= probation {
-            rows.push(Row { file: number, statistic: *statistic, window, place });
+            rows.push(Row { file: number, statistic: *statistic, cause: *cause, window, place });
         }
         if let Some((_, (from, until))) = inside.filter(|(_, (_, until))| index == *until) {
             previous = Some((until as f64, until as f64 - from as f64 + 1.0));
@@ -167,6 +168,13 @@ fn report(files: &[File], rows: &[Row], threshold: f64, false_weight: f64) {
             file.windows.len(),
             wrong().count()
         );
+        for (what, falsely) in [("true", false), ("false", true)] {
+            let mut causes = BTreeMap::<String, usize>::new();
+            mine()
+                .filter(|row| row.statistic >= threshold && row.window.is_none() == falsely)
+                .for_each(|row| *causes.entry(format!("{:?}", row.cause)).or_default() += 1);
+            println!("    {what}: {causes:?}");
+        }
     }
 }
 

@@ -280,7 +280,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_restored_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let mut versioned = vec![1];
+        let mut versioned = vec![2];
         versioned.extend(bytes);
         let _ = Engine::restore(Config::default(), &versioned);
     }

@@ -80,6 +80,8 @@ pub(crate) struct Forecast {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) value: f64,
+    /// The value by the season and a level that hardly follows the series.
+    pub(crate) slow: f64,
     /// Part of the value that is a periodic spike.
     overlay: f64,
     hour_spike: f64,
@@ -128,19 +130,15 @@ impl Forecast {
 
     pub(crate) fn expect(&self, place: LocalTime, scale: f64) -> Expected {
         let seasons = self.season_values(place);
-        let least = self.experts.iter().map(|expert| expert.error).fold(f64::INFINITY, f64::min).max(1e-300);
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for expert in &self.experts {
-            let weight = (least / expert.error.max(least)).powi(SHARPNESS);
-            sum += weight * expert.forecast(&seasons);
-            weights += weight;
-        }
+        let all = blend(self.experts.iter(), &seasons);
+        let slow = blend(self.experts.iter().filter(|expert| expert.pace == Pace::Slow), &seasons);
         let hour_spike = self.hour_overlay.at(place.minute_of_hour(), scale);
         let day_spike = self.day_overlay.at(place.five_minutes(), scale);
         let overlay = hour_spike + day_spike;
-        let smooth = if weights > 0.0 { sum / weights } else { self.anchor };
+        let smooth = all.unwrap_or(self.anchor);
         Expected {
             value: smooth + overlay,
+            slow: slow.unwrap_or(smooth) + overlay,
             overlay,
             hour_spike,
             day_spike,
@@ -209,6 +207,16 @@ impl Forecast {
             expert.slope = 0.0;
         }
     }
+}
+
+/// Mean of forecasts, weighted by how well they did.
+fn blend<'a>(experts: impl Iterator<Item = &'a Expert> + Clone, seasons: &[f64; 3]) -> Option<f64> {
+    let least = experts.clone().map(|expert| expert.error).fold(f64::INFINITY, f64::min).max(1e-300);
+    let (sum, weights) = experts.fold((0.0, 0.0), |(sum, weights), expert| {
+        let weight = (least / expert.error.max(least)).powi(SHARPNESS);
+        (sum + weight * expert.forecast(seasons), weights + weight)
+    });
+    (weights > 0.0).then_some(sum / weights)
 }
 
 /// A rate of learning that is a plain mean at first.

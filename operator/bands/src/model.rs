@@ -12,6 +12,12 @@ use crate::tail::Tail;
 const EXTREME: f64 = 1e-3;
 /// Weight in the tails of values that continue an anomaly.
 const CONTINUED: f64 = 0.05;
+/// A value rarer than this begins an anomaly that the forecast doesn't follow, until two in a row that are less rare than
+/// the second or on the other side end it, or the level is taken as new.
+const BEGINS: f64 = 3e-5;
+const ENDS: f64 = 0.05;
+/// Speed at which the noise is learnt in an anomaly.
+const WAITING: f64 = 0.3;
 /// Values on one side, after which the level is taken as new.
 const SHIFT_AFTER: usize = 24;
 /// A memory of the last anomaly halves in so many values.
@@ -32,6 +38,12 @@ pub(crate) struct Model {
     /// Usual seconds between values.
     step: f64,
     extreme: bool,
+    /// Values of an anomaly so far: while it lasts, the forecast waits for the series to return.
+    waited: usize,
+    /// Values in a row that say that it is over.
+    returned: usize,
+    /// Side of the forecast on which it began.
+    began_above: bool,
     /// Decaying peak of past evidence.
     remembered: f64,
 }
@@ -65,14 +77,17 @@ impl Model {
         Self {
             forecast: Forecast::new(level, deviation),
             scale: Scale::new(level, deviation),
-            above: Tail::new(0.5),
-            below: Tail::new(0.5),
+            above: Tail::of_noise(),
+            below: Tail::of_noise(),
             recent: Recent::new(),
             least: f64::INFINITY,
             most: f64::NEG_INFINITY,
             ones: 0,
             step: step.max(1.0),
             extreme: false,
+            waited: 0,
+            returned: 0,
+            began_above: false,
             remembered: 0.0,
         }
     }
@@ -95,7 +110,7 @@ impl Model {
         let upper = expected.value + scale * self.above.quantile(outside);
         let point = if surprise >= 0.0 { self.above.beyond(surprise) } else { self.below.beyond(-surprise) };
         let point = (2.0 * point).min(1.0);
-        let statistics = self.recent.statistics(value, surprise);
+        let statistics = self.recent.statistics(value, surprise, (value - expected.slow) / scale);
         let (of_several, cause) = self.recent.rarity(&statistics);
         let (rarity, cause) = if point <= of_several { (point, Cause::Value) } else { (of_several, cause) };
         let least = if self.least >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
@@ -124,20 +139,28 @@ impl Model {
         speed: f64,
     ) {
         self.step += (seconds.clamp(0.5 * self.step, 2.0 * self.step) - self.step) * 0.02;
-        let extreme = verdict.point < EXTREME;
+        let raw = value - verdict.expected.value;
+        self.wait(verdict);
+        let extreme = verdict.rarity < EXTREME;
         let weight = if extreme && self.extreme { CONTINUED } else { 1.0 };
         self.extreme = extreme;
         let sized = verdict.surprise.abs();
         let (up, down) = if verdict.surprise >= 0.0 { (Some(sized), None) } else { (None, Some(sized)) };
-        self.above.learn(up, weight, speed);
-        self.below.learn(down, weight, speed);
-        let raw = value - verdict.expected.value;
+        let point_weight = if verdict.point < EXTREME { weight } else { 1.0 };
+        self.above.learn(up, point_weight, speed);
+        self.below.learn(down, point_weight, speed);
         self.recent.learn(value, verdict.surprise, raw, &verdict.statistics, weight, speed);
-        self.scale.learn(value, raw, verdict.expected.value, place.hour(), speed);
-        let stands_for = seconds.min(2.0 * self.step);
-        self.forecast.learn(value, &verdict.expected, place, stands_for, verdict.scale, speed);
+        // The first value of an anomaly may be an outlier that belongs to the series: it is learnt as those are.
+        let waiting = (2..=SHIFT_AFTER).contains(&self.waited);
+        let scale_speed = if waiting { WAITING * speed } else { speed };
+        self.scale.learn(value, raw, verdict.expected.value, place.hour(), scale_speed);
+        if !waiting {
+            let stands_for = seconds.min(2.0 * self.step);
+            self.forecast.learn(value, &verdict.expected, place, stands_for, verdict.scale, speed);
+        }
         if let Some(shift) = self.recent.level_shift(SHIFT_AFTER) {
             self.forecast.shift(shift);
+            self.waited = 0;
         }
         self.least = self.least.min(value);
         self.most = self.most.max(value);
@@ -146,6 +169,30 @@ impl Model {
         }
         let kept = (-std::f64::consts::LN_2 / NOVELTY_HALF).exp();
         self.remembered = (self.remembered * kept).max(-verdict.rarity.log10());
+    }
+}
+
+impl Model {
+    /// Counts the values of an anomaly, and forgets them when the series is back.
+    fn wait(&mut self, verdict: &Verdict) {
+        let above = verdict.surprise > 0.0;
+        if self.waited == 0 {
+            if verdict.point < BEGINS {
+                (self.waited, self.returned, self.began_above) = (1, 0, above);
+                self.recent.keep_gap();
+            }
+            return;
+        }
+        let outside = verdict.point < ENDS && above == self.began_above;
+        self.returned = if outside { 0 } else { self.returned + 1 };
+        if self.returned < 2 {
+            self.waited = self.waited.saturating_add(1);
+            return;
+        }
+        if self.waited <= SHIFT_AFTER {
+            self.recent.forget(self.waited);
+        }
+        self.waited = 0;
     }
 }
 

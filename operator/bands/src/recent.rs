@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::tail::Tail;
 
 const LENGTH: usize = 32;
+/// Pace at which the distance from the slow forecast is smoothed, and its largest value.
+const GAP_PACE: f64 = 0.15;
+const MOST_GAP: f64 = 100.0;
 /// A single value counts no more than this in a mean.
 const CLIP: f64 = 6.0;
 /// Where more than this share of values repeats the one before, a flat line is no news.
@@ -22,8 +25,12 @@ pub(crate) struct Recent {
     last: Option<f64>,
     equal: u32,
     repeats: f64,
+    /// Smoothed distance from the slow forecast, and the one before an anomaly.
+    gap: f64,
+    usual_gap: f64,
     short_mean: Tail,
     long_mean: Tail,
+    far: Tail,
     loud: Tail,
     quiet: Tail,
     flat: Tail,
@@ -36,6 +43,8 @@ pub enum Cause {
     Value,
     /// The mean of the last values: they are all high, or all low.
     Mean,
+    /// The last values are far from where the season alone would have them.
+    Far,
     /// The last values vary more than usual.
     Loud,
     /// The last values vary less than usual.
@@ -49,6 +58,7 @@ pub enum Cause {
 pub(crate) struct Statistics {
     short_mean: f64,
     long_mean: f64,
+    gap: f64,
     loud: Option<f64>,
     quiet: Option<f64>,
     flat: Option<f64>,
@@ -62,24 +72,27 @@ impl Recent {
             last: None,
             equal: 0,
             repeats: 0.0,
-            short_mean: Tail::new(1.0),
-            long_mean: Tail::new(1.0),
-            loud: Tail::new(1.0),
-            quiet: Tail::new(1.0),
-            flat: Tail::new(1.0),
+            gap: 0.0,
+            usual_gap: 0.0,
+            short_mean: Tail::of_statistic(),
+            long_mean: Tail::of_statistic(),
+            far: Tail::of_statistic(),
+            loud: Tail::of_statistic(),
+            quiet: Tail::of_statistic(),
+            flat: Tail::of_statistic(),
         }
     }
 
     pub(crate) fn is_valid(&self) -> bool {
         self.surprises.len() <= LENGTH
             && self.raw.len() <= LENGTH
-            && [&self.short_mean, &self.long_mean, &self.loud, &self.quiet, &self.flat]
+            && [&self.short_mean, &self.long_mean, &self.far, &self.loud, &self.quiet, &self.flat]
                 .iter()
                 .all(|tail| tail.is_valid())
     }
 
     /// The statistics with this value as the newest.
-    pub(crate) fn statistics(&self, value: f64, surprise: f64) -> Statistics {
+    pub(crate) fn statistics(&self, value: f64, surprise: f64, gap: f64) -> Statistics {
         let newest = surprise.clamp(-CLIP, CLIP);
         let (mut short, mut long, mut size) = (newest, newest, newest.abs());
         for (age, past) in self.surprises.iter().rev().take(LENGTH - 1).enumerate() {
@@ -97,6 +110,7 @@ impl Recent {
         Statistics {
             short_mean: short.abs() / count.min(8.0).sqrt(),
             long_mean: long.abs() / count.sqrt(),
+            gap: self.gap + GAP_PACE * (gap.clamp(-MOST_GAP, MOST_GAP) - self.gap),
             // Times 4: a tail tells small steps apart only from about 3 on.
             loud: full.then_some(4.0 * mean_size),
             quiet: full.then(|| 4.0 / (mean_size + 0.05)),
@@ -110,7 +124,14 @@ impl Recent {
         let quiet = now.quiet.map_or(1.0, |quiet| self.quiet.beyond(quiet));
         let flat = now.flat.filter(|flat| *flat >= 4.0).map_or(1.0, |flat| self.flat.beyond(flat));
         let mean = self.short_mean.beyond(now.short_mean).min(self.long_mean.beyond(now.long_mean));
-        [(4.0 * mean, Cause::Mean), (4.0 * loud, Cause::Loud), (8.0 * quiet, Cause::Quiet), (8.0 * flat, Cause::Flat)]
+        let far = self.far.beyond(4.0 * now.gap.abs());
+        [
+            (4.0 * mean, Cause::Mean),
+            (4.0 * far, Cause::Far),
+            (4.0 * loud, Cause::Loud),
+            (8.0 * quiet, Cause::Quiet),
+            (8.0 * flat, Cause::Flat),
+        ]
             .into_iter()
             .fold((1.0, Cause::Value), |least, one| if one.0 < least.0 { one } else { least })
     }
@@ -127,6 +148,8 @@ impl Recent {
     ) {
         self.short_mean.learn(Some(now.short_mean), weight, speed);
         self.long_mean.learn(Some(now.long_mean), weight, speed);
+        self.far.learn(Some(4.0 * now.gap.abs()), weight, speed);
+        self.gap = now.gap;
         for (tail, statistic) in
             [(&mut self.loud, now.loud), (&mut self.quiet, now.quiet), (&mut self.flat, now.flat)]
         {
@@ -141,6 +164,18 @@ impl Recent {
         self.equal = if repeated { self.equal.saturating_add(1) } else { 0 };
         self.last = Some(value);
         self.push(surprise, raw);
+    }
+
+    /// Forgets the newest values: an anomaly that is over says nothing of what comes after it.
+    pub(crate) fn forget(&mut self, count: usize) {
+        self.surprises.truncate(self.surprises.len().saturating_sub(count));
+        self.raw.truncate(self.raw.len().saturating_sub(count));
+        self.gap = self.usual_gap;
+    }
+
+    /// Remembers the distance from the slow forecast, to return to it after an anomaly.
+    pub(crate) fn keep_gap(&mut self) {
+        self.usual_gap = self.gap;
     }
 
     fn push(&mut self, surprise: f64, raw: f64) {

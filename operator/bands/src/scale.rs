@@ -9,6 +9,8 @@ const NORMAL: f64 = 1.2533;
 /// Values that are remembered.
 const MEMORY: f64 = 500.0;
 const LOSS_MEMORY: f64 = 1500.0;
+/// Smallest noise in steps of the values: sparse counts are 0 for so long that their usual surprise is 0.
+const STEPS: f64 = 0.3;
 
 /// What is known of the noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub(crate) struct Scale {
     /// Mean absolute value.
     magnitude: f64,
     largest: f64,
+    last: f64,
+    /// Smallest step between values: 1 for counts. Noise much below it isn't told apart from none.
+    resolution: f64,
     hours: [Hour; 24],
     learnt: f64,
 }
@@ -44,6 +49,8 @@ impl Scale {
             deviation,
             magnitude,
             largest: magnitude,
+            last: level,
+            resolution: 0.0,
             hours: [Hour { factor: 1.0, learnt: 20.0 }; 24],
             learnt: 8.0,
         };
@@ -59,6 +66,7 @@ impl Scale {
         (1e-4 * self.magnitude)
             .max(1e-12 * self.largest)
             .max(0.05 * self.deviation)
+            .max(STEPS * self.resolution)
             .max(f64::MIN_POSITIVE * 1e6)
     }
 
@@ -84,6 +92,13 @@ impl Scale {
         let rate = (speed / MEMORY).max(1.0 / self.learnt).min(1.0);
         let slow = (0.3 * speed / MEMORY).max(1.0 / self.learnt).min(1.0);
         let magnitude = self.magnitude;
+        let step = (value - self.last).abs();
+        self.last = value;
+        if step > 0.0 {
+            // One odd step is forgotten after a few hundred.
+            let kept = if self.resolution > 0.0 { 1.005 * self.resolution } else { step };
+            self.resolution = step.min(kept);
+        }
         self.largest = self.largest.max(value.abs());
         let most = 20.0 * self.magnitude.max(self.deviation).max(self.floor());
         self.magnitude += (value.abs().min(most) - self.magnitude) * slow;

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::engine::{Engine, State};
 
 /// Version of the format: another's state is refused, and its series learnt anew.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why a state can't be used; the series is then learnt anew.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

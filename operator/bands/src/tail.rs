@@ -6,16 +6,22 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-const BINS: usize = 96;
+const BINS: usize = 128;
 /// Bins for each e-fold of 1 + value.
-const PER_FOLD: f64 = 8.0;
+const PER_FOLD: f64 = 11.0;
 /// Share of values beyond the threshold.
 const BEYOND: f64 = 0.05;
 /// Weight of the prior, in values.
 const PRIOR: f64 = 30.0;
 /// Weight of the prior shape and mean excess, in values beyond the threshold.
 const PRIOR_BEYOND: f64 = 12.0;
-const PRIOR_SHAPE: f64 = 0.08;
+/// Prior and lightest shape: a normal distribution's tail is lighter than an exponential one.
+const OF_NOISE: Shape = Shape { prior: -0.05, least: -0.15 };
+/// Of statistics whose values depend on each other, of which as many say less.
+const OF_DEPENDENT: Shape = Shape { prior: 0.08, least: 0.0 };
+/// A light tail's share, of those beyond the threshold, from which on it falls exponentially: it has no end, beyond which
+/// a value were impossible.
+const ENDLESS: f64 = 0.03;
 /// Values that are remembered.
 const MEMORY: f64 = 8000.0;
 /// Values between two fits.
@@ -37,7 +43,14 @@ pub(crate) struct Tail {
     /// Share of prior values on this side: ½ where the other sign has a tail of its own.
     side: f64,
     since_fit: u32,
+    shape: Shape,
     fit: Fit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Shape {
+    prior: f64,
+    least: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -51,6 +64,37 @@ struct Fit {
     most: f64,
 }
 
+impl Fit {
+    /// Excess from which on the tail falls exponentially.
+    fn join(self) -> f64 {
+        if self.shape < -1e-6 { (ENDLESS.powf(-self.shape) - 1.0) / self.shape } else { f64::INFINITY }
+    }
+
+    /// Share, of the values beyond the threshold, that exceed it by more than so many scales.
+    fn left(self, excess: f64) -> f64 {
+        let join = self.join();
+        if self.shape.abs() < 1e-6 {
+            (-excess).exp()
+        } else if excess < join {
+            (1.0 + self.shape * excess).max(0.0).powf(-1.0 / self.shape)
+        } else {
+            ENDLESS * (-(excess - join) / (1.0 + self.shape * join)).exp()
+        }
+    }
+
+    /// The inverse of `left`.
+    fn excess(self, left: f64) -> f64 {
+        if self.shape.abs() < 1e-6 {
+            -left.ln()
+        } else if self.shape > 0.0 || left > ENDLESS {
+            (left.powf(-self.shape) - 1.0) / self.shape
+        } else {
+            let join = self.join();
+            join + (1.0 + self.shape * join) * (ENDLESS / left).ln()
+        }
+    }
+}
+
 fn edge(bin: usize) -> f64 {
     (bin as f64 / PER_FOLD).exp_m1()
 }
@@ -60,14 +104,24 @@ fn bin_of(value: f64) -> usize {
 }
 
 impl Tail {
-    /// `side` is ½ for one sign of a symmetric statistic, and 1 for one that is never negative.
-    pub(crate) fn new(side: f64) -> Self {
+    /// Tail of one sign of a noise, which has another tail for the other.
+    pub(crate) fn of_noise() -> Self {
+        Self::new(0.5, OF_NOISE)
+    }
+
+    /// Tail of a statistic that is never negative, and whose values depend on each other.
+    pub(crate) fn of_statistic() -> Self {
+        Self::new(1.0, OF_DEPENDENT)
+    }
+
+    fn new(side: f64, shape: Shape) -> Self {
         let mut tail = Self {
             counts: vec![0.0; BINS],
             total: 0.0,
             side,
             since_fit: 0,
-            fit: Fit { threshold: 1.6, share: BEYOND, scale: 0.5, shape: PRIOR_SHAPE, most: 10.0 },
+            shape,
+            fit: Fit { threshold: 1.6, share: BEYOND, scale: 0.5, shape: shape.prior, most: 10.0 },
         };
         tail.refit();
         tail
@@ -144,13 +198,13 @@ impl Tail {
         }
         let prior_excess = 0.42 * (threshold / 1.6).max(1.0);
         let mean = (sum + PRIOR_BEYOND * prior_excess) / (mass + PRIOR_BEYOND);
-        let mut shape = PRIOR_SHAPE;
+        let Shape { prior, least } = self.shape;
+        let mut shape = prior;
         if mass > 3.0 && sum > 0.0 {
             let (first, second) = (sum / mass, weighted / mass / mass);
             let gap = first - 2.0 * second;
             let fitted = if gap > 0.0 { 2.0 - first / gap } else { 0.9 };
-            // A negative shape has an end, and calls what lies just beyond it impossible.
-            shape = (PRIOR_BEYOND * PRIOR_SHAPE + mass * fitted.clamp(0.0, 0.9)) / (PRIOR_BEYOND + mass);
+            shape = (PRIOR_BEYOND * prior + mass * fitted.clamp(least, 0.9)) / (PRIOR_BEYOND + mass);
         }
         self.fit =
             Fit { threshold, share, scale: (mean * (1.0 - shape)).max(1e-6), shape, most: f64::INFINITY };
@@ -160,14 +214,8 @@ impl Tail {
     /// Share of values beyond this one.
     pub(crate) fn beyond(&self, value: f64) -> f64 {
         if value > self.fit.threshold {
-            let Fit { threshold, share, scale, shape, .. } = self.fit;
-            let excess = (value - threshold) / scale;
-            let left = if shape.abs() < 1e-6 {
-                (-excess).exp()
-            } else {
-                (1.0 + shape * excess).max(0.0).powf(-1.0 / shape)
-            };
-            return (share * left).max(SMALLEST);
+            let excess = (value - self.fit.threshold) / self.fit.scale;
+            return (self.fit.share * self.fit.left(excess)).max(SMALLEST);
         }
         let place = value.max(0.0).ln_1p() * PER_FOLD;
         let bin = bin_of(value);
@@ -188,9 +236,7 @@ impl Tail {
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let fit = self.fit;
         if share <= fit.share {
-            let ratio = fit.share / share.max(SMALLEST);
-            let excess =
-                if fit.shape.abs() < 1e-6 { ratio.ln() } else { (ratio.powf(fit.shape) - 1.0) / fit.shape };
+            let excess = fit.excess(share.max(SMALLEST) / fit.share);
             return fit.threshold + fit.scale * excess;
         }
         let (mut upper, mut last) = (fit.threshold, fit.share);
@@ -222,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_exponential_tail_is_extrapolated() {
-        let mut tail = Tail::new(1.0);
+        let mut tail = Tail::new(1.0, OF_NOISE);
         fill(&mut tail, |place| -(1.0 - place).ln());
         for share in [0.3, 0.05, 0.003] {
             let value = -f64::ln(share);
@@ -233,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_heavy_tail_is_extrapolated() {
-        let mut tail = Tail::new(1.0);
+        let mut tail = Tail::new(1.0, OF_NOISE);
         fill(&mut tail, |place| (1.0 - place).powf(-0.5) - 1.0);
         for share in [0.3_f64, 0.05, 0.003, 0.0003] {
             let ratio = tail.beyond(share.powf(-0.5) - 1.0) / share;
@@ -243,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_quantile_is_the_inverse_of_the_share() {
-        let mut tail = Tail::new(1.0);
+        let mut tail = Tail::new(1.0, OF_NOISE);
         fill(&mut tail, |place| -(1.0 - place).ln() * 2.0);
         for share in [0.4, 0.1, 0.04, 0.001, 1e-6] {
             let back = tail.beyond(tail.quantile(share));
