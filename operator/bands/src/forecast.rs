@@ -17,7 +17,7 @@ const DAY: f64 = 86_400.0;
 const DAY_MEMORY: f64 = 8.0;
 const WEEK_MEMORY: f64 = 4.0;
 /// Values that a forecast's error remembers.
-const ERROR_MEMORY: f64 = 400.0;
+const ERROR_MEMORY: f64 = 1000.0;
 /// A forecast with twice another's error has 2^-SHARPNESS of its weight.
 const SHARPNESS: i32 = 10;
 /// An offset follows a surprise no further than this many scales of noise.
@@ -199,6 +199,13 @@ impl Forecast {
         );
     }
 
+    /// Learns in an anomaly only which forecast does better: a season that knew of it gains weight.
+    pub(crate) fn compare(&mut self, value: f64, expected: &Expected, scale: f64, speed: f64) {
+        for expert in &mut self.experts {
+            expert.compare(value - expected.overlay, &expected.seasons, scale, self.learnt, speed);
+        }
+    }
+
     /// Moves every offset to a new level of the series.
     pub(crate) fn shift(&mut self, by: f64) {
         self.anchor += by;
@@ -238,10 +245,16 @@ impl Expert {
         self.base(seasons) + self.offset + self.slope
     }
 
-    fn learn(&mut self, value: f64, seasons: &[f64; 3], scale: f64, learnt: f64, speed: f64) {
+    /// Learns its error alone, and returns the surprise.
+    fn compare(&mut self, value: f64, seasons: &[f64; 3], scale: f64, learnt: f64, speed: f64) -> f64 {
         let surprise = value - self.forecast(seasons);
         let error = surprise.abs().min(8.0 * scale.max(self.error));
         self.error += (error - self.error) * rate(speed / ERROR_MEMORY, learnt);
+        surprise
+    }
+
+    fn learn(&mut self, value: f64, seasons: &[f64; 3], scale: f64, learnt: f64, speed: f64) {
+        let surprise = self.compare(value, seasons, scale, learnt, speed);
         let own = (CLIP * scale).max(0.5 * self.error);
         let clipped = surprise.clamp(-own, own);
         let pace = self.pace.rate();

@@ -8,6 +8,8 @@ use crate::recent::{Cause, Recent, Statistics};
 use crate::scale::Scale;
 use crate::tail::Tail;
 
+/// What lasts is worth more attention than a single value, which has to be so many times rarer.
+const ALONE: f64 = 8.0;
 /// A value rarer than this is an anomaly, of which only the start counts fully in the tails.
 const EXTREME: f64 = 1e-3;
 /// Weight in the tails of values that continue an anomaly.
@@ -21,7 +23,7 @@ const WAITING: f64 = 0.3;
 /// Values on one side, after which the level is taken as new.
 const SHIFT_AFTER: usize = 24;
 /// A memory of the last anomaly halves in so many values.
-const NOVELTY_HALF: f64 = 96.0;
+const NOVELTY_HALF: f64 = 288.0;
 
 /// What is learnt of a series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,7 +114,8 @@ impl Model {
         let point = (2.0 * point).min(1.0);
         let statistics = self.recent.statistics(value, surprise, (value - expected.slow) / scale);
         let (of_several, cause) = self.recent.rarity(&statistics);
-        let (rarity, cause) = if point <= of_several { (point, Cause::Value) } else { (of_several, cause) };
+        let of_point = (ALONE * point).min(1.0);
+        let (rarity, cause) = if of_point <= of_several { (of_point, Cause::Value) } else { (of_several, cause) };
         let least = if self.least >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         let most = if self.ones >= 3 && self.most <= 1.0 { 1.0 } else { f64::INFINITY };
         Verdict {
@@ -154,7 +157,9 @@ impl Model {
         let waiting = (2..=SHIFT_AFTER).contains(&self.waited);
         let scale_speed = if waiting { WAITING * speed } else { speed };
         self.scale.learn(value, raw, verdict.expected.value, place.hour(), scale_speed);
-        if !waiting {
+        if waiting {
+            self.forecast.compare(value, &verdict.expected, verdict.scale, speed);
+        } else {
             let stands_for = seconds.min(2.0 * self.step);
             self.forecast.learn(value, &verdict.expected, place, stands_for, verdict.scale, speed);
         }
