@@ -12,8 +12,11 @@ use crate::tail::Tail;
 const ALONE: f64 = 8.0;
 /// A value rarer than this is an anomaly, of which only the start counts fully in the tails.
 const EXTREME: f64 = 1e-3;
-/// Weight in the tails of values that continue an anomaly.
-const CONTINUED: f64 = 0.05;
+/// It is over at one that isn't as rare as this.
+const USUAL: f64 = 0.02;
+/// Weight in the tails of values that continue an anomaly, and how many do at most: then it is how the series is.
+const CONTINUED: f64 = 0.02;
+const LONGEST: usize = 288;
 /// A value rarer than this begins an anomaly that the forecast doesn't follow, until two in a row that are less rare than
 /// the second or on the other side end it, or the level is taken as new.
 const BEGINS: f64 = 3e-5;
@@ -39,7 +42,8 @@ pub(crate) struct Model {
     ones: u32,
     /// Usual seconds between values.
     step: f64,
-    extreme: bool,
+    /// Unusual values in a row.
+    unusual: usize,
     /// Values of an anomaly so far: while it lasts, the forecast waits for the series to return.
     waited: usize,
     /// Values in a row that say that it is over.
@@ -86,7 +90,7 @@ impl Model {
             most: f64::NEG_INFINITY,
             ones: 0,
             step: step.max(1.0),
-            extreme: false,
+            unusual: 0,
             waited: 0,
             returned: 0,
             began_above: false,
@@ -144,9 +148,9 @@ impl Model {
         self.step += (seconds.clamp(0.5 * self.step, 2.0 * self.step) - self.step) * 0.02;
         let raw = value - verdict.expected.value;
         self.wait(verdict);
-        let extreme = verdict.rarity < EXTREME;
-        let weight = if extreme && self.extreme { CONTINUED } else { 1.0 };
-        self.extreme = extreme;
+        let goes_on = verdict.rarity < if self.unusual > 0 { USUAL } else { EXTREME };
+        self.unusual = if goes_on { self.unusual.saturating_add(1) } else { 0 };
+        let weight = if (2..=LONGEST).contains(&self.unusual) { CONTINUED } else { 1.0 };
         let sized = verdict.surprise.abs();
         let (up, down) = if verdict.surprise >= 0.0 { (Some(sized), None) } else { (None, Some(sized)) };
         let point_weight = if verdict.point < EXTREME { weight } else { 1.0 };
