@@ -1,4 +1,5 @@
-//! The generated kinds of series: 21 days at 5 minutes, of which the last 11 are judged, with four anomalies.
+//! The generated kinds of series: 21 days at 5 minutes, of which the last 11 are judged, with four anomalies. Their sizes are
+//! such that a method that knows the season finds most and not all: where several find all, nothing is compared.
 
 use crate::series::{DAY, Random, START, Series};
 
@@ -165,10 +166,11 @@ impl Instant<'_> {
         let usual = self.shape() + self.level + self.noise;
         let size = self.active.map_or(0.0, |anomaly| anomaly.size);
         match self.kind {
-            Kind::Spikes => usual + self.push(8.0).abs(),
-            Kind::Dips => usual - self.push(8.0).abs(),
-            Kind::LevelShift | Kind::Irregular => usual + self.push(6.0),
-            Kind::Variance => usual + if self.active.is_some() { 3.0 * size * self.noise } else { 0.0 },
+            Kind::Spikes => usual + self.push(5.0).abs(),
+            Kind::Dips => usual - self.push(5.0).abs(),
+            Kind::LevelShift => usual + self.push(3.5),
+            Kind::Irregular => usual + self.push(6.0),
+            Kind::Variance => usual + if self.active.is_some() { 1.5 * size * self.noise } else { 0.0 },
             Kind::MissingPeak => {
                 let peak = (std::f64::consts::PI * ((self.place().fract() - 0.25) / 0.5)).sin().max(0.0);
                 let share = if self.active.is_some() { 0.3 } else { 1.0 };
@@ -177,11 +179,11 @@ impl Instant<'_> {
             Kind::FlatLine => usual,
             Kind::Drift => {
                 let done = self.active.map_or(0.0, |anomaly| (self.index - anomaly.first) as f64 / 144.0);
-                usual + self.push(14.0) * done
+                usual + self.push(8.0) * done
             }
             Kind::Bursts => {
                 let mean = 0.08 * self.base.weekend;
-                random.poisson(if self.active.is_some() { 1.0 + size } else { mean })
+                random.poisson(if self.active.is_some() { 0.5 + 0.5 * size } else { mean })
             }
             Kind::CounterReset => (usual + self.push(8.0)).max(0.0),
             Kind::Deploy => {
@@ -193,12 +195,12 @@ impl Instant<'_> {
                 let mean =
                     0.004 * self.base.weekend * (1.0 + 0.5 * (self.place() * std::f64::consts::TAU).sin());
                 let requests = 500.0;
-                let errors = if self.active.is_some() { mean + 0.02 * size } else { mean };
+                let errors = if self.active.is_some() { mean + 0.008 * size } else { mean };
                 (random.poisson(errors * requests) / requests).min(1.0)
             }
             Kind::HeavyTail => {
                 let usual = self.base.level * random.pareto(3.0);
-                if self.active.is_some() { self.base.level * 40.0 * size } else { usual }
+                if self.active.is_some() { self.base.level * 25.0 * size } else { usual }
             }
             Kind::Weekend => {
                 let quiet = self.index / PER_DAY % 7 >= 5;
@@ -215,7 +217,7 @@ impl Instant<'_> {
             Kind::Cron => {
                 let spike = self.index % PER_DAY == 30;
                 let spike = if self.active.is_some() { !spike } else { spike };
-                self.base.level + self.noise + if spike { 25.0 * self.base.noise } else { 0.0 }
+                self.base.level + self.noise + if spike { 10.0 * self.base.noise } else { 0.0 }
             }
         }
     }

@@ -278,6 +278,25 @@ mod tests {
     }
 
     #[test]
+    fn a_light_tail_is_extrapolated_without_an_end() {
+        let mut tail = Tail::of_noise();
+        // Half of the values have the other sign; the others' squares are exponential, as a normal tail about is.
+        for step in 0..7919_u32 {
+            let place = f64::from(step * 3571 % 7919) / 7919.0 + 0.5 / 7919.0;
+            tail.learn((step % 2 == 0).then(|| (-2.0 * (1.0 - place).ln()).sqrt()), 1.0, 1.0);
+        }
+        for share in [0.2, 0.02, 0.002, 0.0002] {
+            let ratio = tail.beyond((-2.0 * f64::ln(2.0 * share)).sqrt()) / share;
+            assert!((0.4..2.5).contains(&ratio), "{share}: {ratio}");
+        }
+        let far = [5.0, 6.0, 8.0, 12.0].map(|value| tail.beyond(value));
+        assert!(far.windows(2).all(|pair| pair[1] < pair[0] && pair[1] > 0.0), "{far:?}");
+        for share in [0.3, 0.01, 1e-3, 1e-5, 1e-8] {
+            assert!((tail.beyond(tail.quantile(share)) / share - 1.0).abs() < 0.1, "{share}");
+        }
+    }
+
+    #[test]
     fn a_heavy_tail_is_extrapolated() {
         let mut tail = Tail::new(1.0, OF_NOISE);
         fill(&mut tail, |place| (1.0 - place).powf(-0.5) - 1.0);
