@@ -32,9 +32,13 @@ demo: tools ## a cluster loses packets, a port gets blocked: watch the monitor t
 .PHONY: test
 test: check test-unit check-image test-kernel test-kernel-6-1 test-lab test-scenarios ## everything but the lane on real software: documents and manifests, unit tests, the images, the agent on this kernel and on 6.1, the lab, the scenarios
 
-.PHONY: check check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle bundle
-check: check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
+.PHONY: check check-format check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle bundle
+check: check-format check-docs check-architecture check-gitops check-crds check-version check-workflows check-bundle test-rules test-charts ## documents and manifests are true and current
 	$(STAGE)
+check-format: tools ## rustfmt and helm lint: the part of make lint that takes seconds
+	cargo fmt --all --check
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
+	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 check-docs: deps ## links resolve, and troubleshooting.md has every reason, Event and alert
 	docs/dev/check-docs
 check-architecture: deps ## docs/dev/architecture.md: its crates, arrows and files are the code's
@@ -105,12 +109,9 @@ test-real-short: tools ## minutes of the same
 	REAL=short $(CARGO_TEST) --test real
 
 .PHONY: lint
-lint: tools ## clippy (the C program's warnings are errors of the build), fmt, helm lint
+lint: check-format ## clippy (the C program's warnings are errors of the build), fmt, helm lint
 	$(STAGE)
-	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch-crds charts/tidewatch
-	$(TIDEWATCH_CACHE)/bin/helm lint --quiet charts/tidewatch --values e2e/manifests/values-everything.yaml
 
 .PHONY: test-rules
 test-rules: deps ## the chart's alerts by promtool, and that alerts and dashboards use metrics that exist

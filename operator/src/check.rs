@@ -1,5 +1,5 @@
-//! `tidewatch check`: whether an installation works, as `helm test` asks. It waits a while for what starts slowly, and then
-//! says what is missing.
+//! `tidewatch check` tests an installation, for `helm test`. It waits a while for what starts slowly, and then says what is
+//! missing.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct Args {
     /// Address of the collector; its Service in the operator's namespace if absent
     #[arg(long, value_name = "HOST:PORT")]
     pub collector: Option<String>,
-    /// How long to wait until all is well
+    /// Time limit until all is well
     #[arg(long, default_value = "1m", value_parser = config::duration)]
     pub wait: Duration,
 }
@@ -37,6 +37,7 @@ pub struct Args {
 /// Prints a line for each thing that is well, and fails with all that isn't.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut config = kube::Config::infer().await.context("find the API server")?;
+    config.connect_timeout = Some(CALL_LIMIT);
     config.read_timeout = Some(CALL_LIMIT);
     let client = Client::try_from(config).context("set up the API client")?;
     let collector =
@@ -57,20 +58,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// What is well, or what isn't and how to mend it.
+/// A line about something that works, or else about what is wrong with it and how to mend that.
 type Finding = Result<String, String>;
 
 async fn look(client: &Client, namespace: &str, collector: &str) -> [Finding; 5] {
-    [
-        served::<NetworkMonitor>(client).await,
-        served::<AnomalyAlarm>(client).await,
-        served::<Canary>(client).await,
-        operator_ready(client, namespace).await,
-        reachable(collector).await,
-    ]
+    // At once, so that all of it takes no longer than one time limit.
+    let (monitors, alarms, canaries, operator, collector) = tokio::join!(
+        served::<NetworkMonitor>(client),
+        served::<AnomalyAlarm>(client),
+        served::<Canary>(client),
+        operator_ready(client, namespace),
+        reachable(collector),
+    );
+    [monitors, alarms, canaries, operator, collector]
 }
 
-/// Whether the API server serves a kind, and lets the operator's service account list it.
+/// Tests that the API server serves a kind, and lets the operator's service account list it.
 async fn served<K>(client: &Client) -> Finding
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -94,7 +97,7 @@ async fn operator_ready(client: &Client, namespace: &str) -> Finding {
     }
 }
 
-/// Whether one pod answers its readiness probe, `/readyz`.
+/// Tests that a pod of these answers its readiness probe, `/readyz`.
 fn one_ready(namespace: &str, pods: &[Pod]) -> Finding {
     if pods.is_empty() {
         return Err(format!(
@@ -118,7 +121,7 @@ fn is_ready(pod: &Pod) -> bool {
         && conditions.into_iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
-/// Whether a connection is accepted: the replica that leads has pointed the Service at itself, and traffic gets there.
+/// Tests that a connection is accepted: then the replica that leads has pointed the Service at itself, and traffic gets there.
 async fn reachable(collector: &str) -> Finding {
     let problem = match tokio::time::timeout(CALL_LIMIT, TcpStream::connect(collector)).await {
         Ok(Ok(_)) => return Ok(format!("the collector can be reached at {collector}")),

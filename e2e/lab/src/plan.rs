@@ -156,7 +156,7 @@ impl Plan {
     }
 }
 
-/// What the name of an outside host's part of a lab begins with.
+/// The beginning of the name of an outside host's part of a lab.
 pub(crate) const REMOTE_PART: &str = "remote-";
 
 /// An outside host's part of a lab: the end of its namespace's name, its cgroup, its component.

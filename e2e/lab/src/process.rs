@@ -58,7 +58,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// What a user left running at an outside host isn't part of the lab: it may end, and be started again.
+    /// True of a command that a user left running at an outside host: it isn't part of the lab, so it may end.
     pub(crate) fn may_end(&self) -> bool {
         self.component.starts_with(REMOTE_PART)
     }

@@ -62,7 +62,7 @@ pub(crate) struct State {
     pub(crate) faults_begun: u32,
 }
 
-/// Whether a lab whose state is on disk can be used.
+/// The condition of a lab whose state is on disk: only one that runs can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// It is up, and all its components run.

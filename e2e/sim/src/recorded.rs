@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tidewatch_health::{Attribution, Class, Config, Engine, Verdict, Window};
+use tidewatch_health::{Attribution, Cause, Class, ComponentFault, Config, Engine, Verdict, Window};
 use tidewatch_records::{FlowWindow, NodeWindow, Record, jsonl};
 
 /// After a fault's end what was named for it may stand so long before it is wrong to say so.
@@ -28,9 +28,19 @@ pub struct Span {
     /// Components at fault, as verdicts name them; what is beside them in a verdict is wrong.
     pub components: Vec<String>,
     pub attribution: Attribution,
+    /// The causes that are right for these components; any is where none is given.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
     /// In words, for a person.
     #[serde(default)]
     pub what: String,
+}
+
+impl Span {
+    fn allows(&self, fault: &ComponentFault) -> bool {
+        self.components.contains(&fault.component.to_string())
+            && (self.causes.is_empty() || self.causes.contains(&fault.cause))
+    }
 }
 
 /// The engine's verdicts on one span.
@@ -43,11 +53,12 @@ pub struct Telling {
     pub attribution_is_right: bool,
 }
 
-/// Something named though it wasn't at fault.
+/// Something named though it wasn't at fault, or not by this cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wrong {
     pub at: Timestamp,
     pub component: String,
+    pub cause: Cause,
     pub class: Class,
     pub sentence: String,
 }
@@ -60,7 +71,7 @@ pub struct Replay {
     pub records: usize,
     pub insufficient: usize,
     pub tellings: Vec<Telling>,
-    /// One for each time that a component began to be named wrongly.
+    /// One for each time that a component began to be named wrongly, or by a wrong cause.
     pub wrong: Vec<Wrong>,
 }
 
@@ -244,11 +255,11 @@ impl Follow {
 
     fn score(&mut self, start: Timestamp, verdict: &Verdict) {
         let end = start + SignedDuration::from_secs(self.seconds);
-        let mut expected: BTreeSet<&str> = BTreeSet::new();
+        let mut expected: Vec<&Span> = Vec::new();
         for telling in &mut self.replay.tellings {
             let span = &telling.span;
             if end > span.from && start < span.until + PASSING {
-                expected.extend(span.components.iter().map(String::as_str));
+                expected.push(span);
             }
             let inside = start >= span.from && end <= span.until;
             if inside {
@@ -263,11 +274,12 @@ impl Follow {
             }
         }
         let wrongly =
-            verdict.components.iter().filter(|f| !expected.contains(f.component.to_string().as_str()));
+            verdict.components.iter().filter(|fault| !expected.iter().any(|span| span.allows(fault)));
         let wrong: Vec<Wrong> = wrongly
             .map(|fault| Wrong {
                 at: start,
                 component: fault.component.to_string(),
+                cause: fault.cause,
                 class: fault.class,
                 sentence: verdict.reason.clone(),
             })
@@ -312,7 +324,8 @@ mod tests {
                 let components = truth.components.iter().map(|c| c.component.to_string()).collect();
                 let attribution = Attribution::Infrastructure;
                 let until = truth.window_start + SignedDuration::from_secs(15);
-                span = Some(Span { from, until, components, attribution, what: String::new() });
+                span =
+                    Some(Span { from, until, components, attribution, causes: vec![], what: String::new() });
             }
         }
         if let Some(span) = span {
@@ -331,6 +344,33 @@ mod tests {
         assert!(telling.named_after.is_some_and(|after| after <= 60), "{telling:?}");
         assert!(telling.attribution_is_right && replay.wrong.is_empty(), "{replay:?}");
         assert!(replay.windows > 60 && replay.records > 5_000);
+    }
+
+    #[test]
+    fn a_component_at_fault_by_another_cause_is_named_wrongly() {
+        let directory = tempfile::tempdir().unwrap();
+        record(directory.path(), FaultKind::HeavyNode);
+        let truth = directory.path().join("trial.truth.jsonl");
+        let mut span: Span = serde_json::from_str(&fs::read_to_string(&truth).unwrap()).unwrap();
+        span.causes = vec![Cause::Latency];
+        fs::write(&truth, serde_json::to_string(&span).unwrap() + "\n").unwrap();
+        let [replay] = replay_all(directory.path(), 15).unwrap().try_into().unwrap();
+        assert_eq!(replay.wrong.iter().map(|wrong| wrong.cause).collect::<Vec<_>>(), [Cause::PacketLoss]);
+    }
+
+    /// Six faults at the chart's windows, on machines short of CPU.
+    #[test]
+    fn of_faults_on_real_software_nothing_untrue_is_said() {
+        let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings");
+        let replays = replay_all(&recordings, 15).unwrap();
+        for replay in &replays {
+            assert_eq!(replay.wrong, [], "{}", replay.name);
+            for telling in &replay.tellings {
+                let seconds = telling.named_after.unwrap_or_else(|| panic!("not named: {telling:?}"));
+                assert!(seconds <= 60 && telling.attribution_is_right, "{telling:?}");
+            }
+        }
+        assert_eq!(replays.iter().map(|replay| replay.tellings.len()).sum::<usize>(), 6);
     }
 
     #[test]

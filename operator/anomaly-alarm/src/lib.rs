@@ -149,6 +149,10 @@ impl Reconciler for Alarms<KubeObjects<AnomalyAlarm>, WatchedWorld> {
         self.pass(alarm).await
     }
 
+    fn hide(&self, namespace: &str, name: &str) {
+        self.metrics.forget(namespace, name);
+    }
+
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
         let stale = json!({"state": null, "since": null, "metricState": null, "networkState": null, "reading": null,

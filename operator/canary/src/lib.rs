@@ -350,10 +350,14 @@ impl Reconciler for Canaries {
         self.pass(canary).await
     }
 
+    /// One that doesn't parse isn't run either.
+    fn hide(&self, namespace: &str, name: &str) {
+        self.forget(namespace, name);
+    }
+
     /// One that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), Error> {
         let object = Target::unread(&invalid.metadata);
-        self.forget(&object.namespace, &object.name);
         let stale = json!({"state": null, "result": null, "since": null, "success": null});
         unreadable::write::<Canary>(&self.dependencies.client, invalid, &stale)
             .await

@@ -75,6 +75,9 @@ pub trait Reconciler: Send + Sync + 'static {
         object: &Self::Object,
     ) -> impl Future<Output = Result<Option<Duration>, Self::Error>> + Send;
 
+    /// Stops showing an object that doesn't parse in metrics: what they said of it before would stand for ever.
+    fn hide(&self, namespace: &str, name: &str);
+
     /// Reports on an object that doesn't parse, on the object itself.
     fn reject(&self, invalid: &InvalidObject) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -265,7 +268,12 @@ async fn guarded<R: Reconciler>(
     let work = async {
         match &object.0 {
             Ok(object) => context.reconciler.reconcile(object).await,
-            Err(invalid) => context.reconciler.reject(invalid).await.map(|()| None),
+            Err(invalid) => {
+                let part = |part: &Option<String>| part.clone().unwrap_or_default();
+                let (namespace, name) = (part(&invalid.metadata.namespace), part(&invalid.metadata.name));
+                context.reconciler.hide(&namespace, &name);
+                context.reconciler.reject(invalid).await.map(|()| None)
+            }
         }
     };
     match tokio::time::timeout(context.limits.reconcile, AssertUnwindSafe(work).catch_unwind()).await {

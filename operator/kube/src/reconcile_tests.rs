@@ -41,7 +41,10 @@ impl Classify for Never {
 }
 
 /// Reconciles ConfigMaps as their names say.
-struct AsNamed;
+#[derive(Default)]
+struct AsNamed {
+    hidden: Mutex<Vec<String>>,
+}
 
 impl Reconciler for AsNamed {
     type Object = ConfigMap;
@@ -56,14 +59,19 @@ impl Reconciler for AsNamed {
         }
     }
 
+    fn hide(&self, namespace: &str, name: &str) {
+        self.hidden.lock().unwrap().push(format!("{namespace}/{name}"));
+    }
+
+    /// The API server refuses the status.
     async fn reject(&self, _: &InvalidObject) -> Result<(), Never> {
-        Ok(())
+        Err(Never)
     }
 }
 
 fn context() -> Arc<Context<AsNamed>> {
     Arc::new(Context {
-        reconciler: Arc::new(AsNamed),
+        reconciler: Arc::new(AsNamed::default()),
         limits: Limits { concurrency: 1, reconcile: Duration::from_millis(50) },
         attempts: Attempts::default(),
         metrics: PassMetrics::default(),
@@ -80,6 +88,19 @@ async fn a_panic_is_that_object_s_failure() {
     let error = pass(named("panics"), context()).await.unwrap_err();
     assert_eq!(error.to_string(), "panicked: on purpose");
     assert!(pass(named("fine"), context()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_unreadable_object_is_hidden_though_its_status_is_refused() {
+    let metadata = ObjectMeta {
+        name: Some("a".to_owned()),
+        namespace: Some("shop".to_owned()),
+        ..ObjectMeta::default()
+    };
+    let invalid = InvalidObject { error: "missing field".to_owned(), metadata };
+    let context = context();
+    assert!(pass(Arc::new(DeserializeGuard(Err(invalid))), Arc::clone(&context)).await.is_err());
+    assert_eq!(*context.reconciler.hidden.lock().unwrap(), ["shop/a"]);
 }
 
 #[tokio::test]

@@ -283,6 +283,10 @@ impl Reconciler for Monitors {
         Ok(next_look(&observed, self.dependencies.policy.agent_window_seconds))
     }
 
+    fn hide(&self, namespace: &str, name: &str) {
+        self.dependencies.metrics.forget(&(namespace.to_owned(), name.to_owned()));
+    }
+
     /// A monitor that doesn't parse can only have been stored past the CRD (an older or newer version of it).
     async fn reject(&self, invalid: &InvalidObject) -> Result<(), ApplyError> {
         let stale = json!({"networkHealthIndicator": NetworkHealthIndicator::InsufficientData, "degradation": null,

@@ -22,9 +22,6 @@ const RECENT_SECONDS: i64 = 300;
 const POOLED: i32 = 6;
 /// Log-odds that are as good as any.
 const UNBOUNDED: f64 = 1e9;
-/// Windows in a row that must tell of another cause before the cause of what is at fault is another: when a fault ends
-/// in the middle of a window, what is left of it looks like something else.
-const CAUSE_SHOWS: u32 = 2;
 /// The window that passes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowFindings<'a> {
@@ -53,6 +50,14 @@ pub(crate) enum Basis {
     Attempts,
 }
 
+/// Another cause than the one reported, and the start of the first window that showed it. It is reported when it still shows a
+/// slot later: when a fault ends in the middle of a window, what is left of it looks like something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct CauseChange {
+    cause: Cause,
+    since: Timestamp,
+}
+
 /// One component under suspicion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Track {
@@ -77,9 +82,9 @@ pub(crate) struct Track {
     /// The first window of this suspicion that showed it plainly.
     #[serde(default)]
     suspected: Option<Timestamp>,
-    /// Another cause that shows, and in how many windows in a row.
+    /// Another cause that shows.
     #[serde(default)]
-    other_cause: Option<(Cause, u32)>,
+    change: Option<CauseChange>,
     /// Time for which the harm has been at its present level.
     #[serde(default)]
     steady: Option<SteadyLevel>,
@@ -241,7 +246,7 @@ impl Track {
             scores,
             suspected: (finding.score >= rule.thresholds.of(finding.component.class()))
                 .then_some(score.start),
-            other_cause: None,
+            change: None,
             steady: finding.level().map(|level| SteadyLevel::new(score.start, level)),
             basis: Basis::default(),
             pooled: finding.is_pooled().then_some(score.start),
@@ -261,7 +266,7 @@ impl Track {
         self.score = if finding.is_pooled() { finding.score } else { self.scores.recent(slot) };
         self.pooled = if finding.is_pooled() { Some(score.start) } else { self.pooled };
         self.rival = finding.rival;
-        if self.takes_cause(finding) {
+        if self.takes_cause(finding, score.start, slot) {
             self.evidence = finding.evidence;
         }
         match (finding.level(), &mut self.steady) {
@@ -298,11 +303,11 @@ impl Track {
     }
 
     /// True if this window's cause, and its evidence, replace those reported so far.
-    fn takes_cause(&mut self, finding: &Finding) -> bool {
+    fn takes_cause(&mut self, finding: &Finding, start: Timestamp, slot: SignedDuration) -> bool {
         let cause = finding.cause;
         if !self.active || cause == self.cause {
             self.cause = cause;
-            self.other_cause = None;
+            self.change = None;
             return true;
         }
         // That nobody tried in this window doesn't mean that anybody would have been answered.
@@ -310,12 +315,14 @@ impl Track {
         if self.cause.is_about_attempts() && nobody_tried && !self.carries_data(finding) {
             return false;
         }
-        let before = self.other_cause.filter(|(other, _)| *other == cause).map_or(0, |(_, windows)| windows);
-        let shows = before + 1 >= CAUSE_SHOWS;
+        let change =
+            self.change.filter(|change| change.cause == cause).unwrap_or(CauseChange { cause, since: start });
+        // Shorter windows that follow each other may stand on the same window of an agent.
+        let shows = start.duration_since(change.since) >= slot;
         if shows {
             self.cause = cause;
         }
-        self.other_cause = (!shows).then_some((cause, before + 1));
+        self.change = (!shows).then_some(change);
         shows
     }
 

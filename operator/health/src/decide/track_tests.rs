@@ -6,17 +6,21 @@ use crate::input::names::Names;
 
 /// Windows of 30 s of one node, each with the cause that it shows, if any.
 fn watched(windows: &[Option<Cause>]) -> (Tracks, Vec<Option<Cause>>, Vec<bool>) {
+    watched_every(30, windows)
+}
+
+fn watched_every(seconds: u32, windows: &[Option<Cause>]) -> (Tracks, Vec<Option<Cause>>, Vec<bool>) {
     let node = Component::Node(Names::default().intern(&"a".into()));
     let mut tracks = Tracks::default();
     let (mut named, mut frozen) = (Vec::new(), Vec::new());
     for (number, cause) in (0_i64..).zip(windows) {
-        let start = Timestamp::from_second(30 * number).unwrap();
+        let start = Timestamp::from_second(i64::from(seconds) * number).unwrap();
         let findings: Vec<Finding> = cause.iter().map(|cause| finding(node, *cause)).collect();
-        let passing = WindowFindings { start, seconds: 30, findings: &findings, paths: 12 };
+        let passing = WindowFindings { start, seconds, findings: &findings, paths: 12 };
         let rule = Rule::of(Sensitivity::Standard);
         tracks.step(passing, rule, |_| true);
         named.push(tracks.active().next().map(|track| track.cause));
-        frozen.push(tracks.frozen(start, 30, rule).next().is_some());
+        frozen.push(tracks.frozen(start, seconds, rule).next().is_some());
     }
     (tracks, named, frozen)
 }
@@ -50,6 +54,17 @@ fn the_cause_stays_until_two_windows_tell_of_another() {
     let (cut, lossy) = (Some(Cause::Unreachable), Some(Cause::PacketLoss));
     let (_, named, _) = watched(&[lossy, cut, cut, lossy, cut, lossy, lossy]);
     assert_eq!(named, [None, cut, cut, cut, cut, cut, lossy]);
+}
+
+/// As on real software: a port was blocked, and the half minute of the agents in which it was opened again stood in two windows of
+/// a quarter of a minute.
+#[test]
+fn windows_that_stand_on_the_same_records_tell_of_another_cause_once() {
+    let (cut, busy) = (Some(Cause::Unreachable), Some(Cause::Overload));
+    let (_, named, _) = watched_every(15, &[cut, cut, cut, busy, busy, cut, cut]);
+    assert_eq!(named[2..], [cut; 5]);
+    let (_, named, _) = watched_every(15, &[cut, cut, cut, busy, busy, busy]);
+    assert_eq!(named[2..], [cut, cut, cut, busy]);
 }
 
 #[test]
@@ -94,7 +109,7 @@ fn what_an_older_engine_kept_can_be_read() {
     let mut kept = serde_json::to_value(&tracks).unwrap();
     kept.as_object_mut().unwrap().remove("blips");
     let track = kept["tracks"][0].as_object_mut().unwrap();
-    for new in ["said", "suspected", "quiet_seconds", "unseen_seconds", "other_cause", "steady"] {
+    for new in ["said", "suspected", "quiet_seconds", "unseen_seconds", "change", "steady"] {
         assert!(track.remove(new).is_some(), "{new}");
     }
     let read: Tracks = serde_json::from_value(kept).unwrap();

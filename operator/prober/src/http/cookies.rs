@@ -77,16 +77,16 @@ impl Cookies {
     ) -> bool {
         let site = site(url, request);
         let mut changed = false;
-        for header in answer.get_all(header::SET_COOKIE).iter().take(MOST_OF_ANSWER) {
-            if self.taken >= MOST_OF_RUN || header.len() > LONGEST {
-                continue;
-            }
+        for (index, header) in answer.get_all(header::SET_COOKIE).iter().enumerate() {
             let text = header_text(header);
             let Ok(cookie) = RawCookie::parse(text.into_owned()) else { continue };
-            changed |= self.insert(&cookie, &site);
-            self.taken += 1;
+            // Also of one that isn't kept: an expectation of the header may show it.
             if cookie.value().chars().count() >= HIDDEN_FROM {
                 redactor.hide(cookie.value());
+            }
+            if index < MOST_OF_ANSWER && self.taken < MOST_OF_RUN && header.len() <= LONGEST {
+                changed |= self.insert(&cookie, &site);
+                self.taken += 1;
             }
         }
         changed
@@ -284,5 +284,23 @@ mod tests {
         }
         set(&mut cookies, "http://b.test/", &[&format!("long={}", "x".repeat(5000))]);
         assert_eq!(cookies.store.iter_any().count(), MOST_OF_RUN);
+    }
+
+    #[test]
+    fn the_value_of_a_cookie_that_isn_t_kept_is_hidden_too() {
+        let mut answer = HeaderMap::new();
+        let long = format!("long-{}", "x".repeat(LONGEST));
+        let values = (0..=MOST_OF_ANSWER).map(|number| format!("session-{number}")).chain([long.clone()]);
+        for (number, value) in values.enumerate() {
+            let cookie = HeaderValue::from_str(&format!("c{number}={value}")).unwrap();
+            answer.append(header::SET_COOKIE, cookie);
+        }
+        let mut redactor = Redactor::default();
+        let url = "http://a.test/".parse().unwrap();
+        Cookies::default().take(&url, &HeaderMap::new(), &answer, &mut redactor);
+        for value in [format!("session-{MOST_OF_ANSWER}"), long] {
+            let shown = redactor.redact(&format!("the header is c={value}"), 10_000);
+            assert!(!shown.contains(&value), "{shown}");
+        }
     }
 }

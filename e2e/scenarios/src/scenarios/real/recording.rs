@@ -55,12 +55,13 @@ impl Recording {
         what: &str,
         components: &[String],
         attribution: &str,
+        causes: &[&str],
         span: (Timestamp, Timestamp),
     ) {
         let (from, until) = span;
         let fault = json!({
             "from": from.to_string(), "until": until.to_string(), "components": components,
-            "attribution": attribution, "what": what,
+            "attribution": attribution, "causes": causes, "what": what,
         });
         self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(fault);
     }

@@ -59,7 +59,9 @@ impl Trial {
         let Some(fault) = &self.expected.fault else { return };
         let components: Vec<_> = fault.components.iter().map(|it| kind_and_name(it.kind, &it.name)).collect();
         let attribution = format!("{:?}", fault.attribution).to_lowercase();
-        recording.note(self.name, &components, &attribution, span);
+        let causes: Vec<_> =
+            fault.components.iter().flat_map(|it| &it.causes).map(|it| cause_name(*it)).collect();
+        recording.note(self.name, &components, &attribution, &causes, span);
     }
 
     fn mild(self) -> Self {
@@ -158,6 +160,21 @@ fn kind_and_name(kind: ComponentKind, name: &str) -> String {
         ComponentKind::Pod => format!("pod/{name}"),
         ComponentKind::AwsService => format!("service/aws/{name}"),
         ComponentKind::Internet => format!("internet/{name}"),
+    }
+}
+
+/// A cause as `tidewatch analyze` writes it.
+fn cause_name(cause: FaultCause) -> &'static str {
+    match cause {
+        FaultCause::PacketLoss => "packet_loss",
+        FaultCause::Latency => "latency",
+        FaultCause::Unreachable => "unreachable",
+        FaultCause::Refused => "refused",
+        FaultCause::Overload => "overload",
+        FaultCause::ConnectionFailures => "connection_failures",
+        FaultCause::ConntrackFull => "conntrack_full",
+        FaultCause::AllowanceExceeded => "allowance_exceeded",
+        FaultCause::Unknown => "unknown",
     }
 }
 
