@@ -36,7 +36,8 @@ pub enum Training {
 pub struct Judgement {
     /// The band, in the unit of the value; none while the training is pending or at a counter's reset.
     pub band: Option<Band>,
-    /// Share of normal values that are at least as unusual, from 0 to 1, alone or with those before it.
+    /// Share of normal values that are at least as unusual with those before them, from 0 to 1; for a value that is unusual
+    /// only by itself, 8 times that share.
     pub rarity: f64,
     /// The rarity as a score from 0 (usual) to 1, comparable between series: ½ is one value in a thousand.
     pub score: f64,

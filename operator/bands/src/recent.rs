@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::tail::Tail;
 
 const LENGTH: usize = 32;
+/// Factor of the statistics that are mostly below 3, where a tail tells small steps less well apart.
+const FINER: f64 = 4.0;
 /// Pace at which the distance from the slow forecast is smoothed, and its largest value.
 const GAP_PACE: f64 = 0.15;
 const MOST_GAP: f64 = 100.0;
@@ -58,10 +60,16 @@ pub enum Cause {
 pub(crate) struct Statistics {
     short_mean: f64,
     long_mean: f64,
+    /// Distance from the slow forecast, and smoothed.
+    distance: f64,
     gap: f64,
     loud: Option<f64>,
     quiet: Option<f64>,
     flat: Option<f64>,
+}
+
+fn smoothed(gap: f64, distance: f64) -> f64 {
+    gap + GAP_PACE * (distance - gap)
 }
 
 impl Recent {
@@ -94,6 +102,7 @@ impl Recent {
     /// The statistics with this value as the newest.
     pub(crate) fn statistics(&self, value: f64, surprise: f64, gap: f64) -> Statistics {
         let newest = surprise.clamp(-CLIP, CLIP);
+        let distance = gap.clamp(-MOST_GAP, MOST_GAP);
         let (mut short, mut long, mut size) = (newest, newest, newest.abs());
         for (age, past) in self.surprises.iter().rev().take(LENGTH - 1).enumerate() {
             let past = f64::from(*past);
@@ -110,10 +119,10 @@ impl Recent {
         Statistics {
             short_mean: short.abs() / count.min(8.0).sqrt(),
             long_mean: long.abs() / count.sqrt(),
-            gap: self.gap + GAP_PACE * (gap.clamp(-MOST_GAP, MOST_GAP) - self.gap),
-            // Times 4: a tail tells small steps apart only from about 3 on.
-            loud: full.then_some(4.0 * mean_size),
-            quiet: full.then(|| 4.0 / (mean_size + 0.05)),
+            distance,
+            gap: smoothed(self.gap, distance),
+            loud: full.then_some(FINER * mean_size),
+            quiet: full.then(|| FINER / (mean_size + 0.05)),
             flat: (self.repeats < REPEATS).then_some(f64::from(equal)),
         }
     }
@@ -124,7 +133,7 @@ impl Recent {
         let quiet = now.quiet.map_or(1.0, |quiet| self.quiet.beyond(quiet));
         let flat = now.flat.filter(|flat| *flat >= 4.0).map_or(1.0, |flat| self.flat.beyond(flat));
         let mean = self.short_mean.beyond(now.short_mean).min(self.long_mean.beyond(now.long_mean));
-        let far = self.far.beyond(4.0 * now.gap.abs());
+        let far = self.far.beyond(FINER * now.gap.abs());
         [
             (4.0 * mean, Cause::Mean),
             (4.0 * far, Cause::Far),
@@ -146,10 +155,15 @@ impl Recent {
         weight: f64,
         speed: f64,
     ) {
-        self.short_mean.learn(Some(now.short_mean), weight, speed);
-        self.long_mean.learn(Some(now.long_mean), weight, speed);
-        self.far.learn(Some(4.0 * now.gap.abs()), weight, speed);
-        self.gap = now.gap;
+        for (tail, statistic) in [
+            (&mut self.short_mean, now.short_mean),
+            (&mut self.long_mean, now.long_mean),
+            (&mut self.far, FINER * now.gap.abs()),
+        ] {
+            tail.learn(Some(statistic), weight, speed);
+        }
+        // Not the gap of the statistics: an anomaly that is over was forgotten since.
+        self.gap = smoothed(self.gap, now.distance);
         for (tail, statistic) in
             [(&mut self.loud, now.loud), (&mut self.quiet, now.quiet), (&mut self.flat, now.flat)]
         {
