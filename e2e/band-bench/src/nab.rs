@@ -91,7 +91,12 @@ fn time(text: &str) -> anyhow::Result<Timestamp> {
 /// Novelty of each row and its cause: a false row costs, so an anomaly should peak once.
 fn judge(file: &File) -> Vec<(f64, Cause)> {
     let mut engine = Engine::new(Config { kind: Kind::Gauge, ..Config::default() });
-    file.times.iter().zip(&file.values).map(|(at, value)| engine.observe(*at, *value)).map(|judgement| (judgement.novelty, judgement.cause)).collect()
+    file.times
+        .iter()
+        .zip(&file.values)
+        .map(|(at, value)| engine.observe(*at, *value))
+        .map(|judgement| (judgement.novelty, judgement.cause))
+        .collect()
 }
 
 /// NAB's sigmoid, from 1 at the left edge of a window over 0 at its right edge to -1 far behind it.

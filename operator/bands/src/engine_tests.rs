@@ -264,8 +264,7 @@ fn sparse_counts(seed: u64) -> Vec<f64> {
 fn a_burst_of_sparse_counts_is_an_anomaly() {
     for seed in [3, 41, 43] {
         let judgements = run(&mut Engine::new(Config::default()), 300, sparse_counts(seed));
-        let burst =
-            judgements[3500..3515].iter().map(|judgement| judgement.score).fold(0.0, f64::max);
+        let burst = judgements[3500..3515].iter().map(|judgement| judgement.score).fold(0.0, f64::max);
         let calm = judgements[2000..3500].iter().map(|judgement| judgement.score).fold(0.0, f64::max);
         assert!(burst > 0.55 && calm < burst, "seed {seed}: {burst} in the burst, {calm} before");
         let breaches = judgements[1000..3500].iter().filter(|judgement| judgement.breach).count();

@@ -119,7 +119,8 @@ impl Model {
         let statistics = self.recent.statistics(value, surprise, (value - expected.slow) / scale);
         let (of_several, cause) = self.recent.rarity(&statistics);
         let of_point = (ALONE * point).min(1.0);
-        let (rarity, cause) = if of_point <= of_several { (of_point, Cause::Value) } else { (of_several, cause) };
+        let (rarity, cause) =
+            if of_point <= of_several { (of_point, Cause::Value) } else { (of_several, cause) };
         let least = if self.least >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         let most = if self.ones >= 3 && self.most <= 1.0 { 1.0 } else { f64::INFINITY };
         Verdict {

@@ -141,8 +141,8 @@ impl Recent {
             (8.0 * quiet, Cause::Quiet),
             (8.0 * flat, Cause::Flat),
         ]
-            .into_iter()
-            .fold((1.0, Cause::Value), |least, one| if one.0 < least.0 { one } else { least })
+        .into_iter()
+        .fold((1.0, Cause::Value), |least, one| if one.0 < least.0 { one } else { least })
     }
 
     /// Adds a value; `weight` is less where it only continues an anomaly.
