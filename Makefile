@@ -135,6 +135,12 @@ bench: tools ## what operator, collector and agent cost; each ends with a line B
 bench-nhi: deps ## the verdicts against the published methods, on clusters never seen
 	cargo run --locked --release -p tidewatch-sim --bin bench-nhi
 
+NAB ?=
+.PHONY: bench-bands
+bench-bands: deps ## the band engine beside the usual methods, on generated series never seen (NAB=dir: a checkout of the Numenta Anomaly Benchmark too)
+	cargo run --locked --release -p tidewatch-band-bench
+	$(if $(NAB),cargo run --locked --release -p tidewatch-band-bench -- --nab $(NAB))
+
 .PHONY: lab-up lab-down
 lab-up: tools ## a 3-zone, 6-node cluster on this machine (LAB=name)
 	$(LAB_CLI) up --name $(LAB)

@@ -1,5 +1,5 @@
 //! `tidewatch`: `operator` runs in the cluster, `check` tests that it works there, and `retire` runs before it is
-//! uninstalled; `analyze` judges recorded flow windows on any machine; `status`, `why` and `doctor` show a cluster to a
+//! uninstalled; `analyze` judges recorded flow windows and `band` a series of values, on any machine; `status`, `why` and `doctor` show a cluster to a
 //! person, also as `kubectl tidewatch`.
 
 use std::path::Path;
@@ -30,6 +30,7 @@ enum Command {
     Why(WhyArgs),
     Doctor(DoctorArgs),
     Analyze(analyze::Args),
+    Band(tidewatch_band::Args),
     Completion(CompletionArgs),
     Operator(Box<config::Args>),
     Check(check::Args),
@@ -82,6 +83,7 @@ fn run(command: &mut clap::Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Why(args) => on_runtime(tidewatch_cli::why(args)),
         Command::Doctor(args) => on_runtime(tidewatch_cli::doctor(args)),
         Command::Analyze(args) => analyze::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Band(args) => tidewatch_band::run(&args).map(|()| ExitCode::SUCCESS),
         // For the plugin too: clap_complete finds no subcommands of a name with a hyphen, and kubectl has its own completion,
         // which docs/krew/kubectl_complete-tidewatch answers with this one.
         Command::Completion(args) => Ok(tidewatch_cli::complete(&args, &mut Cli::command(), "tidewatch")),
