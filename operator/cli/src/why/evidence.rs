@@ -45,6 +45,9 @@ fn of_component(component: &FaultyComponent) -> Evidence {
     if let (Some(failed), Some(attempts)) = (component.failed_attempts, component.attempts) {
         facts.push(format!("{failed} of {attempts} attempts to connect failed"));
     }
+    if let Some(again) = component.requests_sent_again {
+        facts.push(format!("{again} connection requests sent again"));
+    }
     facts.extend(component.limit.clone());
     facts.push(match component.affected_flows {
         Some(affected) => format!("{affected} of {} flows affected", component.total_flows),
