@@ -126,7 +126,7 @@ mod tests {
             let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
             shown.map(|it| it.get_name().to_owned()).collect::<Vec<_>>()
         };
-        let plugin = ["status", "why", "doctor", "analyze", "completion", "help"];
+        let plugin = ["status", "why", "doctor", "analyze", "band", "completion", "help"];
         assert_eq!(shown(true, "kubectl tidewatch"), plugin);
         assert_eq!(shown(false, "tidewatch").len(), plugin.len() + 3);
     }
