@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::input::cell::Cell;
+use crate::input::cell::{Cell, Subject};
 use crate::input::names::Id;
 use crate::learned::baseline::Expected;
 
@@ -133,25 +133,42 @@ impl Requests {
 pub(crate) struct LateRequests {
     /// Of the quietest third of node pairs.
     pub(crate) everywhere: f64,
-    /// Of the flows that stay within each node.
+    /// Of the flows that stay within each node, the worst service left out.
     pub(crate) within: HashMap<Id, f64>,
 }
 
 impl LateRequests {
     pub(crate) fn of(cells: &[&Cell]) -> Self {
         let mut pairs: BTreeMap<NodePair, Requests> = BTreeMap::new();
+        let mut nodes: HashMap<Id, BTreeMap<Subject, Requests>> = HashMap::new();
         for cell in cells {
-            pairs.entry((cell.flow.local_node, cell.flow.remote_node)).or_default().add(cell);
+            let flow = &cell.flow;
+            pairs.entry((flow.local_node, flow.remote_node)).or_default().add(cell);
+            if let Some(node) = flow.local_node.filter(|_| !flow.leaves_node()) {
+                nodes.entry(node).or_default().entry(flow.subject).or_default().add(cell);
+            }
         }
-        pairs.retain(|_, requests| requests.sent >= ENOUGH_REQUESTS);
         let late = |share: f64| (UNEVEN * share).min(MOST_LATE);
-        let shares: Vec<f64> = pairs.values().map(Requests::share_lost).collect();
+        let shares = pairs.values().filter(|requests| requests.sent >= ENOUGH_REQUESTS);
+        let shares: Vec<f64> = shares.map(Requests::share_lost).collect();
         let everywhere = if shares.len() < ENOUGH_PAIRS { 0.0 } else { late(quietest(shares)) };
-        let within = |((one, other), requests): (&NodePair, &Requests)| {
-            (*one).filter(|_| one == other).map(|node| (node, late(requests.share_lost())))
+        let within = |(node, services): (Id, BTreeMap<Subject, Requests>)| {
+            Some((node, late(without_worst(services.into_values())?)))
         };
-        Self { everywhere, within: pairs.iter().filter_map(within).collect() }
+        Self { everywhere, within: nodes.into_iter().filter_map(within).collect() }
     }
+}
+
+/// Share of requests lost of all services but the one that loses most: one that can't keep up is not its node.
+fn without_worst(services: impl Iterator<Item = Requests>) -> Option<f64> {
+    let mut services: Vec<Requests> = services.filter(|requests| requests.sent > 0).collect();
+    services.sort_by(|one, other| one.share_lost().total_cmp(&other.share_lost()));
+    services.pop()?;
+    let others = services.iter().fold(Requests::default(), |sum, service| Requests {
+        sent: sum.sent.saturating_add(service.sent),
+        lost: sum.lost.saturating_add(service.lost),
+    });
+    (others.sent >= ENOUGH_REQUESTS).then(|| others.share_lost())
 }
 
 /// The value that the quietest third stays below.
@@ -172,5 +189,15 @@ mod tests {
         let one_sick_pod = quieter(vec![lost(0.0), lost(0.0), lost(0.0), lost(0.2), lost(0.2)]);
         assert_eq!(one_sick_pod, None);
         assert_eq!(quieter(vec![lost(0.02); 3]), None, "too few to tell");
+    }
+
+    #[test]
+    fn requests_that_one_service_loses_are_its_own() {
+        let requests = |lost| Requests { sent: 10, lost };
+        let stands_still = without_worst([requests(4), requests(2), requests(4)].into_iter());
+        assert_eq!(stands_still, Some(0.3));
+        let cannot_keep_up = without_worst([requests(0), requests(9), requests(0)].into_iter());
+        assert_eq!(cannot_keep_up, Some(0.0));
+        assert_eq!(without_worst([requests(9)].into_iter()), None);
     }
 }
