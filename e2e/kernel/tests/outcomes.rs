@@ -121,8 +121,8 @@ fn an_attempt_that_is_answered_at_a_later_try_says_so() {
     lab.network.rule("block", "filter hook forward priority 0", "tcp dport 86 drop").unwrap();
     let agent = Agent::start(&lab.network, &lab.cgroup, &["--window", "1s"]).unwrap();
     lab.client.tell("begin late 198.18.2.2:86").unwrap();
-    // The first SYN is sent again after a second.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let sent_again = |said: &Said| said.sum(Role::Client, |f| f.syn_retransmissions) >= 1;
+    agent.wait_until("the SYN is sent again", sent_again).unwrap();
     lab.network.clear_rules().unwrap();
     let established = |said: &Said| said.sum(Role::Client, |f| f.connections.established) == 1;
     agent.wait_until("it is established", established).unwrap();

@@ -105,8 +105,9 @@ fn quieter(mut flows: Vec<(f64, f64)>) -> Option<f64> {
     (segments >= ENOUGH_WITHIN && more >= LEAST_WITHIN).then(|| (UNEVEN * more / segments).min(MOST_WITHIN))
 }
 
-/// Connection requests of a node pair that must be known to be asked, and the largest share that is explained away.
+/// Connection requests that a node pair, or the services of a node, must have sent for their losses to count.
 const ENOUGH_REQUESTS: u64 = 5;
+/// The largest share of lost requests that is put down to machines that stand still.
 const MOST_LATE: f64 = 0.5;
 
 /// Connection requests, those sent again counted each, and how many of them were lost though the attempt was answered.
@@ -128,8 +129,8 @@ impl Requests {
     }
 }
 
-/// Shares of connection requests that are answered too late since machines stand still.
-#[derive(Debug)]
+/// Shares of connection requests whose answers come too late because machines stand still for a moment.
+#[derive(Debug, Default)]
 pub(crate) struct LateRequests {
     /// Of the quietest third of node pairs.
     pub(crate) everywhere: f64,
@@ -139,6 +140,9 @@ pub(crate) struct LateRequests {
 
 impl LateRequests {
     pub(crate) fn of(cells: &[&Cell]) -> Self {
+        if cells.iter().all(|cell| cell.handshakes.lost_before_answer() == 0) {
+            return Self::default();
+        }
         let mut pairs: BTreeMap<NodePair, Requests> = BTreeMap::new();
         let mut nodes: HashMap<Id, BTreeMap<Subject, Requests>> = HashMap::new();
         for cell in cells {
@@ -159,7 +163,8 @@ impl LateRequests {
     }
 }
 
-/// Share of requests lost of all services but the one that loses most: one that can't keep up is not its node.
+/// Share of the requests that were lost, without the service that lost most: a service that can't keep up says nothing
+/// of its node.
 fn without_worst(services: impl Iterator<Item = Requests>) -> Option<f64> {
     let mut services: Vec<Requests> = services.filter(|requests| requests.sent > 0).collect();
     services.sort_by(|one, other| one.share_lost().total_cmp(&other.share_lost()));

@@ -133,7 +133,7 @@ fn handshakes(cell: &Cell, before: f64, after: f64) -> f64 {
     unanswered * (after / before).ln() + answered * ((1.0 - after) / (1.0 - before)).ln()
 }
 
-/// The say of connection requests, each try counted, for `share` of them being lost.
+/// Log-likelihood ratio for `share` of the connection requests being lost, each try counted.
 fn requests(cell: &Cell, null: &Null, share: f64) -> f64 {
     let unanswered = share.max(null.unanswered);
     if cell.handshakes.lost_before_answer() == 0 {
@@ -143,7 +143,7 @@ fn requests(cell: &Cell, null: &Null, share: f64) -> f64 {
         + lost_requests(cell, null.request_lost, share.max(null.request_lost))
 }
 
-/// The say of requests that were answered at a later try only. Where there are none, [`handshakes`] says it all.
+/// Log-likelihood ratio of the requests that were answered at a later try only; 0 where there are none.
 fn lost_requests(cell: &Cell, before: f64, after: f64) -> f64 {
     let lost = cell.handshakes.lost_before_answer();
     if lost == 0 {

@@ -52,7 +52,7 @@ pub(crate) struct Losses<'a> {
     turning_away: HashSet<Id>,
 }
 
-/// Log-odds for a node being at fault that turned packets away: what is left to show is that it is these flows' packets.
+/// Log-odds for a node being at fault that reports packets turned away. What its flows have to show is that they are hurt.
 const TURNS_AWAY: f64 = 4.0;
 
 /// Retransmission ratio that is put down to a node's own shortage of CPU, on top of the retransmissions that its peers'

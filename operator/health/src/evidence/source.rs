@@ -23,7 +23,7 @@ pub(crate) trait EvidenceSource {
     fn is_possible(&self, _component: Component, _column: Column, _ways: Directions) -> bool {
         true
     }
-    /// Log-odds for the component being at fault that come from elsewhere than from its cells.
+    /// Log-odds for the component being at fault that don't come from its cells, such as what a node reports of itself.
     fn prior(&self, _component: Component) -> f64 {
         0.0
     }

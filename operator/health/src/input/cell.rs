@@ -105,7 +105,7 @@ pub(crate) struct Data {
 /// Tries of a connection request that goes unanswered, beyond the first: kernels since 6.5 try once a second four times
 /// (net.ipv4.tcp_syn_linear_timeouts), older ones after 1, 3 and 7 s.
 pub(super) const TRIES_AGAIN: u64 = 4;
-/// The same of a client that waits on: after those four, the time between two tries doubles each time. In a minute that is eight.
+/// The most tries beyond the first within a minute: after the four, the time between two tries doubles each time.
 const MOST_TRIES_AGAIN: u64 = 8;
 
 /// Connection attempts by outcome; zero at the server's side.
@@ -130,8 +130,8 @@ impl Handshakes {
         self.established.saturating_add(self.refused).saturating_add(self.unanswered)
     }
 
-    /// Requests that were lost, of attempts that were answered at a later try: what was sent again beyond what those may have
-    /// without an answer.
+    /// Requests that were lost of attempts that were answered at a later try: all that were sent again, without the most
+    /// that attempts without an answer can have sent.
     pub(crate) fn lost_before_answer(self) -> u64 {
         let without_answer = self.unanswered.saturating_add(self.overdue());
         self.sent_again.saturating_sub(MOST_TRIES_AGAIN.saturating_mul(without_answer))

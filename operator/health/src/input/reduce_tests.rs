@@ -31,7 +31,7 @@ fn connection_requests_sent_again_are_no_lost_data() {
 }
 
 #[test]
-fn a_short_connection_is_closed_before_it_is_told_that_nothing_was_lost() {
+fn a_short_connection_closes_before_its_dsack_arrives() {
     let told = r#","spurious_retransmissions":4"#;
     assert_eq!(left_of(r#""attempted":9,"established":9,"closed":9"#, told), 0);
     assert_eq!(left_of(r#""attempted":1,"established":1,"closed":1"#, told), 2, "a long one has time");

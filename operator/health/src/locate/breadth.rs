@@ -53,7 +53,7 @@ impl Breadth {
         }
     }
 
-    /// True if the harm shows at all: enough where the component itself says that it does harm.
+    /// True if at least one service is hurt, which is enough where the component itself reports that it does harm.
     pub(crate) fn hurts_a_service(&self) -> bool {
         self.services_hurt > 0
     }

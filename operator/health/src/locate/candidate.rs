@@ -78,7 +78,7 @@ pub(crate) fn candidates(
     candidates
 }
 
-/// The score with what is known of the component beside its cells. That counts only where these say something for it too.
+/// The score with the component's prior, which counts only where the cells are evidence against the component too.
 pub(crate) fn with_prior(score: f64, component: Component, source: &impl EvidenceSource) -> f64 {
     if score > 0.0 { score + source.prior(component) } else { score }
 }
