@@ -4,9 +4,9 @@ mod screen;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tidewatch_crds::anomaly_alarm::AlarmState;
+use tidewatch_crds::anomaly_alarm::{self, AlarmState};
 use tidewatch_crds::canary::RunResult;
-use tidewatch_crds::network_monitor::{AttributedTo, Coverage, NetworkHealthIndicator};
+use tidewatch_crds::network_monitor::{self, AttributedTo, Coverage, NetworkHealthIndicator};
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
 use crate::objects::{Objects, TidewatchObject, Unreadable};
@@ -59,20 +59,13 @@ pub struct MonitorStatus {
     pub network_health_indicator: Option<NetworkHealthIndicator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributedTo>,
-    /// The worst of the components at fault, and how many more there are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
     /// What is wrong, in a sentence; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    #[serde(rename = "rttP99", skip_serializing_if = "Option::is_none")]
-    pub rtt_p99: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retransmissions: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub coverage: Option<String>,
+    #[serde(flatten)]
+    pub overview: network_monitor::Overview,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers_as_of: Option<Timestamp>,
 }
@@ -97,10 +90,8 @@ pub struct AlarmStatus {
     pub state: CheckState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_state: Option<AlarmState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub band: Option<String>,
+    #[serde(flatten)]
+    pub overview: anomaly_alarm::Overview,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,19 +216,15 @@ fn monitor_status(monitor: &NetworkMonitor, now: Timestamp) -> MonitorStatus {
         let condition = monitor.condition("Degraded").or_else(|| monitor.condition("Ready"))?;
         Some(condition.last_transition_time.0)
     });
-    let overview = status.overview.unwrap_or_default();
     MonitorStatus {
         namespace,
         name,
         state,
         network_health_indicator: indicator,
         attribution: degradation.map(|it| it.attribution),
-        component: overview.component,
         message,
         since,
-        rtt_p99: overview.rtt_p99,
-        retransmissions: overview.retransmissions,
-        coverage: overview.coverage,
+        overview: status.overview.unwrap_or_default(),
         numbers_as_of: status.numbers_as_of,
     }
 }
@@ -259,14 +246,12 @@ fn alarm_status(alarm: &AnomalyAlarm) -> AlarmStatus {
             status.reason.or_else(|| alarm.condition("Firing").map(|it| it.message.clone()))
         }
     };
-    let overview = status.overview.unwrap_or_default();
     AlarmStatus {
         namespace,
         name,
         state,
         alarm_state: status.state,
-        value: overview.value,
-        band: overview.band,
+        overview: status.overview.unwrap_or_default(),
         since: status.since,
         message,
     }
