@@ -19,6 +19,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Serialize;
 
+use crate::count::counted;
 use crate::objects::{Objects, Read};
 
 pub use certificates::Certificates;
@@ -152,7 +153,7 @@ pub fn report(collected: &Collected) -> DoctorReport {
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
+        .map(|(count, one, several)| counted(count, one, several))
         .collect();
     let healthy = parts.is_empty();
     let summary =

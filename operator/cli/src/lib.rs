@@ -8,6 +8,7 @@ mod age;
 mod args;
 pub mod collect;
 mod connect;
+mod count;
 pub mod doctor;
 #[cfg(test)]
 mod documentation_tests;

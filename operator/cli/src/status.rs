@@ -9,6 +9,7 @@ use tidewatch_crds::canary::RunResult;
 use tidewatch_crds::network_monitor::{self, AttributedTo, Coverage, NetworkHealthIndicator};
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
+use crate::count::counted;
 use crate::objects::{Objects, TidewatchObject, Unreadable};
 
 pub(crate) use screen::render;
@@ -165,22 +166,21 @@ fn problems(report: &StatusReport) -> Vec<String> {
     counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, [one, several])| format!("{count} {}", if count == 1 { one } else { several }))
+        .map(|(count, [one, several])| counted(count, one, several))
         .collect()
 }
 
 fn all_well(report: &StatusReport) -> String {
-    let counted = |count: usize, one: &str, several: &str| {
-        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { several }))
-    };
-    let parts: Vec<String> = [
-        counted(report.monitors.len(), "monitor", "monitors"),
-        counted(report.alarms.len(), "alarm", "alarms"),
-        counted(report.canaries.len(), "canary", "canaries"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let counts = [
+        (report.monitors.len(), "monitor", "monitors"),
+        (report.alarms.len(), "alarm", "alarms"),
+        (report.canaries.len(), "canary", "canaries"),
+    ];
+    let parts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| counted(count, one, several))
+        .collect();
     match parts.as_slice() {
         [] => "Nothing is watched.".to_owned(),
         parts => format!("All is well: {}.", parts.join(", ")),

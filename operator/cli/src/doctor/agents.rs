@@ -8,6 +8,7 @@ use semver::Version;
 use super::placement::{Refusal, refusal};
 use super::version::{minors_ahead, of};
 use super::{Check, Collected, Finding};
+use crate::count::counted;
 
 /// Name of the agents' DaemonSet.
 pub(crate) const DAEMON_SET: &str = "tidewatch-agent";
@@ -155,7 +156,7 @@ fn of_versions(set: &DaemonSet, agents: &[&Pod], collected: &Collected) -> Vec<F
     }
     let finding = |(version, count): &(Version, usize)| {
         let ahead = minors_ahead(version, &operator);
-        let agents = if *count == 1 { "1 agent is".to_owned() } else { format!("{count} agents are") };
+        let agents = counted(*count, "agent is", "agents are");
         let upgrade = "Bring both to one version with the chart tidewatch (docs/upgrading.md).";
         match ahead {
             ..-1 => Some(Finding::problem(

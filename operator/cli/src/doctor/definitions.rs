@@ -11,6 +11,7 @@ use serde_json::Value;
 use tidewatch_crds::all_crds;
 
 use super::{Check, Collected, Finding};
+use crate::count::counted;
 
 /// Number of fields that a finding names.
 const NAMED: usize = 3;
@@ -95,7 +96,7 @@ fn named(fields: &[&String]) -> String {
     let names: Vec<&str> = fields.iter().take(NAMED).map(|field| field.as_str()).collect();
     match fields.len().saturating_sub(NAMED) {
         0 => names.join(", "),
-        more => format!("{} and {more} more fields", names.join(", ")),
+        more => format!("{} and {}", names.join(", "), counted(more, "more field", "more fields")),
     }
 }
 

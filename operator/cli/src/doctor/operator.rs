@@ -10,6 +10,7 @@ use super::agents::why_not_ready;
 use super::version::{minors_ahead, of};
 use super::{Check, Collected, Finding};
 use crate::age::length;
+use crate::count::counted;
 
 /// Name of the operator's Lease.
 pub(crate) const LEASE: &str = "tidewatch-operator";
@@ -79,7 +80,7 @@ pub(super) fn other_version(collected: &Collected) -> Option<Version> {
 fn in_order(deployment: &Deployment) -> String {
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     let version = version(deployment).map(|version| format!(" of version {version}")).unwrap_or_default();
-    let replicas = if ready == 1 { "1 replica is".to_owned() } else { format!("{ready} replicas are") };
+    let replicas = counted(ready, "replica is", "replicas are");
     format!("Deployment {}{version}: {replicas} ready, and one leads.", full_name(deployment))
 }
 
