@@ -211,7 +211,8 @@ impl Screen {
                 owed = 0;
             }
             // Spaces are owed until something follows, so that no line ends in one.
-            owed += width - text.width() + GAP;
+            // The width of a text may exceed the sum over its characters, such as before U+FE0F, so this could go below zero.
+            owed += width.saturating_sub(text.width()) + GAP;
         }
         self.text.push_str(line.trim_end());
         self.text.push('\n');

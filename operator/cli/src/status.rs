@@ -298,7 +298,7 @@ fn coverage(monitors: &[NetworkMonitor]) -> Option<Coverage> {
 /// How much of the traffic is seen, in words.
 pub(crate) fn coverage_sentence(coverage: &Coverage) -> String {
     let nodes = format!("{} of {} nodes report", coverage.nodes_reporting, coverage.nodes_expected);
-    match (coverage.connections_reported * 100).checked_div(coverage.connections_seen) {
+    match coverage.connections_reported.saturating_mul(100).checked_div(coverage.connections_seen) {
         Some(percent) => format!("{nodes} {percent}% of their {} connections", coverage.connections_seen),
         None => nodes,
     }

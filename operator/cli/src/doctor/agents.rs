@@ -134,7 +134,9 @@ pub(super) fn why_not_ready(pod: &Pod) -> Option<String> {
     let scheduled =
         condition("PodScheduled").filter(|it| it.status == "False").and_then(|it| it.message.clone());
     let phase = status.phase.unwrap_or_else(|| "Unknown".to_owned());
-    let why = now.or(scheduled).unwrap_or_else(|| format!("its pod is {phase}, and its probe fails"));
+    // The probe is at fault only where the containers run.
+    let probe = if phase == "Running" { ", and its probe fails" } else { "" };
+    let why = now.or(scheduled).unwrap_or_else(|| format!("its pod is {phase}{probe}"));
     let before = before.map(|before| format!("; it ended before with {before}")).unwrap_or_default();
     Some(format!("{why}{before}"))
 }

@@ -24,8 +24,8 @@ pub(super) fn check(collected: &Collected) -> Check {
         Err(error) => findings.push(Finding::unchecked("The operator's Deployment", error)),
         Ok(operators) => match operators.as_slice() {
             [] => findings.push(Finding::problem(
-                "No namespace has a Deployment of the operator.",
-                "Install the chart tidewatch (docs/install.md).",
+                "No Deployment of the operator was found by its labels.",
+                "Install the chart tidewatch (docs/install.md). If you may not list Deployments in all namespaces, name the operator's with -n.",
             )),
             [operator] => {
                 findings.extend(of_deployment(operator, collected));
@@ -150,10 +150,10 @@ fn of_lease(collected: &Collected) -> Option<Finding> {
     }
     let age = now.as_second() - renewed.map_or(0, |at| at.as_second());
     (age > STALE_SECONDS).then(|| {
-        let since = renewed.map_or_else(|| "never".to_owned(), |_| format!("{} ago", length(age)));
+        let renewal = renewed.map_or_else(|| "never renewed".to_owned(), |_| format!("renewed {} ago", length(age)));
         Finding::problem(
-            format!("Lease {namespace}/{LEASE} of {holder} was renewed {since}: no replica leads, and nobody reconciles."),
-            look,
+            format!("Lease {namespace}/{LEASE} of {holder} was {renewal}: no replica leads, and nobody reconciles."),
+            format!("{look} If the operator works, the clock of its node is behind."),
         )
     })
 }

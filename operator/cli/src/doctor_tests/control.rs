@@ -47,7 +47,7 @@ async fn a_definition_that_is_not_served_is_named() {
 async fn a_missing_operator_is_a_problem() {
     let mut cluster = TestCluster::new();
     cluster.remove("deployments", "tidewatch-operator");
-    assert!(cluster.finding("Operator").await.message.contains("No namespace has a Deployment"));
+    assert!(cluster.finding("Operator").await.message.contains("No Deployment of the operator was found"));
 }
 
 #[tokio::test]
