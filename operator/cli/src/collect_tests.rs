@@ -1,4 +1,4 @@
-//! What is read of an API server, and the errors where it refuses.
+//! Reads from an API server, and the errors where it refuses.
 
 use serde_json::json;
 use tidewatch_testing::list_server::ListServer;

@@ -1,5 +1,5 @@
-//! What docs/troubleshooting.md says about a reason of a condition. The page is in the binary, so that what is quoted is of
-//! this version and needs no network.
+//! Quotes docs/troubleshooting.md on the reasons of conditions. The page is in the binary, so that the quotes are of this
+//! version and need no network.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub struct Advice {
     pub see: String,
     #[serde(rename = "do")]
     pub act: String,
-    /// Where to read on, in the documentation.
+    /// The entry's address in the documentation.
     pub link: String,
 }
 

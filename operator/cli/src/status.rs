@@ -21,7 +21,8 @@ const OUTDATED_SECONDS: i64 = 35 * 60;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
-    /// Whether nothing is degraded, firing, failing or unknown.
+    /// False where a monitor isn't healthy, an alarm or canary fails or isn't ready, or an object is unreadable. An alarm or
+    /// canary without a result yet doesn't count.
     pub healthy: bool,
     pub summary: String,
     pub as_of: Timestamp,
@@ -38,7 +39,7 @@ pub struct StatusReport {
     pub coverage: Option<Coverage>,
 }
 
-/// How a monitor is, the worst first.
+/// State of a monitor, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum MonitorState {
     /// The infrastructure is at fault.
@@ -60,7 +61,7 @@ pub struct MonitorStatus {
     pub network_health_indicator: Option<NetworkHealthIndicator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributedTo>,
-    /// What is wrong, in a sentence; absent when nothing is.
+    /// The problem in a sentence; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +72,7 @@ pub struct MonitorStatus {
     pub numbers_as_of: Option<Timestamp>,
 }
 
-/// How an alarm or canary is, the worst first.
+/// State of an alarm or canary, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum CheckState {
     /// The alarm fires, or the canary's last run failed.
@@ -118,7 +119,7 @@ pub struct CanaryStatus {
     pub message: Option<String>,
 }
 
-/// What is shown of `objects`.
+/// The report on `objects`.
 pub fn report(objects: &Objects, namespace: Option<&str>, now: Timestamp) -> StatusReport {
     let mut monitors: Vec<MonitorStatus> =
         objects.monitors.iter().map(|object| monitor_status(object, now)).collect();
@@ -295,7 +296,7 @@ fn coverage(monitors: &[NetworkMonitor]) -> Option<Coverage> {
     all.max_by_key(|it| (it.nodes_expected, it.connections_seen))
 }
 
-/// How much of the traffic is seen, in words.
+/// The share of the traffic that is seen, in words.
 pub(crate) fn coverage_sentence(coverage: &Coverage) -> String {
     let nodes = format!("{} of {} nodes report", coverage.nodes_reporting, coverage.nodes_expected);
     match coverage.connections_reported.saturating_mul(100).checked_div(coverage.connections_seen) {
@@ -304,7 +305,7 @@ pub(crate) fn coverage_sentence(coverage: &Coverage) -> String {
     }
 }
 
-/// Whether somebody must look at it.
+/// True for a state that somebody must look at.
 pub(crate) fn needs_attention(state: CheckState) -> bool {
     match state {
         CheckState::Failing | CheckState::NotReady => true,

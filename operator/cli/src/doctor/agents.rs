@@ -1,4 +1,4 @@
-//! Whether each node that should has an agent that works, of a version that fits the operator's.
+//! Checks that each node that needs an agent has a ready one, of a version that fits the operator's.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ContainerState, Node, Pod, PodSpec};
@@ -16,7 +16,7 @@ pub(crate) const DAEMON_SET: &str = "tidewatch-agent";
 const KERNEL: (u64, u64) = (5, 15);
 const COMPONENT: &str = "app.kubernetes.io/component";
 
-/// Which part of Tidewatch a pod is.
+/// The part of Tidewatch that a pod is, such as `agent`.
 pub(super) fn component(pod: &Pod) -> Option<&str> {
     pod.labels().get(COMPONENT).map(String::as_str)
 }
@@ -53,7 +53,7 @@ pub(super) fn check(collected: &Collected) -> Check {
     Check::new("Agents", findings, || summary)
 }
 
-/// What is wrong about the agent of one node.
+/// The finding about the agent of one node, if there is one.
 fn of_node(node: &Node, spec: &PodSpec, agents: &[&Pod], namespace: &str) -> Option<Finding> {
     let name = node.name_any();
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
@@ -103,7 +103,7 @@ fn of_node(node: &Node, spec: &PodSpec, agents: &[&Pod], namespace: &str) -> Opt
     ))
 }
 
-/// Whether a kernel is older than agents need; one whose version can't be read isn't.
+/// True for a kernel that is older than agents need; a version that can't be read counts as new enough.
 fn is_older(kernel: &str) -> bool {
     let mut numbers = kernel.split(['.', '-', '+']).map(|part| part.parse::<u64>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
@@ -112,7 +112,7 @@ fn is_older(kernel: &str) -> bool {
     }
 }
 
-/// Why a pod isn't ready, if it isn't, in the words of the kubelet or the scheduler.
+/// The reason for which a pod isn't ready, in the words of the kubelet or the scheduler; none for a ready pod.
 pub(super) fn why_not_ready(pod: &Pod) -> Option<String> {
     let status = pod.status.clone().unwrap_or_default();
     let conditions = status.conditions.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whether AWS lets the operator do its work, as the objects' conditions tell.
+//! Checks by the objects' conditions that AWS lets the operator do its work.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 

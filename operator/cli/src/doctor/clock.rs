@@ -1,11 +1,11 @@
-//! Whether the clocks agree: this machine's, the API server's, and that of the node where the operator runs.
+//! Checks that the clocks agree: this machine's, the API server's, and that of the node where the operator runs.
 
 use super::operator::holder_and_renewal;
 use super::{Check, Collected, Finding};
 use crate::age::length;
 
-/// Greatest difference between two clocks that is in order. From a few minutes on, certificates, tokens and signatures of AWS
-/// are refused.
+/// Greatest difference between two clocks that is in order. Certificates, tokens and signatures of AWS are refused beyond a
+/// few minutes.
 const MOST_SECONDS: i64 = 30;
 
 pub(super) fn check(collected: &Collected) -> Check {

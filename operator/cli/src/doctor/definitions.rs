@@ -1,4 +1,4 @@
-//! Whether the custom resource definitions are there, served, and those of this version.
+//! Checks that the custom resource definitions are there, served, and those of this version.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +32,8 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-/// What is wrong about one definition. `other` is the version of the operator where that isn't this program's: then the
-/// definitions may well differ from those that this program knows.
+/// The finding about one definition, if there is one. `other` is the version of the operator where that isn't this
+/// program's: then the definitions may well differ from those that this program knows.
 fn compared(
     wanted: &CustomResourceDefinition,
     present: &[CustomResourceDefinition],

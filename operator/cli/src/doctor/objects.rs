@@ -1,4 +1,4 @@
-//! Whether each object is reconciled: what its condition Ready says, apart from what AWS is behind.
+//! Checks that each object is reconciled and Ready. Reasons that AWS is behind are left to the check of AWS.
 
 use jiff::Timestamp;
 

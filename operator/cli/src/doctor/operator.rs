@@ -1,4 +1,4 @@
-//! Whether one operator runs, of the right version, and leads.
+//! Checks that one operator runs, of the right version, and leads.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -158,7 +158,7 @@ fn of_lease(collected: &Collected) -> Option<Finding> {
     })
 }
 
-/// Who holds the lease, and when that was renewed.
+/// The holder of the lease, and the time of its last renewal.
 pub(super) fn holder_and_renewal(lease: &Lease) -> (&str, Option<jiff::Timestamp>) {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whether the operator may do what the chart's roles (templates/rbac.yaml) let it do. A test holds the list against them.
+//! Checks that the operator may do what the chart's roles (templates/rbac.yaml) let it do. A test holds the list against them.
 
 use serde::Serialize;
 
@@ -100,7 +100,7 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-/// What may not be done with each resource, such as `list and watch pods`.
+/// The missing verbs of each resource, such as `list and watch pods`.
 fn by_resource(missing: &[&Right]) -> Vec<String> {
     let mut grouped: Vec<(&Right, Vec<&str>)> = Vec::new();
     for right in missing {

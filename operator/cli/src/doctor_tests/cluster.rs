@@ -59,7 +59,7 @@ impl TestCluster {
         cluster
     }
 
-    /// How far the API server's clock is ahead.
+    /// Sets the API server's clock this far ahead of this machine's.
     pub(super) fn set_clock(&mut self, ahead_seconds: i64) {
         let time = self.now + SignedDuration::from_secs(ahead_seconds);
         let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap();

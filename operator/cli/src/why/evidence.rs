@@ -10,7 +10,7 @@ use crate::count::counted;
 use crate::objects::api_name;
 use crate::status::coverage_sentence;
 
-/// What was found about one component, metric or check.
+/// Findings about one component, metric or check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
