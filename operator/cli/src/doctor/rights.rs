@@ -90,7 +90,7 @@ pub(super) fn check(collected: &Collected) -> Check {
             findings.extend(by_resource(&missing).into_iter().map(|sentence| {
                 Finding::problem(
                     format!("{account} may not {sentence}."),
-                    "Upgrade the chart tidewatch, so that its roles are whole; who makes roles by hand adds the right.",
+                    "Upgrade the chart tidewatch, whose roles have it. If you write the roles yourself, add the right.",
                 )
             }));
         }
