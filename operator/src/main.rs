@@ -1,6 +1,6 @@
 //! `tidewatch`: `operator` runs in the cluster, `check` tests that it works there, and `retire` runs before it is
-//! uninstalled; `analyze` judges recorded flow windows and `band` a series of values, on any machine; `status`, `why` and `doctor` show a cluster to a
-//! person, also as `kubectl tidewatch`.
+//! uninstalled; `analyze` judges recorded flow windows and `band` a series of values, on any machine; `status`, `why` and
+//! `doctor` show a cluster to a person, also as `kubectl tidewatch`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the executable has the name by which kubectl finds plugins.
+/// True for an executable with the name by which kubectl finds plugins.
 fn is_plugin(executable: &Path) -> bool {
     executable.file_stem().is_some_and(|name| name == PLUGIN)
 }
@@ -84,8 +84,8 @@ fn run(command: &mut clap::Command, program: &str) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => on_runtime(tidewatch_cli::doctor(args)),
         Command::Analyze(args) => analyze::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Band(args) => tidewatch_band::run(&args).map(|()| ExitCode::SUCCESS),
-        // For the plugin too: clap_complete finds no subcommands of a name with a hyphen, and kubectl has its own completion,
-        // which docs/krew/kubectl_complete-tidewatch answers with this one.
+        // The script is for `tidewatch` even where the plugin prints it: clap_complete finds no subcommands of a name with
+        // a hyphen, and kubectl's own completion runs docs/krew/kubectl_complete-tidewatch, which uses this script.
         Command::Completion(args) => Ok(tidewatch_cli::complete(&args, &mut Cli::command(), "tidewatch")),
         Command::Operator(args) => on_runtime(tidewatch::run::run(*args)).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => on_runtime(check::run(args)).map(|()| ExitCode::SUCCESS),

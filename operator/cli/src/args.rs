@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use tidewatch_crds::parse_duration;
 
-/// How to reach the cluster, and what to print.
+/// Options of all commands: the cluster, and the format of the report.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Context of the kubeconfig; its current one if absent
@@ -16,7 +16,7 @@ pub struct Common {
     /// Kubeconfig file; $KUBECONFIG or ~/.kube/config if absent, and within a pod its service account
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// What is printed: text, json or yaml
+    /// Format of the report: text, json or yaml
     #[arg(
         short,
         long,
@@ -31,7 +31,7 @@ pub struct Common {
     pub timeout: Duration,
 }
 
-/// What is printed.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,

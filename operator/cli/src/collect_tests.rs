@@ -1,4 +1,4 @@
-//! What is read of an API server, and the errors where it refuses.
+//! Reads from an API server, and the errors where it refuses.
 
 use serde_json::json;
 use tidewatch_testing::list_server::ListServer;
@@ -17,7 +17,7 @@ fn server() -> ListServer {
 }
 
 #[tokio::test]
-async fn objects_of_all_namespaces_are_read_and_broken_ones_kept_apart() {
+async fn objects_of_all_namespaces_are_read_and_broken_ones_apart() {
     let objects = objects(&server().client(), None).await.unwrap();
     assert_eq!(objects.monitors.len(), 2);
     assert_eq!(objects.unreadable.len(), 1);

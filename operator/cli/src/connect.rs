@@ -9,8 +9,8 @@ use kube::{Client, Config};
 use crate::args::Common;
 use crate::request_error::in_words;
 
-/// Time limit for opening a connection to the API server, and for each pause in its answer. One kind may take long to be
-/// listed, such as the first time after its definition was installed, and the others are shown nevertheless.
+/// Time limit for opening a connection to the API server, and for each pause in its answer. It is shorter than the default
+/// of --timeout, so that the error names the request that wasn't answered.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
 /// A client, and the namespace of its context. A credential plugin of the kubeconfig runs without a time limit, as it does
@@ -19,7 +19,7 @@ pub(crate) async fn connect(common: &Common) -> anyhow::Result<(Client, String)>
     let mut config = configuration(common).await?;
     config.connect_timeout = Some(REQUEST_LIMIT);
     config.read_timeout = Some(REQUEST_LIMIT);
-    // It retries for minutes, and then the time limit of the command hides what the API server said.
+    // The client's own retries take minutes: the time limit of the command would hide what the API server said.
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config);

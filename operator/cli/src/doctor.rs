@@ -1,4 +1,4 @@
-//! `tidewatch doctor`: whether Tidewatch itself is in order. Pure: from what was read to findings.
+//! `tidewatch doctor` checks whether Tidewatch itself is in order. Pure: from what was read to findings.
 
 mod agents;
 mod aws;
@@ -19,6 +19,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Serialize;
 
+use crate::count::counted;
 use crate::objects::{Objects, Read};
 
 pub use certificates::Certificates;
@@ -53,12 +54,12 @@ pub struct Collected {
     pub nodes: Read<Vec<Node>>,
     pub certificates: Read<Certificates>,
     pub rights: Read<Vec<RightAnswer>>,
-    /// Whether the ClusterRoleBinding of the operator is there.
+    /// True where the operator's service account is bound to its ClusterRole.
     pub binding: Read<bool>,
     pub objects: Read<Objects>,
 }
 
-/// How grave a finding is, the worst first.
+/// Severity of a finding, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Severity {
     /// Something doesn't work.
@@ -74,7 +75,7 @@ pub enum Severity {
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub severity: Severity,
-    /// What is wrong, with the name of the object.
+    /// The problem in a sentence, with the name of the object.
     pub message: String,
     #[serde(rename = "do")]
     pub mend: String,
@@ -104,7 +105,7 @@ impl Finding {
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     pub name: String,
-    /// What is in order, in a sentence, where there are no findings.
+    /// A sentence about what is in order; absent where there are findings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
     pub findings: Vec<Finding>,
@@ -118,7 +119,7 @@ impl Check {
     }
 }
 
-/// Whether Tidewatch itself is in order.
+/// The report on Tidewatch itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DoctorReport {
@@ -152,7 +153,7 @@ pub fn report(collected: &Collected) -> DoctorReport {
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }))
+        .map(|(count, one, several)| counted(count, one, several))
         .collect();
     let healthy = parts.is_empty();
     let summary =

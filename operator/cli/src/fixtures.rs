@@ -206,7 +206,7 @@ pub(crate) fn failing_canary() -> Value {
     object("Canary", "shop", "home", &spec, &status)
 }
 
-/// What a real API server returned, from the folder fixtures.
+/// A real API server's answer, from the folder fixtures.
 pub(crate) fn recorded(name: &str) -> Value {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{name}.json"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()

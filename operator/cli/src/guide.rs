@@ -1,5 +1,5 @@
-//! What docs/troubleshooting.md says about a reason of a condition. The page is in the binary, so that what is quoted is of
-//! this version and needs no network.
+//! Quotes docs/troubleshooting.md on the reasons of conditions. The page is in the binary, so that the quotes are of this
+//! version and need no network.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub struct Advice {
     pub see: String,
     #[serde(rename = "do")]
     pub act: String,
-    /// Where to read on, in the documentation.
+    /// The entry's address in the documentation.
     pub link: String,
 }
 
@@ -36,6 +36,11 @@ pub(crate) fn advice(reason: &str) -> Option<Advice> {
         act: line("Do"),
         link: format!("docs/troubleshooting.md#{}", reason.to_lowercase()),
     })
+}
+
+/// The action that the page advises against a reason; where it knows none, only the object's own message can help.
+pub(crate) fn action(reason: &str) -> String {
+    advice(reason).map_or_else(|| "Follow the message.".to_owned(), |advice| advice.act)
 }
 
 /// A sentence of the page as it is read on a screen: links without their target, code without its marks.
@@ -83,7 +88,9 @@ mod tests {
         assert!(reasons.len() > 40, "{reasons:?}");
         for reason in reasons {
             let advice = advice(reason).unwrap_or_else(|| panic!("{reason} has no entry"));
-            assert!(!advice.means.is_empty() && !advice.act.is_empty(), "{advice:?}");
+            for sentence in [&advice.means, &advice.see, &advice.act] {
+                assert!(!sentence.is_empty(), "{advice:?}");
+            }
             assert!(!advice.act.contains("](") && !advice.act.contains('`'), "{advice:?}");
         }
     }
@@ -92,6 +99,7 @@ mod tests {
     fn what_the_page_does_not_know_has_no_advice() {
         assert_eq!(advice("Nonsense"), None);
         assert_eq!(advice(""), None);
+        assert_eq!(action("Nonsense"), "Follow the message.");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a command is typed for the same cluster, so that what a report says to type next can be copied.
+//! Commands as they are typed for the same cluster, so that the one that a report suggests can be copied.
 
 use crate::args::Common;
 use crate::objects::Kind;

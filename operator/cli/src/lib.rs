@@ -1,6 +1,7 @@
 //! The commands for people: `tidewatch status`, `why`, `doctor` and `completion`, also as the plugin `kubectl tidewatch`.
 //!
-//! What is read from the API server ([`collect`]) becomes a report by pure functions, and a report becomes text or JSON.
+//! Pure functions turn what was read from the API server ([`collect`]) into a report, and a report into text; JSON and YAML
+//! are its fields.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +9,7 @@ mod age;
 mod args;
 pub mod collect;
 mod connect;
+mod count;
 pub mod doctor;
 #[cfg(test)]
 mod documentation_tests;

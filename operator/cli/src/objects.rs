@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
-/// What was read, or why it couldn't be.
+/// An answer of the API server, or the error in words where it couldn't be read.
 pub type Read<T> = Result<T, String>;
 
 /// All objects of the three kinds in one namespace or in all.
@@ -86,7 +86,7 @@ pub(crate) trait TidewatchObject: kube::Resource<DynamicType = ()> {
         self.conditions().iter().find(|condition| condition.type_ == kind)
     }
 
-    /// Why it isn't Ready, if it isn't: nobody reconciles it, or its condition says so.
+    /// Reason and message of an object that isn't Ready: those of its condition, or that it has none.
     fn not_ready(&self) -> Option<(&str, &str)> {
         match self.condition("Ready") {
             Some(ready) if ready.status == "True" => None,
@@ -128,8 +128,7 @@ pub(crate) fn api_name(value: &impl Serialize) -> String {
     }
 }
 
-/// Whether a condition says that something isn't as it should be: of most, that it isn't True; of the conditions that tell
-/// of faults, that it isn't False.
+/// True for a condition that isn't as it should be. Those that tell of a fault should be False, and all others True.
 pub(crate) fn is_abnormal(condition: &Condition) -> bool {
     let tells_of_a_fault = matches!(condition.type_.as_str(), "Degraded" | "WorkloadFault" | "Firing");
     condition.status != if tells_of_a_fault { "False" } else { "True" }

@@ -10,9 +10,10 @@ use crate::args::Output;
 /// Width of text where no terminal says how wide it is.
 const WIDTH: usize = 120;
 
-/// Whether the reader of standard output is still there.
+/// The reader of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
+    /// It reads on.
     Present,
     /// It has closed the pipe, as `head` does when it has seen enough.
     Gone,

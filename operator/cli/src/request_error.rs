@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// What the API server answered, or why it couldn't be asked, with the cause at the end. `kube::Error` itself prints the whole
+/// The API server's own message, or the chain of causes for which it couldn't be asked. `kube::Error` itself prints the whole
 /// answer as a Rust value, or hides the cause.
 pub(crate) fn in_words(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {

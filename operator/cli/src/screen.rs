@@ -13,7 +13,7 @@ const LEAST: usize = 4;
 /// Room between two columns.
 const GAP: usize = 2;
 
-/// How something is doing: the sign before it, and its colour.
+/// State of a shown thing, which gives it its sign and its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tone {
     Bad,
@@ -47,7 +47,7 @@ impl Tone {
     }
 }
 
-/// What a column does where the screen is too narrow for all of them.
+/// Treatment of a column where the screen is too narrow for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
     /// It stays as it is, as long as there is another way.
@@ -112,7 +112,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     kept
 }
 
-/// What is printed, line by line.
+/// The text that will be printed, line by line.
 #[derive(Debug)]
 pub(crate) struct Screen {
     width: usize,
@@ -211,7 +211,8 @@ impl Screen {
                 owed = 0;
             }
             // Spaces are owed until something follows, so that no line ends in one.
-            owed += width - text.width() + GAP;
+            // A text may be wider than its characters together, such as with U+FE0F, and so wider than it was cut to.
+            owed += width.saturating_sub(text.width()) + GAP;
         }
         self.text.push_str(line.trim_end());
         self.text.push('\n');
@@ -243,7 +244,7 @@ fn needed(widths: &[Option<usize>]) -> usize {
     shown.iter().sum::<usize>() + GAP * shown.len().saturating_sub(1)
 }
 
-/// Leaves a column out, or else cuts the widest one; whether there was anything to be had.
+/// Leaves a column out, or else cuts the widest one. False where no column can be narrowed further.
 fn narrowed(columns: &[Column], widths: &mut [Option<usize>], excess: usize) -> bool {
     let to_drop = columns.iter().enumerate().filter_map(|(at, column)| match column.fit {
         Fit::Drop(order) => Some((order, at)),
@@ -254,7 +255,7 @@ fn narrowed(columns: &[Column], widths: &mut [Option<usize>], excess: usize) -> 
         widths.iter_mut().skip(at).take(1).for_each(|width| *width = None);
         return true;
     }
-    // A column that is kept is cut where nothing else can be had.
+    // Columns with Fit::Keep are cut too where nothing else is left to narrow.
     let cut_to = |least_of: fn(Fit) -> Option<usize>, widths: &mut [Option<usize>]| {
         let cuttable = columns.iter().zip(widths.iter_mut()).filter_map(|(column, width)| {
             let (width, least) = (width.as_mut()?, least_of(column.fit)?);

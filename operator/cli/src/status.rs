@@ -4,11 +4,12 @@ mod screen;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tidewatch_crds::anomaly_alarm::AlarmState;
+use tidewatch_crds::anomaly_alarm::{self, AlarmState};
 use tidewatch_crds::canary::RunResult;
-use tidewatch_crds::network_monitor::{AttributedTo, Coverage, NetworkHealthIndicator};
+use tidewatch_crds::network_monitor::{self, AttributedTo, Coverage, NetworkHealthIndicator};
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor};
 
+use crate::count::counted;
 use crate::objects::{Objects, TidewatchObject, Unreadable};
 
 pub(crate) use screen::render;
@@ -20,7 +21,8 @@ const OUTDATED_SECONDS: i64 = 35 * 60;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
-    /// Whether nothing is degraded, firing, failing or unknown.
+    /// False where a monitor isn't healthy, an alarm or canary fails or isn't ready, or an object is unreadable. An alarm or
+    /// canary without a result yet doesn't count.
     pub healthy: bool,
     pub summary: String,
     pub as_of: Timestamp,
@@ -37,7 +39,7 @@ pub struct StatusReport {
     pub coverage: Option<Coverage>,
 }
 
-/// How a monitor is, the worst first.
+/// State of a monitor, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum MonitorState {
     /// The infrastructure is at fault.
@@ -59,25 +61,18 @@ pub struct MonitorStatus {
     pub network_health_indicator: Option<NetworkHealthIndicator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributedTo>,
-    /// The worst of the components at fault, and how many more there are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
-    /// What is wrong, in a sentence; absent when nothing is.
+    /// The problem in a sentence; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    #[serde(rename = "rttP99", skip_serializing_if = "Option::is_none")]
-    pub rtt_p99: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retransmissions: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub coverage: Option<String>,
+    #[serde(flatten)]
+    pub overview: network_monitor::Overview,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers_as_of: Option<Timestamp>,
 }
 
-/// How an alarm or canary is, the worst first.
+/// State of an alarm or canary, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum CheckState {
     /// The alarm fires, or the canary's last run failed.
@@ -97,10 +92,8 @@ pub struct AlarmStatus {
     pub state: CheckState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_state: Option<AlarmState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub band: Option<String>,
+    #[serde(flatten)]
+    pub overview: anomaly_alarm::Overview,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +119,7 @@ pub struct CanaryStatus {
     pub message: Option<String>,
 }
 
-/// What is shown of `objects`.
+/// The report on `objects`.
 pub fn report(objects: &Objects, namespace: Option<&str>, now: Timestamp) -> StatusReport {
     let mut monitors: Vec<MonitorStatus> =
         objects.monitors.iter().map(|object| monitor_status(object, now)).collect();
@@ -174,22 +167,21 @@ fn problems(report: &StatusReport) -> Vec<String> {
     counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, [one, several])| format!("{count} {}", if count == 1 { one } else { several }))
+        .map(|(count, [one, several])| counted(count, one, several))
         .collect()
 }
 
 fn all_well(report: &StatusReport) -> String {
-    let counted = |count: usize, one: &str, several: &str| {
-        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { several }))
-    };
-    let parts: Vec<String> = [
-        counted(report.monitors.len(), "monitor", "monitors"),
-        counted(report.alarms.len(), "alarm", "alarms"),
-        counted(report.canaries.len(), "canary", "canaries"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let counts = [
+        (report.monitors.len(), "monitor", "monitors"),
+        (report.alarms.len(), "alarm", "alarms"),
+        (report.canaries.len(), "canary", "canaries"),
+    ];
+    let parts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, several)| counted(count, one, several))
+        .collect();
     match parts.as_slice() {
         [] => "Nothing is watched.".to_owned(),
         parts => format!("All is well: {}.", parts.join(", ")),
@@ -225,19 +217,15 @@ fn monitor_status(monitor: &NetworkMonitor, now: Timestamp) -> MonitorStatus {
         let condition = monitor.condition("Degraded").or_else(|| monitor.condition("Ready"))?;
         Some(condition.last_transition_time.0)
     });
-    let overview = status.overview.unwrap_or_default();
     MonitorStatus {
         namespace,
         name,
         state,
         network_health_indicator: indicator,
         attribution: degradation.map(|it| it.attribution),
-        component: overview.component,
         message,
         since,
-        rtt_p99: overview.rtt_p99,
-        retransmissions: overview.retransmissions,
-        coverage: overview.coverage,
+        overview: status.overview.unwrap_or_default(),
         numbers_as_of: status.numbers_as_of,
     }
 }
@@ -259,14 +247,12 @@ fn alarm_status(alarm: &AnomalyAlarm) -> AlarmStatus {
             status.reason.or_else(|| alarm.condition("Firing").map(|it| it.message.clone()))
         }
     };
-    let overview = status.overview.unwrap_or_default();
     AlarmStatus {
         namespace,
         name,
         state,
         alarm_state: status.state,
-        value: overview.value,
-        band: overview.band,
+        overview: status.overview.unwrap_or_default(),
         since: status.since,
         message,
     }
@@ -310,16 +296,16 @@ fn coverage(monitors: &[NetworkMonitor]) -> Option<Coverage> {
     all.max_by_key(|it| (it.nodes_expected, it.connections_seen))
 }
 
-/// How much of the traffic is seen, in words.
+/// The share of the traffic that is seen, in words.
 pub(crate) fn coverage_sentence(coverage: &Coverage) -> String {
     let nodes = format!("{} of {} nodes report", coverage.nodes_reporting, coverage.nodes_expected);
-    match (coverage.connections_reported * 100).checked_div(coverage.connections_seen) {
+    match coverage.connections_reported.saturating_mul(100).checked_div(coverage.connections_seen) {
         Some(percent) => format!("{nodes} {percent}% of their {} connections", coverage.connections_seen),
         None => nodes,
     }
 }
 
-/// Whether somebody must look at it.
+/// True for a state that somebody must look at.
 pub(crate) fn needs_attention(state: CheckState) -> bool {
     match state {
         CheckState::Failing | CheckState::NotReady => true,

@@ -22,7 +22,7 @@ pub(crate) use screen::render;
 /// Number of events that are shown, the newest.
 const EVENTS: usize = 8;
 
-/// What is known of one object.
+/// The report on one object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WhyReport {
@@ -33,20 +33,20 @@ pub struct WhyReport {
     pub healthy: bool,
     pub verdict: Verdict,
     pub evidence: Vec<Evidence>,
-    /// What changed in the cluster just before a fault began. They hint where to look and prove no cause.
+    /// Changes in the cluster just before a fault began. They hint where to look and prove no cause.
     pub hints: Vec<Hint>,
     pub related: Vec<Related>,
     /// Conditions that aren't as they should be.
     pub conditions: Vec<ConditionStatus>,
     /// The newest first.
     pub events: Vec<EventStatus>,
-    /// Why the events couldn't be listed; absent where they could.
+    /// The error, where the events couldn't be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_error: Option<String>,
     pub next: Vec<Advice>,
 }
 
-/// What the object says, in a word and in a sentence.
+/// The object's own verdict, in a word and in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {

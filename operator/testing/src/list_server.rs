@@ -26,7 +26,7 @@ struct Held {
     administers: bool,
     /// Verbs and resources that a SubjectAccessReview denies, such as `list pods`.
     denied: BTreeSet<String>,
-    /// The header Date of each answer.
+    /// Header Date of each answer.
     date: Option<String>,
 }
 
@@ -161,7 +161,7 @@ impl ListServer {
 }
 
 impl Held {
-    /// The review with its answer.
+    /// The SubjectAccessReview with its answer.
     fn reviewed(&self, review: &Value) -> Value {
         let asked = &review["spec"]["resourceAttributes"];
         let text = |field: &str| asked[field].as_str().unwrap_or_default();
@@ -180,7 +180,7 @@ fn forbidden(message: &str) -> (u16, Value) {
     )
 }
 
-/// Whether a path is that of one object.
+/// True for the path of one object.
 fn is_named(path: &str) -> bool {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let rest = match segments.as_slice() {

@@ -148,7 +148,7 @@ async fn review(client: &Client, namespace: &str, right: Right) -> Read<RightAns
     Ok(RightAnswer { right, allowed: answer.status.is_some_and(|status| status.allowed) })
 }
 
-/// Whether the operator's service account is bound to its role.
+/// True where the operator's service account is bound to its role.
 async fn binding(client: &Client, namespace: &str) -> Read<bool> {
     let api: Api<ClusterRoleBinding> = Api::all(client.clone());
     let binding = api.get_opt(SERVICE_ACCOUNT).await.map_err(|error| in_words(&error))?;

@@ -1,4 +1,4 @@
-//! Whether each node that should has an agent that works, of a version that fits the operator's.
+//! Checks that each node that needs an agent has a ready one, of a version that fits the operator's.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ContainerState, Node, Pod, PodSpec};
@@ -8,6 +8,7 @@ use semver::Version;
 use super::placement::{Refusal, refusal};
 use super::version::{minors_ahead, of};
 use super::{Check, Collected, Finding};
+use crate::count::counted;
 
 /// Name of the agents' DaemonSet.
 pub(crate) const DAEMON_SET: &str = "tidewatch-agent";
@@ -15,7 +16,7 @@ pub(crate) const DAEMON_SET: &str = "tidewatch-agent";
 const KERNEL: (u64, u64) = (5, 15);
 const COMPONENT: &str = "app.kubernetes.io/component";
 
-/// Which part of Tidewatch a pod is.
+/// The part of Tidewatch that a pod is, such as `agent`.
 pub(super) fn component(pod: &Pod) -> Option<&str> {
     pod.labels().get(COMPONENT).map(String::as_str)
 }
@@ -52,7 +53,7 @@ pub(super) fn check(collected: &Collected) -> Check {
     Check::new("Agents", findings, || summary)
 }
 
-/// What is wrong about the agent of one node.
+/// The finding about the agent of one node, if there is one.
 fn of_node(node: &Node, spec: &PodSpec, agents: &[&Pod], namespace: &str) -> Option<Finding> {
     let name = node.name_any();
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
@@ -102,7 +103,7 @@ fn of_node(node: &Node, spec: &PodSpec, agents: &[&Pod], namespace: &str) -> Opt
     ))
 }
 
-/// Whether a kernel is older than agents need; one whose version can't be read isn't.
+/// True for a kernel that is older than agents need; a version that can't be read counts as new enough.
 fn is_older(kernel: &str) -> bool {
     let mut numbers = kernel.split(['.', '-', '+']).map(|part| part.parse::<u64>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
@@ -111,7 +112,7 @@ fn is_older(kernel: &str) -> bool {
     }
 }
 
-/// Why a pod isn't ready, if it isn't, in the words of the kubelet or the scheduler.
+/// The reason for which a pod isn't ready, in the words of the kubelet or the scheduler; none for a ready pod.
 pub(super) fn why_not_ready(pod: &Pod) -> Option<String> {
     let status = pod.status.clone().unwrap_or_default();
     let conditions = status.conditions.unwrap_or_default();
@@ -133,7 +134,9 @@ pub(super) fn why_not_ready(pod: &Pod) -> Option<String> {
     let scheduled =
         condition("PodScheduled").filter(|it| it.status == "False").and_then(|it| it.message.clone());
     let phase = status.phase.unwrap_or_else(|| "Unknown".to_owned());
-    let why = now.or(scheduled).unwrap_or_else(|| format!("its pod is {phase}, and its probe fails"));
+    // The probe is at fault only where the containers run.
+    let probe = if phase == "Running" { ", and its probe fails" } else { "" };
+    let why = now.or(scheduled).unwrap_or_else(|| format!("its pod is {phase}{probe}"));
     let before = before.map(|before| format!("; it ended before with {before}")).unwrap_or_default();
     Some(format!("{why}{before}"))
 }
@@ -155,7 +158,7 @@ fn of_versions(set: &DaemonSet, agents: &[&Pod], collected: &Collected) -> Vec<F
     }
     let finding = |(version, count): &(Version, usize)| {
         let ahead = minors_ahead(version, &operator);
-        let agents = if *count == 1 { "1 agent is".to_owned() } else { format!("{count} agents are") };
+        let agents = counted(*count, "agent is", "agents are");
         let upgrade = "Bring both to one version with the chart tidewatch (docs/upgrading.md).";
         match ahead {
             ..-1 => Some(Finding::problem(

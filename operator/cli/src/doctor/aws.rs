@@ -1,9 +1,9 @@
-//! Whether AWS lets the operator do its work, as the objects' conditions tell.
+//! Checks by the objects' conditions that AWS lets the operator do its work.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Check, Collected, Finding};
-use crate::guide::advice;
+use crate::guide::action;
 use crate::objects::{Objects, TidewatchObject};
 
 /// Reasons that AWS, or the chart's aws values, are behind.
@@ -66,8 +66,10 @@ fn refused(objects: &Objects) -> Vec<Finding> {
         let more = users.len().saturating_sub(1);
         let first = users.first().cloned().unwrap_or_default();
         let of = if more > 0 { format!("{first} and {more} more") } else { first };
-        let mend = advice(&condition.reason).map(|it| it.act).unwrap_or_default();
-        Finding::problem(format!("{of}: {}: {}", condition.reason, condition.message), mend)
+        Finding::problem(
+            format!("{of}: {}: {}", condition.reason, condition.message),
+            action(&condition.reason),
+        )
     };
     found.into_iter().map(finding).collect()
 }

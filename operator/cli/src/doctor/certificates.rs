@@ -1,4 +1,5 @@
-//! Whether agents can trust the collector: its authority and certificate, until when they hold, and what agents were given.
+//! Checks that agents can trust the collector: its authority and certificate, how long they hold, and the authority that
+//! agents were given.
 
 use jiff::Timestamp;
 use x509_parser::pem::Pem;
@@ -16,8 +17,8 @@ const SOON_SECONDS: i64 = 5 * 24 * 3600;
 /// The certificates, as PEM; no key is among them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificates {
-    /// Whether the Secret and the ConfigMap are there.
     pub secret_exists: bool,
+    /// The ConfigMap is there.
     pub bundle_exists: bool,
     /// The authority that signs the collector's certificate.
     pub authority: Option<String>,

@@ -1,10 +1,11 @@
-//! Whether the clocks agree: this machine's, the API server's, and that of the node where the operator runs.
+//! Checks that the clocks agree: this machine's, the API server's, and that of the node where the operator runs.
 
 use super::operator::holder_and_renewal;
 use super::{Check, Collected, Finding};
 use crate::age::length;
 
-/// Difference that matters: certificates, tokens and signatures of AWS are refused beyond a few minutes.
+/// Greatest difference between two clocks that is in order. Certificates, tokens and signatures of AWS are refused beyond a
+/// few minutes.
 const MOST_SECONDS: i64 = 30;
 
 pub(super) fn check(collected: &Collected) -> Check {
@@ -21,7 +22,7 @@ pub(super) fn check(collected: &Collected) -> Check {
         let direction = if ahead > 0 { "ahead of" } else { "behind" };
         findings.push(Finding::warning(
             format!(
-                "This machine's clock is {} {direction} the API server's: the ages that it shows are wrong.",
+                "This machine's clock is {} {direction} the API server's: ages that tidewatch shows here are wrong.",
                 length(ahead.abs())
             ),
             "Synchronise this machine's clock by NTP, or the control plane's if that is the wrong one.",
@@ -38,6 +39,6 @@ pub(super) fn check(collected: &Collected) -> Check {
         }
     }
     Check::new("Clocks", findings, || {
-        format!("This machine's clock and the API server's agree within {} s.", MOST_SECONDS)
+        format!("This machine's clock and the API server's agree within {MOST_SECONDS} s.")
     })
 }

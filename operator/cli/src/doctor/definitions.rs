@@ -1,4 +1,4 @@
-//! Whether the custom resource definitions are there, served, and those of this version.
+//! Checks that the custom resource definitions are there, served, and those of this version.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use tidewatch_crds::all_crds;
 
 use super::{Check, Collected, Finding};
+use crate::count::counted;
 
 /// Number of fields that a finding names.
 const NAMED: usize = 3;
@@ -31,8 +32,8 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-/// What is wrong about one definition. `other` is the version of the operator where that isn't this program's: then the
-/// definitions may well differ from those that this program knows.
+/// The finding about one definition, if there is one. `other` is the version of the operator where that isn't this
+/// program's: then the definitions may well differ from those that this program knows.
 fn compared(
     wanted: &CustomResourceDefinition,
     present: &[CustomResourceDefinition],
@@ -95,7 +96,7 @@ fn named(fields: &[&String]) -> String {
     let names: Vec<&str> = fields.iter().take(NAMED).map(|field| field.as_str()).collect();
     match fields.len().saturating_sub(NAMED) {
         0 => names.join(", "),
-        more => format!("{} and {more} more fields", names.join(", ")),
+        more => format!("{} and {}", names.join(", "), counted(more, "more field", "more fields")),
     }
 }
 

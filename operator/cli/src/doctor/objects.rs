@@ -1,9 +1,9 @@
-//! Whether each object is reconciled: what its condition Ready says, apart from what AWS is behind.
+//! Checks that each object is reconciled and Ready. Reasons that AWS is behind are left to the check of AWS.
 
 use jiff::Timestamp;
 
 use super::{Check, Collected, Finding};
-use crate::guide::advice;
+use crate::guide::action;
 use crate::objects::TidewatchObject;
 
 /// Time that the operator has for a new object's first status.
@@ -21,10 +21,9 @@ pub(super) fn check(collected: &Collected) -> Check {
         .unreadable
         .iter()
         .map(|it| {
-            let mend = advice("Unreadable").map(|it| it.act).unwrap_or_default();
             Finding::problem(
                 format!("{} {}/{} can't be read: {}", it.kind.as_str(), it.namespace, it.name, it.error),
-                mend,
+                action("Unreadable"),
             )
         })
         .collect();
@@ -58,7 +57,7 @@ fn of_object<K: TidewatchObject>(object: &K, now: Timestamp) -> Option<Finding> 
     if super::aws::REASONS.contains(&reason) {
         return None;
     }
-    let mend = advice(reason).map(|it| it.act).unwrap_or_else(|| "Follow the message.".to_owned());
+    let mend = action(reason);
     let sentence = format!("{object_name} isn't ready: {reason}: {message}");
     // Unknown is tried again by itself; False waits for somebody.
     Some(if ready.status == "False" {

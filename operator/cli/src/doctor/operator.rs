@@ -1,4 +1,4 @@
-//! Whether one operator runs, of the right version, and leads.
+//! Checks that one operator runs, of the right version, and leads.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -10,6 +10,7 @@ use super::agents::why_not_ready;
 use super::version::{minors_ahead, of};
 use super::{Check, Collected, Finding};
 use crate::age::length;
+use crate::count::counted;
 
 /// Name of the operator's Lease.
 pub(crate) const LEASE: &str = "tidewatch-operator";
@@ -23,8 +24,8 @@ pub(super) fn check(collected: &Collected) -> Check {
         Err(error) => findings.push(Finding::unchecked("The operator's Deployment", error)),
         Ok(operators) => match operators.as_slice() {
             [] => findings.push(Finding::problem(
-                "No namespace has a Deployment of the operator.",
-                "Install the chart tidewatch (docs/install.md).",
+                "No Deployment of the operator was found by its labels.",
+                "Install the chart tidewatch (docs/install.md). If you may not list Deployments in all namespaces, name the operator's with -n.",
             )),
             [operator] => {
                 findings.extend(of_deployment(operator, collected));
@@ -79,7 +80,7 @@ pub(super) fn other_version(collected: &Collected) -> Option<Version> {
 fn in_order(deployment: &Deployment) -> String {
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     let version = version(deployment).map(|version| format!(" of version {version}")).unwrap_or_default();
-    let replicas = if ready == 1 { "1 replica is".to_owned() } else { format!("{ready} replicas are") };
+    let replicas = counted(ready, "replica is", "replicas are");
     format!("Deployment {}{version}: {replicas} ready, and one leads.", full_name(deployment))
 }
 
@@ -149,15 +150,15 @@ fn of_lease(collected: &Collected) -> Option<Finding> {
     }
     let age = now.as_second() - renewed.map_or(0, |at| at.as_second());
     (age > STALE_SECONDS).then(|| {
-        let since = renewed.map_or_else(|| "never".to_owned(), |_| format!("{} ago", length(age)));
+        let renewal = renewed.map_or_else(|| "never renewed".to_owned(), |_| format!("renewed {} ago", length(age)));
         Finding::problem(
-            format!("Lease {namespace}/{LEASE} of {holder} was renewed {since}: no replica leads, and nobody reconciles."),
-            look,
+            format!("Lease {namespace}/{LEASE} of {holder} was {renewal}: no replica leads, and nobody reconciles."),
+            format!("{look} If the operator works, the clock of its node is behind."),
         )
     })
 }
 
-/// Who holds the lease, and when that was renewed.
+/// The holder of the lease, and the time of its last renewal.
 pub(super) fn holder_and_renewal(lease: &Lease) -> (&str, Option<jiff::Timestamp>) {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();

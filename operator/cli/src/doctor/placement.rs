@@ -1,11 +1,12 @@
-//! Whether a DaemonSet's pod may run on a node: its nodeSelector, required node affinity and tolerations.
+//! Decides whether a DaemonSet's pod may run on a node, by its nodeSelector, required node affinity and tolerations. The
+//! DaemonSet controller decides likewise, and reports nothing about nodes that it leaves out.
 
 use k8s_openapi::api::core::v1::{
     Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration,
 };
 use kube::ResourceExt;
 
-/// Why the pod may not run on a node.
+/// The reason for which the pod may not run on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// A node without a kernel of its own, or of another system: none is wanted there.
@@ -27,10 +28,10 @@ const ALWAYS_TOLERATED: [&str; 7] = [
     "node.kubernetes.io/network-unavailable",
 ];
 
-/// Why `spec` may not run on `node`, if it may not.
+/// The reason for which a pod of `spec` may not run on `node`, if there is one.
 pub(super) fn refusal(spec: &PodSpec, node: &Node) -> Option<Refusal> {
     let refused =
-        selected(spec, node).map(Refusal::Selector).or_else(|| untolerated(spec, node).map(Refusal::Taint));
+        unselected(spec, node).map(Refusal::Selector).or_else(|| untolerated(spec, node).map(Refusal::Taint));
     refused.map(|refusal| if has_no_linux(node) { Refusal::NotMeant } else { refusal })
 }
 
@@ -43,8 +44,8 @@ fn has_no_linux(node: &Node) -> bool {
         || node.labels().get("kubernetes.io/os").is_some_and(|os| os != "linux")
 }
 
-/// What of the nodeSelector or the affinity leaves the node out.
-fn selected(spec: &PodSpec, node: &Node) -> Option<String> {
+/// The part of the nodeSelector or the affinity that leaves the node out.
+fn unselected(spec: &PodSpec, node: &Node) -> Option<String> {
     let labels = node.labels();
     let unmet = spec.node_selector.iter().flatten().find(|(key, value)| labels.get(*key) != Some(*value));
     if let Some((key, value)) = unmet {

@@ -1,4 +1,4 @@
-//! Whether the operator may do what the chart's roles (templates/rbac.yaml) let it do. A test holds the list against them.
+//! Checks that the operator may do what the chart's roles (templates/rbac.yaml) let it do. A test holds the list against them.
 
 use serde::Serialize;
 
@@ -90,7 +90,7 @@ pub(super) fn check(collected: &Collected) -> Check {
             findings.extend(by_resource(&missing).into_iter().map(|sentence| {
                 Finding::problem(
                     format!("{account} may not {sentence}."),
-                    "Upgrade the chart tidewatch, so that its roles are whole; who makes roles by hand adds the right.",
+                    "Upgrade the chart tidewatch, whose roles have it. If you write the roles yourself, add the right.",
                 )
             }));
         }
@@ -100,7 +100,7 @@ pub(super) fn check(collected: &Collected) -> Check {
     })
 }
 
-/// What may not be done with each resource, such as `list and watch pods`.
+/// The missing verbs of each resource, such as `list and watch pods`.
 fn by_resource(missing: &[&Right]) -> Vec<String> {
     let mut grouped: Vec<(&Right, Vec<&str>)> = Vec::new();
     for right in missing {

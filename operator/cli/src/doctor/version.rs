@@ -1,4 +1,4 @@
-//! Which version something is of, and how far two are apart.
+//! Versions of images and objects, and the distance between two.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ pub(super) fn of(image: Option<&str>, labels: Option<&BTreeMap<String, String>>)
     tagged.or_else(|| Version::parse(labels?.get(LABEL)?.trim_start_matches('v')).ok())
 }
 
-/// How many minor versions `this` is ahead of `other`; a different major version counts as many.
+/// Number of minor versions that `this` is ahead of `other`, negative where it is behind. A major version counts as a
+/// thousand.
 pub(super) fn minors_ahead(this: &Version, other: &Version) -> i64 {
     let number = |version: &Version| {
         let (major, minor) = (i64::try_from(version.major), i64::try_from(version.minor));

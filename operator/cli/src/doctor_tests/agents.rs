@@ -9,13 +9,7 @@ use crate::doctor::Severity;
 async fn a_missing_daemon_set_is_a_problem_where_there_are_monitors() {
     let mut cluster = TestCluster::new();
     cluster.remove("daemonsets", "tidewatch-agent");
-    assert!(
-        cluster
-            .finding("Agents")
-            .await
-            .message
-            .contains("DaemonSet tidewatch-system/tidewatch-agent is missing")
-    );
+    cluster.assert_finding("Agents", "DaemonSet tidewatch-system/tidewatch-agent is missing").await;
 }
 
 #[tokio::test]
@@ -79,7 +73,7 @@ async fn an_agent_one_minor_version_behind_is_a_warning() {
 async fn an_agent_newer_than_the_operator_is_a_problem() {
     let mut cluster = TestCluster::new();
     *cluster.get("pods", "tidewatch-agent-node-1") = agent("node-1", "0.2.0");
-    assert!(cluster.finding("Agents").await.message.contains("ahead of the operator's 0.1.0"));
+    cluster.assert_finding("Agents", "ahead of the operator's 0.1.0").await;
 }
 
 #[tokio::test]
@@ -137,6 +131,5 @@ async fn fargate_and_windows_nodes_need_no_agent() {
 async fn a_kernel_that_is_too_old_is_a_problem() {
     let mut cluster = TestCluster::new();
     cluster.get("nodes", "node-1")["status"]["nodeInfo"]["kernelVersion"] = json!("5.10.0-28-amd64");
-    let finding = cluster.finding("Agents").await;
-    assert!(finding.message.contains("Linux 5.10.0-28-amd64, which is older than 5.15"), "{finding:?}");
+    cluster.assert_finding("Agents", "Linux 5.10.0-28-amd64, which is older than 5.15").await;
 }

@@ -8,10 +8,12 @@ use tidewatch_crds::all_crds;
 use tidewatch_testing::list_server::ListServer;
 
 use crate::collect;
-use crate::doctor::{DoctorReport, Finding, report};
+use crate::doctor::{Collected, DoctorReport, Finding, report};
 use crate::fixtures::healthy;
 
 pub(super) const NAMESPACE: &str = "tidewatch-system";
+/// Text in place of the collector's key.
+pub(super) const KEY: &str = "text in place of a private key";
 
 /// The objects by plural, to be broken before they are served.
 pub(super) struct TestCluster {
@@ -57,7 +59,7 @@ impl TestCluster {
         cluster
     }
 
-    /// How far the API server's clock is ahead.
+    /// Sets the API server's clock this far ahead of this machine's.
     pub(super) fn set_clock(&mut self, ahead_seconds: i64) {
         let time = self.now + SignedDuration::from_secs(ahead_seconds);
         let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap();
@@ -86,11 +88,15 @@ impl TestCluster {
         &mut found.unwrap().1
     }
 
-    pub(super) async fn report(self) -> DoctorReport {
+    pub(super) async fn collected(self) -> Collected {
         for (plural, object) in self.objects {
             self.server.put(plural, object);
         }
-        report(&collect::doctor(&self.server.client(), NAMESPACE).await.unwrap())
+        collect::doctor(&self.server.client(), NAMESPACE).await.unwrap()
+    }
+
+    pub(super) async fn report(self) -> DoctorReport {
+        report(&self.collected().await)
     }
 
     /// The findings of one part; the other parts have none.
@@ -113,6 +119,12 @@ impl TestCluster {
         let findings = self.findings(part).await;
         assert_eq!(findings.len(), 1, "{findings:?}");
         findings[0].clone()
+    }
+
+    /// The only finding has this in its message.
+    pub(super) async fn assert_finding(self, part: &str, words: &str) {
+        let finding = self.finding(part).await;
+        assert!(finding.message.contains(words), "{finding:?}");
     }
 }
 
@@ -217,7 +229,7 @@ pub(super) fn certificates(now: Timestamp, authority_days: i64, serving_days: i6
     let bytes = |text: &str| serde_json::to_value(ByteString(text.as_bytes().to_vec())).unwrap();
     let secret = json!({
         "metadata": {"name": "tidewatch-collector-tls", "namespace": NAMESPACE},
-        "data": {"ca.crt": bytes(&authority), "tls.crt": bytes(&serving), "tls.key": bytes("secret")},
+        "data": {"ca.crt": bytes(&authority), "tls.crt": bytes(&serving), "tls.key": bytes(KEY)},
     });
     let bundle = json!({
         "metadata": {"name": "tidewatch-collector-ca", "namespace": NAMESPACE}, "data": {"ca.crt": authority},

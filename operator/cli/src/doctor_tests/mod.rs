@@ -102,6 +102,13 @@ fn the_needed_rights_are_those_that_the_chart_grants() {
     assert_eq!(needed, granted);
 }
 
+#[test]
+fn the_page_explains_every_reason_that_aws_is_behind() {
+    for reason in crate::doctor::aws::REASONS {
+        assert!(crate::guide::advice(reason).is_some(), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn an_action_that_aws_denies_is_named() {
     let mut cluster = TestCluster::new();

@@ -90,7 +90,7 @@ fn monitors(screen: &mut Screen, report: &StatusReport) {
     }
     screen.blank();
     let unhealthy = report.monitors.iter().filter(|it| it.state != MonitorState::Healthy).count();
-    screen.heading("MONITORS", &counted(unhealthy, report.monitors.len(), "healthy", "not healthy"));
+    screen.heading("MONITORS", &unhealthy_of(unhealthy, report.monitors.len(), "healthy", "not healthy"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
         Column { title: "NAME", fit: Fit::Cut(12) },
@@ -119,18 +119,18 @@ fn monitor(monitor: &MonitorStatus, now: Timestamp) -> Row {
             Cell::new(&monitor.name),
             Cell::toned(nhi, nhi_tone),
             Cell::toned(fault, tone),
-            text(&monitor.component),
+            text(&monitor.overview.component),
             Cell::new(monitor.since.map(|since| age(since, now)).unwrap_or_default()),
-            text(&monitor.rtt_p99),
-            text(&monitor.retransmissions),
-            text(&monitor.coverage),
+            text(&monitor.overview.rtt_p99),
+            text(&monitor.overview.retransmissions),
+            text(&monitor.overview.coverage),
         ],
         note: monitor.message.clone(),
     }
 }
 
 /// The number of objects where all are healthy, or else how many aren't. `healthy` and `unhealthy` are words for the kind.
-fn counted(number: usize, all: usize, healthy: &str, unhealthy: &str) -> String {
+fn unhealthy_of(number: usize, all: usize, healthy: &str, unhealthy: &str) -> String {
     match (number, all) {
         (0, 1) => format!("1, {healthy}"),
         (0, _) => format!("{all}, all {healthy}"),
@@ -145,7 +145,7 @@ fn alarms(screen: &mut Screen, report: &StatusReport) {
     }
     screen.blank();
     let shown: Vec<&AlarmStatus> = report.alarms.iter().filter(|it| it.state != CheckState::Ok).collect();
-    screen.heading("ALARMS", &counted(shown.len(), report.alarms.len(), "OK", "not OK"));
+    screen.heading("ALARMS", &unhealthy_of(shown.len(), report.alarms.len(), "OK", "not OK"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
         Column { title: "NAME", fit: Fit::Cut(12) },
@@ -160,8 +160,8 @@ fn alarms(screen: &mut Screen, report: &StatusReport) {
             Cell::new(&it.namespace),
             Cell::new(&it.name),
             Cell::toned(it.alarm_state.map_or("none", |state| state.as_str()), it.state.tone()),
-            Cell::new(it.value.as_deref().unwrap_or_default()),
-            Cell::new(it.band.as_deref().unwrap_or_default()),
+            Cell::new(it.overview.value.as_deref().unwrap_or_default()),
+            Cell::new(it.overview.band.as_deref().unwrap_or_default()),
             Cell::new(it.since.map(|since| age(since, report.as_of)).unwrap_or_default()),
         ],
         note: it.message.clone(),
@@ -175,7 +175,7 @@ fn canaries(screen: &mut Screen, report: &StatusReport) {
     }
     screen.blank();
     let shown: Vec<&CanaryStatus> = report.canaries.iter().filter(|it| it.state != CheckState::Ok).collect();
-    screen.heading("CANARIES", &counted(shown.len(), report.canaries.len(), "passing", "not passing"));
+    screen.heading("CANARIES", &unhealthy_of(shown.len(), report.canaries.len(), "passing", "not passing"));
     let columns = [
         Column { title: "NAMESPACE", fit: Fit::Cut(9) },
         Column { title: "NAME", fit: Fit::Cut(12) },

@@ -6,10 +6,11 @@ use tidewatch_crds::network_monitor::{
 };
 use tidewatch_crds::{AnomalyAlarm, Canary, NetworkMonitor, NetworkMonitorStatus};
 
+use crate::count::counted;
 use crate::objects::api_name;
 use crate::status::coverage_sentence;
 
-/// What was found about one component, metric or check.
+/// Findings about one component, metric or check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
@@ -71,7 +72,7 @@ fn of_shortages(shortages: &[NodeShortage]) -> Option<Evidence> {
 
 fn of_traffic(status: &NetworkMonitorStatus) -> Option<Evidence> {
     let fact = |traffic: &Traffic| {
-        let mut parts = vec![counted(traffic.flows, "flow"), size(traffic.bytes)];
+        let mut parts = vec![counted(traffic.flows, "flow", "flows"), size(traffic.bytes)];
         let round_trips = [("median", &traffic.rtt_p50), ("99%", &traffic.rtt_p99)];
         let round_trips: Vec<String> = round_trips
             .into_iter()
@@ -80,18 +81,14 @@ fn of_traffic(status: &NetworkMonitorStatus) -> Option<Evidence> {
         if !round_trips.is_empty() {
             parts.push(format!("round trip {}", round_trips.join(" and ")));
         }
-        parts.push(counted(traffic.retransmissions, "retransmission"));
-        parts.push(counted(traffic.timeouts, "time-out"));
+        parts.push(counted(traffic.retransmissions, "retransmission", "retransmissions"));
+        parts.push(counted(traffic.timeouts, "time-out", "time-outs"));
         format!("{}: {}", api_name(&traffic.category), parts.join(", "))
     };
     let mut facts: Vec<String> = status.traffic.iter().map(fact).collect();
     facts.extend(status.coverage.as_ref().map(coverage_sentence));
     let at = status.numbers_as_of.map(|at| format!(" in the window of {at}")).unwrap_or_default();
     (!facts.is_empty()).then(|| Evidence { subject: format!("traffic{at}"), facts })
-}
-
-fn counted(number: u64, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A number of bytes in its largest decimal unit.

@@ -1,4 +1,4 @@
-//! Which other objects speak of the same thing, and how they are.
+//! Other objects that concern the same thing, and their states.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::status::{CheckState, MonitorState, StatusReport};
 pub struct Related {
     pub kind: Kind,
     pub name: String,
-    /// How the two belong together.
+    /// A phrase that joins the two, such as `names it`.
     pub relation: String,
     pub state: String,
     #[serde(skip)]
@@ -56,7 +56,7 @@ pub(super) fn of(objects: &Objects, status: &StatusReport, kind: Kind, name: &st
         .collect()
 }
 
-/// What an alarm names in its spec.
+/// The objects that an alarm names in its spec.
 fn named_by(alarm: &AnomalyAlarm) -> Names {
     let mut names = Names::new();
     let metric = alarm.spec.metric.as_ref();
