@@ -9,7 +9,14 @@ use crate::series::Series;
 
 /// False alarms a series-week at which the scores are looked at.
 const BUDGET: f64 = 0.5;
-const CAUSES: [Cause; 6] = [Cause::Value, Cause::Mean, Cause::Far, Cause::Loud, Cause::Quiet, Cause::Flat];
+const CAUSES: [Cause; 6] = [
+    Cause::Value,
+    Cause::Mean,
+    Cause::SeasonalDeviation,
+    Cause::HighVariance,
+    Cause::LowVariance,
+    Cause::FlatLine,
+];
 
 fn judge(series: &Series) -> Vec<Judgement> {
     let mut engine = Engine::new(Config::default());
