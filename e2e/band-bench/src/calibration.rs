@@ -1,4 +1,5 @@
-//! Whether a width means the same share of values outside, whatever the distribution.
+//! Calibration of the widths: the measured share of values outside the band, divided by the stated share, for several
+//! distributions of the noise.
 
 use jiff::Timestamp;
 use tidewatch_bands::{Config, Engine, Kind};
@@ -8,7 +9,7 @@ use crate::series::{Random, START};
 const DAYS: usize = 28;
 const JUDGED_FROM: usize = 14 * 288;
 
-/// Stated share outside at widths 1 to 4: erfc(width / √2).
+/// Stated share of values outside the band at widths 1 to 4: erfc(width / √2).
 const STATED: [f64; 4] = [0.317_310_5, 0.045_500_3, 0.002_699_8, 0.000_063_3];
 
 type Draw = fn(&mut Random, f64) -> f64;

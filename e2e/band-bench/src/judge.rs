@@ -1,11 +1,12 @@
-//! Who was right: alarms of one method on one series, against its anomalies.
+//! Scoring of one method on one series: its breaches are compared with the known anomalies.
 
 use crate::series::Series;
 
-/// Values that an alarm lasts after its last breach, and that a late alarm is still counted for an anomaly.
+/// Number of values after a breach within which another breach belongs to the same alarm, and after an anomaly within which
+/// a breach still finds it.
 const GRACE: i64 = 12;
 
-/// Counts over series.
+/// Counts of anomalies and alarms, summed over series.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) anomalies: u32,
@@ -35,8 +36,8 @@ impl Counts {
     }
 }
 
-/// Counts alarms: breaches less than an hour apart are one. An alarm that begins within an anomaly, or within an hour after
-/// it, is true; the aftermath of an anomaly is neither true nor false for as long as it lasted, a day at most.
+/// Counts the anomalies that were found, and the false alarms. A breach within an anomaly, or in the hour after it, finds it.
+/// Any other breach is a false alarm, unless another breach came at most an hour before or it lies in the aftermath.
 pub(crate) fn count(series: &Series, breaches: impl Iterator<Item = bool>) -> Counts {
     let grace = GRACE * series.step;
     let end = series.values.last().map_or(series.judged_from, |(second, _)| *second);
@@ -59,16 +60,22 @@ pub(crate) fn count(series: &Series, breaches: impl Iterator<Item = bool>) -> Co
             *found = true;
             continue;
         }
-        let aftermath = series.anomalies.iter().any(|(from, until)| {
-            let lasts = (until - from).clamp(grace, 86_400);
-            *until <= *second && *second < until + grace + lasts
-        });
-        if new && !aftermath {
+        if new && !in_aftermath(series, *second) {
             counts.false_alarms += 1;
         }
     }
     counts.found = u32::try_from(found.iter().filter(|found| **found).count()).unwrap_or(u32::MAX);
     counts
+}
+
+/// Whether the time is shortly after an anomaly, where a breach counts neither for nor against a method: within the hour in
+/// which a breach still finds the anomaly, and the anomaly's duration after it, which is taken as an hour to a day.
+pub(crate) fn in_aftermath(series: &Series, second: i64) -> bool {
+    let grace = GRACE * series.step;
+    series.anomalies.iter().any(|(from, until)| {
+        let duration = (until - from).clamp(grace, 86_400);
+        (*until..until + grace + duration).contains(&second)
+    })
 }
 
 #[cfg(test)]
@@ -95,7 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_the_judged_part_does_not_count() {
+    fn breaches_before_the_judged_part_do_not_count() {
         assert_eq!(at(&[5, 50]).false_alarms, 0);
+    }
+
+    #[test]
+    fn a_breach_in_the_aftermath_counts_neither_way() {
+        // The anomaly ends before value 510, its hour of grace at 522, and the aftermath before 534.
+        let counts = at(&[530]);
+        assert_eq!((counts.found, counts.false_alarms), (0, 0));
+        assert_eq!(at(&[534]).false_alarms, 1);
     }
 }

@@ -1,5 +1,6 @@
-//! The generated kinds of series: 21 days at 5 minutes, of which the last 11 are judged, with four anomalies. Their sizes are
-//! such that a method that knows the season finds most and not all: where several find all, nothing is compared.
+//! The generated kinds of series: 21 days at 5 minutes, of which the last 11 are judged, with four anomalies. Their
+//! sizes are such that a method with a model of the season finds most but not all: otherwise several methods would find all
+//! of them, and couldn't be compared.
 
 use crate::series::{DAY, Random, START, Series};
 
@@ -7,7 +8,7 @@ const STEP: i64 = 300;
 const DAYS: i64 = 21;
 const JUDGED_FROM_DAY: i64 = 10;
 const PER_DAY: i64 = 288;
-/// Anomalies of a series.
+/// Number of anomalies in a series.
 const ANOMALIES: i64 = 4;
 
 macro_rules! kinds {
@@ -30,7 +31,7 @@ kinds! {
     HeavyTail "heavy-tail", Weekend "weekend", Multiplicative "multiplicative", Irregular "irregular", Cron "cron",
 }
 
-/// An anomaly while it lasts.
+/// An anomaly: its first and last value, its sign, and a factor on its usual size.
 #[derive(Debug, Clone, Copy)]
 struct Anomaly {
     first: i64,
@@ -80,7 +81,7 @@ pub(crate) fn generate(kind: Kind, seed: u64) -> Series {
     series
 }
 
-/// Anomalies in equal parts of the judged days, none near another.
+/// Places one anomaly at random in each quarter of the judged days.
 fn place(kind: Kind, random: &mut Random) -> Vec<Anomaly> {
     let judged = (DAYS - JUDGED_FROM_DAY) * PER_DAY;
     let part = judged / ANOMALIES;
@@ -97,10 +98,10 @@ fn place(kind: Kind, random: &mut Random) -> Vec<Anomaly> {
                 Kind::Weekend => 96,
                 _ => random.uniform(6.0, 24.0) as i64,
             };
-            // A peak or a busy day is missing at its own time; a cron spike too.
+            // These anomalies have fixed times of day, where the usual peak or spike would be.
             match kind {
                 Kind::MissingPeak => first = first - first % PER_DAY + 72,
-                // A working day as quiet as a weekend, or a weekend as busy as a working day.
+                // A working day becomes as quiet as a weekend, or a weekend day as busy as a working day.
                 Kind::Weekend => first = first - first % PER_DAY + 96,
                 Kind::Cron if number % 2 == 0 => first = first - first % PER_DAY + 30,
                 _ => {}
@@ -110,7 +111,7 @@ fn place(kind: Kind, random: &mut Random) -> Vec<Anomaly> {
         .collect()
 }
 
-/// Shape of a series.
+/// Random parameters of a series.
 #[derive(Debug)]
 struct Base {
     level: f64,
@@ -137,7 +138,7 @@ impl Base {
     }
 }
 
-/// One moment of a series.
+/// The state of a series at one value.
 struct Instant<'a> {
     kind: Kind,
     index: i64,
@@ -157,7 +158,7 @@ impl Instant<'_> {
         self.base.level + self.base.daily * turn.sin() + self.base.second * (2.0 * turn).cos()
     }
 
-    /// Anomaly's signed size in units of the noise.
+    /// Signed size of the anomaly, or 0 without one; `noises` is its usual size in standard deviations of the noise.
     fn push(&self, noises: f64) -> f64 {
         self.active.map_or(0.0, |anomaly| anomaly.sign * anomaly.size * noises * self.base.noise)
     }
@@ -187,7 +188,7 @@ impl Instant<'_> {
             }
             Kind::CounterReset => (usual + self.push(8.0)).max(0.0),
             Kind::Deploy => {
-                // Latency, skewed, whose deploys double the noise and raise the level.
+                // A latency with skewed noise, which a deploy multiplies.
                 let skewed = (0.25 * random.normal()).exp();
                 self.shape() * skewed * (1.0 + 0.5 * size)
             }

@@ -1,15 +1,23 @@
-//! Where the engine loses: for each kind, what was missed, found late or falsely alarmed, and by which statistic; and the
-//! trace of one series as CSV.
+//! Diagnosis of the engine: for each kind of series its missed anomalies, delays and false alarms, with the test that raised
+//! them; and the trace of one series as CSV.
 
 use jiff::Timestamp;
 use tidewatch_bands::{Cause, Config, Engine, Judgement};
 
+use crate::judge::in_aftermath;
 use crate::kinds::{Kind, generate};
 use crate::series::Series;
 
-/// False alarms a series-week at which the scores are looked at.
+/// False alarms a series-week at which the score is diagnosed.
 const BUDGET: f64 = 0.5;
-const CAUSES: [Cause; 6] = [Cause::Value, Cause::Mean, Cause::Far, Cause::Loud, Cause::Quiet, Cause::Flat];
+const CAUSES: [Cause; 6] = [
+    Cause::Value,
+    Cause::Mean,
+    Cause::SeasonalDeviation,
+    Cause::HighVariance,
+    Cause::LowVariance,
+    Cause::FlatLine,
+];
 
 fn judge(series: &Series) -> Vec<Judgement> {
     let mut engine = Engine::new(Config::default());
@@ -19,14 +27,16 @@ fn judge(series: &Series) -> Vec<Judgement> {
         .collect()
 }
 
-/// Alarms of one series, by a test of its judgements.
+/// Missed anomalies, delays and false alarms, summed over series.
 #[derive(Default)]
 struct Losses {
     weeks: f64,
     missed: u32,
+    /// Delay of each anomaly that was found, in values.
     delays: Vec<f64>,
-    /// False alarms by cause, and of them those within a day after an anomaly.
-    wrong: [u32; CAUSES.len()],
+    /// False alarms by cause.
+    false_alarms: [u32; CAUSES.len()],
+    /// False alarms within a day and a half after an anomaly.
     after: u32,
 }
 
@@ -52,17 +62,16 @@ impl Losses {
         for (second, cause) in alarms {
             let new = second.saturating_sub(last) > grace;
             last = second;
-            let neutral = series.anomalies.iter().any(|(from, until)| {
-                *from <= second && second < until + 2 * grace.max((until - from).min(86_400))
-            });
-            if !new || neutral {
+            let inside =
+                series.anomalies.iter().any(|(from, until)| (*from..until + grace).contains(&second));
+            if !new || inside || in_aftermath(series, second) {
                 continue;
             }
             let after =
                 series.anomalies.iter().any(|(_, until)| *until <= second && second < until + 86_400 * 3 / 2);
             self.after += u32::from(after);
-            if let Some(place) = CAUSES.iter().position(|one| *one == cause)
-                && let Some(count) = self.wrong.get_mut(place)
+            if let Some(index) = CAUSES.iter().position(|one| *one == cause)
+                && let Some(count) = self.false_alarms.get_mut(index)
             {
                 *count += 1;
             }
@@ -70,7 +79,7 @@ impl Losses {
     }
 
     fn total(&self) -> u32 {
-        self.wrong.iter().sum()
+        self.false_alarms.iter().sum()
     }
 
     fn print(&self) {
@@ -82,14 +91,14 @@ impl Losses {
             f64::from(self.total()) / self.weeks.max(1e-9),
             100.0 * f64::from(self.after) / f64::from(self.total().max(1)),
         );
-        for (cause, count) in CAUSES.iter().zip(self.wrong).filter(|(_, count)| *count > 0) {
+        for (cause, count) in CAUSES.iter().zip(self.false_alarms).filter(|(_, count)| *count > 0) {
             print!(" {cause:?} {count}");
         }
         print!(")");
     }
 }
 
-/// Prints the losses of the breaches at width 3, and of the score at equal false alarms.
+/// Prints the diagnosis of the breaches at width 3, and of the score at the budget of false alarms.
 pub(crate) fn run(kinds: &[Kind], seeds: &[u64]) {
     for kind in kinds {
         let series: Vec<Series> = seeds.iter().map(|seed| generate(*kind, *seed)).collect();
@@ -120,7 +129,7 @@ pub(crate) fn run(kinds: &[Kind], seeds: &[u64]) {
     }
 }
 
-/// Prints each value with its judgement.
+/// Prints each value of a series with its judgement, as CSV.
 pub(crate) fn trace(kind: Kind, seed: u64) {
     let series = generate(kind, seed);
     println!("day,value,expected,lower,upper,score,novelty,cause,breach,anomaly");

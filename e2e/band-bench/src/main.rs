@@ -1,5 +1,5 @@
-//! `make bench-bands`: how good the band engine is, on generated series whose anomalies are known, beside the usual
-//! methods; and by the rules of the Numenta Anomaly Benchmark, where a checkout of it is given.
+//! `make bench-bands`: accuracy of the band engine and of other common methods on generated series with known anomalies, and
+//! the score of the engine by the rules of the Numenta Anomaly Benchmark.
 
 use std::path::PathBuf;
 
@@ -16,14 +16,14 @@ mod nab;
 mod series;
 mod table;
 
-/// First held-out seed: nothing is tuned on those from here on.
+/// First held-out seed: the seeds from here on aren't used during development.
 const HELD_OUT: u64 = 1_000_001;
 
-/// Judge the band engine on generated series
+/// Measure the accuracy of the band engine on generated series
 #[derive(Debug, Parser)]
 #[command(name = "bench-bands")]
 struct Args {
-    /// Series of each kind
+    /// Number of series of each kind
     #[arg(long, default_value_t = 20)]
     seeds: u64,
     /// Use the seeds for development, not the held-out ones
@@ -32,19 +32,19 @@ struct Args {
     /// Only the kind of this name
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Print where the engine loses: missed, late and false alarms by kind, and do nothing else
+    /// Print only the missed anomalies, delays and false alarms of the engine by kind
     #[arg(long)]
     losses: bool,
-    /// Print whether the widths mean what is stated, and do nothing else
+    /// Print only the measured share of values outside the band at each width
     #[arg(long)]
     calibration: bool,
-    /// With --kind: print the trace of this seed's series as CSV, and do nothing else
+    /// With --kind: print only the trace of this seed's series, as CSV
     #[arg(long, value_name = "SEED", requires = "kind")]
     trace: Option<u64>,
-    /// A checkout of the Numenta Anomaly Benchmark: scores the engine by its rules, and does nothing else
+    /// Print only the score on a checkout of the Numenta Anomaly Benchmark
     #[arg(long, value_name = "DIR")]
     nab: Option<PathBuf>,
-    /// With --nab: each file's result
+    /// With --nab: print the result of each file too
     #[arg(long)]
     verbose: bool,
 }

@@ -1,4 +1,4 @@
-//! The methods that are compared: each gives every value a statistic (larger is more unusual) and, for a width, breaches.
+//! The methods that are compared: each gives every value an anomaly statistic and its breaches at four widths.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,17 @@ use tidewatch_bands::{Config, Engine};
 
 use crate::series::Series;
 
-/// A method by name.
+/// A method of anomaly detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Tidewatch,
     Rolling,
     HoltWinters,
     SeasonalNaive,
-    /// grafana/promql-anomaly-detection, adaptive: mean and deviation of 26 hours, smoothed over an hour.
+    /// Like the adaptive strategy of grafana/promql-anomaly-detection: means of an hour and of 26 hours, and the standard
+    /// deviation of 26 hours.
     GrafanaAdaptive,
-    /// grafana/promql-anomaly-detection, robust: median and median absolute deviation of 26 hours.
+    /// Like the robust strategy of grafana/promql-anomaly-detection: median and median absolute deviation of 26 hours.
     GrafanaRobust,
 }
 
@@ -29,12 +30,12 @@ pub(crate) const ALL: [Method; 6] = [
     Method::GrafanaRobust,
 ];
 
-/// What a method says of a value.
+/// Result of a method for one value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point {
-    /// Unusualness, in the method's own unit.
+    /// Anomaly statistic in the method's own unit; larger is more unusual.
     pub(crate) statistic: f64,
-    /// Bits for widths 1, 2, 3 and 4.
+    /// Whether the value is outside the band at widths 1, 2, 3 and 4.
     pub(crate) breaches: [bool; 4],
 }
 
@@ -54,7 +55,7 @@ impl Method {
         if self == Self::Tidewatch {
             return tidewatch(series);
         }
-        // The others are given the rate of a counter, as anyone would write them.
+        // The other methods don't detect counters: they get the rate, as one would write it in a query.
         let values = as_gauge(series);
         let day = usize::try_from(86_400 / series.step).unwrap_or(288);
         let deviations = match self {
@@ -72,7 +73,7 @@ impl Method {
 }
 
 fn tidewatch(series: &Series) -> Vec<Point> {
-    // The learning doesn't depend on the width: one engine for each gives the breaches.
+    // Four engines learn the same, because learning doesn't depend on the width.
     let mut engines = [1.0, 2.0, 3.0, 4.0].map(|width| Engine::new(Config { width, ..Config::default() }));
     series
         .values
@@ -86,6 +87,7 @@ fn tidewatch(series: &Series) -> Vec<Point> {
         .collect()
 }
 
+/// The values of a gauge, or the increases of a counter.
 fn as_gauge(series: &Series) -> Vec<f64> {
     let values: Vec<f64> = series.values.iter().map(|(_, value)| *value).collect();
     let falls = values.iter().zip(values.iter().skip(1)).filter(|(before, after)| after < before).count();
@@ -105,6 +107,7 @@ fn as_gauge(series: &Series) -> Vec<f64> {
         .collect()
 }
 
+/// Distance in units of the scale, limited to 1e9 where the scale is 0.
 fn ratio(distance: f64, scale: f64) -> f64 {
     if scale > 0.0 {
         (distance.abs() / scale).min(1e9)
@@ -132,6 +135,7 @@ fn rolling(values: &[f64], window: usize) -> Vec<f64> {
         .collect()
 }
 
+/// Mean and standard deviation.
 fn moments(values: &VecDeque<f64>) -> (f64, f64) {
     let count = (values.len() as f64).max(1.0);
     let mean = values.iter().sum::<f64>() / count;
@@ -139,7 +143,8 @@ fn moments(values: &VecDeque<f64>) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// Additive, with a daily season and the usual smoothing of 0.2, 0.02 and 0.2.
+/// Error of additive Holt-Winters with a daily season and smoothing factors 0.2 (level), 0.02 (trend) and 0.2 (season), in
+/// standard deviations of the errors of the last day.
 fn holt_winters(values: &[f64], day: usize) -> Vec<f64> {
     let first = values.get(..day).unwrap_or(values);
     let mut level = first.iter().sum::<f64>() / (first.len() as f64).max(1.0);
@@ -166,7 +171,8 @@ fn holt_winters(values: &[f64], day: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Distance from the value of a week before (a day before, in the first week), in deviations of that distance.
+/// Difference from the value of a week before (a day before, in the first week), in standard deviations of the differences
+/// of the last two days.
 fn seasonal_naive(values: &[f64], day: usize) -> Vec<f64> {
     let mut errors = VecDeque::new();
     values
@@ -186,12 +192,13 @@ fn seasonal_naive(values: &[f64], day: usize) -> Vec<f64> {
         .collect()
 }
 
+/// The values before the index, as many as the window holds.
 fn window_of(values: &[f64], index: usize, window: usize) -> &[f64] {
     values.get(index.saturating_sub(window)..index).unwrap_or_default()
 }
 
-/// avg_over_time ± width × stddev_over_time over 26 hours, of a series smoothed over an hour, whose deviations are
-/// filtered where it hardly moves.
+/// Difference from the middle between the means of the last hour and of the last 26 hours, in standard deviations of the
+/// last 26 hours. This is a simplification of the adaptive strategy of grafana/promql-anomaly-detection.
 fn grafana_adaptive(values: &[f64], day: usize) -> Vec<f64> {
     let (window, smooth) = (day * 26 / 24, (day / 24).max(1));
     (0..values.len())
@@ -209,7 +216,8 @@ fn grafana_adaptive(values: &[f64], day: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Distance from the median in median absolute deviations (scaled to a normal distribution's).
+/// Distance from the median of the last 26 hours, in median absolute deviations scaled to the standard deviation of a normal
+/// distribution.
 fn grafana_robust(values: &[f64], day: usize) -> Vec<f64> {
     let window = day * 26 / 24;
     (0..values.len())

@@ -1,5 +1,6 @@
-//! Score by the rules of the Numenta Anomaly Benchmark (github.com/numenta/NAB, its nab/sweeper.py): each label's window
-//! counts once, the earlier the better; each false row costs; one threshold for all files, the best for each profile.
+//! Score by the rules of the Numenta Anomaly Benchmark (github.com/numenta/NAB, nab/sweeper.py). Each labelled window counts
+//! once, and the more the earlier it is found; each row above the threshold outside the windows costs. One threshold is used
+//! for all files: as in the benchmark, the one with the best score of each profile.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,19 +9,19 @@ use anyhow::Context;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use tidewatch_bands::{Cause, Config, Engine, Kind};
 
-/// Weights of a false row and of a missed window.
+/// Name of each profile, and its weights of a false positive and of a missed window.
 const PROFILES: [(&str, f64, f64); 3] =
     [("standard", 0.11, 1.0), ("low-false-positive", 0.22, 1.0), ("low-false-negative", 0.11, 2.0)];
 
-/// A row as the score sees it.
+/// A row of a file, with what the score needs.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     file: usize,
     statistic: f64,
     cause: Cause,
     window: Option<usize>,
-    /// Relative place of the score, before its weight.
-    place: f64,
+    /// Score of a detection at this row by its position relative to the windows, before the weight of the profile.
+    position_score: f64,
 }
 
 struct File {
@@ -36,7 +37,7 @@ pub(crate) fn run(directory: &Path, verbose: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut windows = 0;
     for (number, file) in files.iter().enumerate() {
-        rows.extend(places(file, number, &judge(file), windows));
+        rows.extend(rows_of(file, number, &judge(file), windows));
         windows += file.windows.len();
     }
     rows.sort_by(|a, b| b.statistic.total_cmp(&a.statistic));
@@ -88,7 +89,8 @@ fn time(text: &str) -> anyhow::Result<Timestamp> {
     Ok(civil.to_zoned(TimeZone::UTC)?.timestamp())
 }
 
-/// Novelty of each row and its cause: a false row costs, so an anomaly should peak once.
+/// Novelty of each row, and its cause. Novelty is used instead of the anomaly score because it peaks only once in an anomaly,
+/// and each further row above the threshold may cost.
 fn judge(file: &File) -> Vec<(f64, Cause)> {
     let mut engine = Engine::new(Config { kind: Kind::Gauge, ..Config::default() });
     file.times
@@ -99,12 +101,13 @@ fn judge(file: &File) -> Vec<(f64, Cause)> {
         .collect()
 }
 
-/// NAB's sigmoid, from 1 at the left edge of a window over 0 at its right edge to -1 far behind it.
-fn sigmoid(place: f64) -> f64 {
-    if place > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * place).exp()) - 1.0 }
+/// Scaled sigmoid of the benchmark: 1 at the start of a window (position -1), 0 at its end, and -1 far after it.
+fn sigmoid(position: f64) -> f64 {
+    if position > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * position).exp()) - 1.0 }
 }
 
-fn places(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: usize) -> Vec<Row> {
+/// Rows of a file after its probationary period, which is 15% of the rows and at most 750.
+fn rows_of(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: usize) -> Vec<Row> {
     let count = file.values.len();
     let probation = ((0.15 * count as f64).floor()).min(750.0);
     let mut rows = Vec::new();
@@ -114,7 +117,7 @@ fn places(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: 
         let inside =
             windows.peek().filter(|(_, (from, _))| index >= *from).map(|(id, window)| (*id, **window));
         let here = index as f64;
-        let (window, place) = match (inside, previous) {
+        let (window, position_score) = match (inside, previous) {
             (Some((id, (from, until))), _) => {
                 let width = until as f64 - from as f64 + 1.0;
                 (Some(id), sigmoid(-(until as f64 - here + 1.0) / width) / sigmoid(-1.0))
@@ -123,7 +126,7 @@ fn places(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: 
             (None, None) => (None, -1.0),
         };
         if here >= probation {
-            rows.push(Row { file: number, statistic: *statistic, cause: *cause, window, place });
+            rows.push(Row { file: number, statistic: *statistic, cause: *cause, window, position_score });
         }
         if let Some((_, (from, until))) = inside.filter(|(_, (_, until))| index == *until) {
             previous = Some((until as f64, until as f64 - from as f64 + 1.0));
@@ -133,10 +136,10 @@ fn places(file: &File, number: usize, novelties: &[(f64, Cause)], first_window: 
     rows
 }
 
-/// The best score over all thresholds, from 0 for a detector that says nothing to 100, and the threshold.
+/// The best score over all thresholds, and that threshold. 0 is the score of a detector that never alarms, 100 is perfect.
 fn best(rows: &[Row], windows: usize, false_weight: f64, missed_weight: f64) -> (f64, f64) {
     let mut found = vec![None::<f64>; windows];
-    // A window whose rows all lie in the probation can't be missed.
+    // A window whose rows all lie in the probationary period can't be missed.
     let scored: std::collections::BTreeSet<usize> = rows.iter().filter_map(|row| row.window).collect();
     let silent = -missed_weight * scored.len() as f64;
     let mut raw = silent;
@@ -146,11 +149,11 @@ fn best(rows: &[Row], windows: usize, false_weight: f64, missed_weight: f64) -> 
         match row.window.and_then(|window| found.get_mut(window)) {
             Some(window) => {
                 let before = window.unwrap_or(-missed_weight);
-                let after = before.max(row.place);
+                let after = before.max(row.position_score);
                 raw += after - before;
                 *window = Some(after);
             }
-            None => raw += false_weight * row.place,
+            None => raw += false_weight * row.position_score,
         }
         if next.is_none_or(|next| next.statistic < row.statistic) && score(raw) > best {
             (best, threshold) = (score(raw), row.statistic);
@@ -159,13 +162,14 @@ fn best(rows: &[Row], windows: usize, false_weight: f64, missed_weight: f64) -> 
     (best, threshold)
 }
 
+/// Prints the result of each file at this threshold.
 fn report(files: &[File], rows: &[Row], threshold: f64, false_weight: f64) {
     for (number, file) in files.iter().enumerate() {
         let mine = || rows.iter().filter(move |row| row.file == number);
         let found: std::collections::BTreeSet<usize> =
             mine().filter(|row| row.statistic >= threshold).filter_map(|row| row.window).collect();
         let wrong = || mine().filter(|row| row.statistic >= threshold && row.window.is_none());
-        let cost: f64 = wrong().map(|row| row.place * false_weight).sum();
+        let cost: f64 = wrong().map(|row| row.position_score * false_weight).sum();
         println!(
             "{:<62} found {} of {}, {} false rows at {cost:.2}",
             file.name,
@@ -183,8 +187,8 @@ fn report(files: &[File], rows: &[Row], threshold: f64, false_weight: f64) {
     }
 }
 
-/// Recall and false alarms on the series from CloudWatch, at the largest recall for at most 0.3 false alarms a
-/// series-week. Rows less than an hour apart are one alarm.
+/// Largest recall on the series from CloudWatch with at most 0.3 false alarms a series-week. Each row above the threshold
+/// outside the windows is a false alarm, even if several follow each other.
 fn aws(files: &[File], rows: &[Row]) {
     let numbers: Vec<usize> = files
         .iter()

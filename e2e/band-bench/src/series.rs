@@ -7,20 +7,20 @@ use rand_distr::{Distribution, StandardNormal};
 pub(crate) const START: i64 = 1_767_571_200;
 pub(crate) const DAY: f64 = 86_400.0;
 
-/// A series and what is known of it.
+/// A generated series and its known anomalies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Series {
     /// Seconds since 1970, and values.
     pub(crate) values: Vec<(i64, f64)>,
-    /// Half-open ranges of time in which something is wrong.
+    /// Half-open time ranges of the anomalies.
     pub(crate) anomalies: Vec<(i64, i64)>,
-    /// Time from which it is judged: what comes before is for learning.
+    /// Time from which breaches count; the values before it are only for learning.
     pub(crate) judged_from: i64,
     /// Seconds between values.
     pub(crate) step: i64,
 }
 
-/// Random numbers of one series.
+/// Random number generator of one series.
 pub(crate) struct Random(Xoshiro256PlusPlus);
 
 impl Random {

@@ -1,11 +1,11 @@
-//! Recall of each method by kind, at equal false alarms; and precision, recall and false alarms by width.
+//! Recall of each method by kind of series at equal false alarms, and its precision, recall and false alarms by width.
 
 use crate::judge::{Counts, count};
 use crate::kinds::{Kind, generate};
 use crate::methods::{ALL, Method, Point};
 use crate::series::Series;
 
-/// False alarms a series-week at which methods are compared; the mean recall over these is the figure.
+/// Budgets of false alarms a series-week. A method's figure is its mean recall over them.
 const BUDGETS: [f64; 5] = [0.1, 0.25, 0.5, 1.0, 2.0];
 
 type Judged = Vec<(Series, Vec<Point>)>;
@@ -69,7 +69,7 @@ fn recall_at_budgets(judged: &Judged) -> f64 {
     let mut statistics: Vec<f64> =
         judged.iter().flat_map(|(_, points)| points.iter().map(|point| point.statistic)).collect();
     statistics.sort_by(|a, b| b.total_cmp(a));
-    // Thresholds at ranks that grow by a fifth.
+    // Thresholds are tried at ranks that grow by 15%.
     let mut rank = 4.0;
     let mut best = BUDGETS.map(|_| 0.0_f64);
     while let Some(threshold) = statistics.get(rank as usize) {

@@ -20,7 +20,7 @@ impl State {
     }
 }
 
-/// Counts breaches.
+/// M-of-N alarm: it is raised by M breaches among the N newest values.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     periods: usize,
@@ -33,7 +33,7 @@ impl Alarm {
         Self { periods: periods as usize, datapoints: datapoints as usize, newest: VecDeque::new() }
     }
 
-    /// The state with this value; None is one without a band, which the alarm doesn't count.
+    /// Adds a value and returns the new state. None is a value without a band, which doesn't count.
     pub(crate) fn add(&mut self, breach: Option<bool>) -> State {
         if let Some(breach) = breach {
             self.newest.push_back(breach);

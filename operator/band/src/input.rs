@@ -1,4 +1,4 @@
-//! Reads the series from CSV.
+//! Reading the series from CSV.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, tz::TimeZone};
 
-/// Epochs larger than this are milliseconds: in seconds it is the year 5138.
+/// Numbers larger than this are milliseconds since 1970: as seconds they would be after the year 5138.
 const LARGEST_SECONDS: f64 = 1e11;
 
 /// A value and its time; a missing value is NaN.
@@ -30,7 +30,7 @@ pub(crate) fn read(from: impl Read, zone: &TimeZone) -> anyhow::Result<Vec<Row>>
         let line = record.position().map_or(index as u64 + 1, csv::Position::line);
         match row(&record, zone) {
             Ok(row) => rows.push(row),
-            // Letters alone are a header: a mistyped timestamp has digits.
+            // A first line without digits in its timestamp is a header; a mistyped timestamp has digits.
             Err(_)
                 if index == 0
                     && !record.get(0).unwrap_or_default().contains(|c: char| c.is_ascii_digit()) => {}
@@ -58,10 +58,10 @@ fn number(text: &str) -> anyhow::Result<f64> {
     Ok(if value.is_finite() { value } else { f64::NAN })
 }
 
-/// A timestamp as RFC 3339, in local time, or since 1970.
+/// Parses a timestamp: RFC 3339, local time in the zone, or seconds or milliseconds since 1970.
 pub(crate) fn time(text: &str, zone: &TimeZone) -> anyhow::Result<Timestamp> {
     let text = text.trim();
-    if let Ok(epoch) = text.parse::<f64>() {
+    if let Some(epoch) = text.parse::<f64>().ok().filter(|epoch| epoch.is_finite()) {
         let seconds = if epoch.abs() > LARGEST_SECONDS { epoch / 1000.0 } else { epoch };
         return Timestamp::from_second(seconds.floor() as i64)
             .with_context(|| format!("{text:?} is out of range; write seconds since 1970"));
@@ -114,5 +114,6 @@ mod tests {
         let text = format!("{:#}", read("2026-13-01,2\n".as_bytes(), &TimeZone::UTC).unwrap_err());
         assert!(text.contains("line 1") && text.contains("column timestamp"), "{text}");
         assert!(read("".as_bytes(), &TimeZone::UTC).is_err());
+        assert!(read("1,2\nnan,2\n".as_bytes(), &TimeZone::UTC).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `tidewatch band`: the band of a series in a CSV file, by the very engine that the operator runs.
+//! `tidewatch band`: the band of usual values for a series in a CSV file, by the engine of tidewatch-bands.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,34 +15,35 @@ mod plot;
 use alarm::{Alarm, State};
 use input::Row;
 
-/// Draw the band of what is normal around a series of values
+/// Compute the band of usual values for a series
 ///
 /// Reads CSV with the columns timestamp and value (a header is optional; timestamps as RFC 3339, as
 /// "YYYY-MM-DD HH:MM:SS" in --timezone, or in seconds or milliseconds since 1970), judges each value by those before it
 /// and writes CSV: timestamp, value, expected, lower, upper, score, state, breach. The score is comparable between
 /// series: 0 is usual, 0.5 one value in a thousand. The state is that of an alarm: OK, ALARM, or INSUFFICIENT_DATA until
-/// there is a band.
+/// --periods values have a band.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The series; - is standard input
+    /// CSV file with the series; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
-    /// Width of the band: outside it are 32% of normal values at 1, 4.6% at 2, 0.27% at 3, 0.006% at 4
+    /// Width of the band, in standard deviations of normal noise: the aim is 32% of usual values outside at 1, 4.6% at 2,
+    /// 0.27% at 3, 0.006% at 4
     #[arg(long, default_value_t = 3.0, value_parser = width)]
     pub width: f64,
     /// Side of the band on which a value is a breach
     #[arg(long, value_name = "SIDE", default_value = "both")]
     pub breach: Side,
-    /// Newest values that the alarm looks at
+    /// Number of newest values that the alarm looks at
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub periods: u32,
-    /// Breaches among them that raise it; all of them by default
+    /// Number of breaches among them that raise the alarm; all of them by default
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub datapoints: Option<u32>,
-    /// Time zone that daily and weekly shapes follow, such as Europe/Berlin
+    /// Time zone of the daily and weekly seasons, and of timestamps without one, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub timezone: TimeZone,
-    /// Range of time whose values aren't learnt, as START/END; may be given several times
+    /// Time range whose values aren't learnt, as START/END; may be given several times
     #[arg(long, value_name = "START/END")]
     pub exclude: Vec<String>,
     /// Kind of series
@@ -51,10 +52,10 @@ pub struct Args {
     /// Speed of adaptation: 2 forgets twice as fast
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = adaptation)]
     pub adaptation: f64,
-    /// Draw values, band and breaches into this file, as SVG
+    /// SVG file to draw the values, the band and the breaches into
     #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
-    /// Where the CSV goes; - is standard output
+    /// File to write the CSV to; - is standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 }
@@ -73,7 +74,7 @@ pub enum Side {
 /// Kind of series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SeriesKind {
-    /// Decided by the first values.
+    /// Detected from the first twelve values.
     Detect,
     /// A value that goes up and down.
     Gauge,
@@ -101,7 +102,7 @@ fn zone(text: &str) -> Result<TimeZone, String> {
         .map_err(|_| format!("{text:?} is no time zone; write one such as Europe/Berlin or UTC"))
 }
 
-/// A judged row.
+/// A row with its band, score and alarm state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Judged {
     pub(crate) row: Row,
@@ -116,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let datapoints = args.datapoints.unwrap_or(args.periods);
     ensure!(
         datapoints <= args.periods,
-        "--datapoints {datapoints} is more than --periods {}: of so many values no more can be breaches",
+        "--datapoints {datapoints} is more than --periods {}: an alarm can't need more breaches than the values that it looks at",
         args.periods
     );
     let exclude = args
@@ -202,7 +203,7 @@ fn write(judged: &[Judged], to: impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nine significant digits: more is noise, and an edge isn't measured.
+/// Rounds to nine significant digits, which is more than the precision of a band.
 fn rounded(value: f64) -> String {
     format!("{value:.8e}").parse::<f64>().unwrap_or(value).to_string()
 }

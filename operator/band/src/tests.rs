@@ -1,4 +1,4 @@
-//! The command from file to file.
+//! Tests of the whole command, from the CSV file that it reads to the files that it writes.
 
 use clap::Parser;
 
@@ -44,6 +44,7 @@ fn a_spike_and_a_dip_are_breaches_on_their_sides() {
     assert!(csv.lines().nth(501).unwrap().contains(",ALARM,1"));
     assert!(csv.lines().nth(1).unwrap().ends_with(",,,,0.0000,INSUFFICIENT_DATA,0"));
     assert_eq!(svg.matches("<circle").count(), 3, "two breaches and one in the legend");
+    assert!(!csv.contains(",-0.0000,"), "a score of 0 has no sign");
     let (csv, _) = command(&series(), &["--width", "4", "--breach", "below"]).unwrap();
     assert_eq!(breaches(&csv), [550]);
 }
@@ -56,7 +57,7 @@ fn two_of_three_ignores_a_single_breach() {
 }
 
 #[test]
-fn what_can_not_be_is_refused_with_what_to_write() {
+fn a_wrong_option_is_refused_with_an_example() {
     let refused = |options: &[&str]| format!("{:#}", command(&series(), options).unwrap_err());
     assert!(
         refused(&["--periods", "2", "--datapoints", "3"]).contains("--datapoints 3 is more than --periods 2")
@@ -80,4 +81,18 @@ fn the_examples_of_the_options_are_accepted() {
         "gauge",
     ];
     assert!(command(&series(), &options).is_ok());
+}
+
+#[test]
+fn the_plot_labels_round_local_times() {
+    let (_, svg) = command(&series(), &["--timezone", "Asia/Kolkata"]).unwrap();
+    assert!(svg.contains(">01-01 12:00<") && svg.contains(">01-02 00:00<"), "{svg}");
+    assert!(svg.contains("times in Asia/Kolkata"), "{svg}");
+}
+
+#[test]
+fn a_series_without_values_is_plotted_empty() {
+    let (csv, svg) = command("1,\n2,NaN\n", &[]).unwrap();
+    assert_eq!(csv.lines().count(), 3);
+    assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
 }

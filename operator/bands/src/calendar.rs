@@ -1,11 +1,11 @@
-//! Local time of day and week, which the seasons follow.
+//! Local time of day and week: the daily and the weekly season follow the wall clock.
 
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Seconds in a day.
 pub(crate) const DAY: i64 = 86_400;
 
-/// A timestamp's place in the local hour, day and week.
+/// A timestamp as local time of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LocalTime {
     /// Seconds since Monday 00:00, as the wall clock shows them.
@@ -23,7 +23,7 @@ impl LocalTime {
         self.second_of_week.rem_euclid(DAY)
     }
 
-    /// Index of the five minutes of the day.
+    /// Index of the five-minute interval of the day, from 0 to 287.
     pub(crate) fn five_minutes(self) -> usize {
         index(self.second_of_day() / 300)
     }

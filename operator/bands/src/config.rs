@@ -1,11 +1,13 @@
-//! Settings of a band, kept outside its state: they may change between two values.
+//! Settings of a band. They aren't part of the saved state, so they may change while the engine runs.
 
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Settings of a band.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Width of the band: a share of erfc(width / √2) of normal values falls outside, whatever their distribution.
+    /// Width of the band in standard deviations of a normal distribution: the edges are quantiles chosen so that a share of
+    /// erfc(width / √2) of the usual values lies outside, whatever their distribution. `docs/bands.md` has the measured
+    /// shares.
     pub width: f64,
     /// Time zone whose local time the daily and weekly seasons follow.
     pub time_zone: TimeZone,
@@ -52,7 +54,7 @@ pub struct TimeRange {
 /// Kind of series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
-    /// Decided by the first values: those that only grow are a counter's.
+    /// Detected from the first twelve values: a series that only grows, or falls to less than half, is a counter.
     #[default]
     Detect,
     /// A value that goes up and down.

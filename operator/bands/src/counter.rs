@@ -1,22 +1,22 @@
-//! Counters: running totals that only grow, and start again near zero when their process does.
+//! Counters: running totals that only grow, and start again near zero when their process restarts.
 
 use serde::{Deserialize, Serialize};
 
-/// The last reading of a counter.
+/// A reading of a counter and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counter {
     pub(crate) value: f64,
     pub(crate) second: i64,
 }
 
-/// What a new reading says.
+/// Interpretation of a reading by the one before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Reading {
-    /// Growth a second since the last reading.
+    /// The counter grew by this much a second since the previous reading.
     Rate(f64),
-    /// The counter began anew: there is no rate.
+    /// The counter was reset: it fell to at most half of the previous reading, and has no rate.
     Reset,
-    /// It fell by less than a counter does when it begins anew: it is none.
+    /// The value fell, but stayed above half of the previous reading: the series is no counter.
     NotACounter,
 }
 
@@ -33,7 +33,8 @@ impl Counter {
     }
 }
 
-/// Whether the first values of a series are a counter's: they grow more often than not, and never fall but to begin anew.
+/// Whether the values look like those of a counter: none is negative, at least two thirds of the steps are increases, and
+/// every decrease is a reset.
 pub(crate) fn looks_like_counter(values: impl Iterator<Item = f64> + Clone) -> bool {
     let steps = || values.clone().zip(values.clone().skip(1));
     let count = steps().count();

@@ -1,4 +1,4 @@
-//! The engine of one series: judges a value, then learns it.
+//! The engine of one series: it judges each value by the values before it, and learns the value afterwards.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,45 +9,46 @@ use crate::counter::{Counter, Reading, looks_like_counter};
 use crate::model::{Model, Verdict};
 use crate::recent::Cause;
 
-/// Values before the first band.
+/// Number of values before the first band.
 const FIRST_VALUES: usize = 12;
 /// Seconds of data before the first band: two hours.
 const FIRST_SECONDS: i64 = 2 * 3600;
-/// Seconds of data before the band knows the daily shape: two days.
+/// Seconds of data after which the band includes the daily season: two days.
 const TRAINED_SECONDS: i64 = 2 * 86_400;
-/// Evidence, in decimal orders of magnitude, that scores ½.
+/// Negative decimal logarithm of the p-value at which the score is ½.
 const HALF_SCORE: f64 = 3.0;
-/// Values beyond this size are cut to it, so that no difference overflows.
+/// Values are clamped to this magnitude, so that the difference of two values stays finite.
 const LARGEST: f64 = 1e300;
 
-/// How far the band is learnt, as CloudWatch calls it.
+/// Training state of the band, in CloudWatch's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Training {
-    /// There is no band yet: less than two hours or twelve values are known.
+    /// There is no band yet: fewer than twelve values, or less than two hours of data, have been learnt.
     PendingTraining,
-    /// There is a band, learnt from less than two days.
+    /// There is a band, learnt from less than two days of data.
     TrainedInsufficientData,
-    /// There is a band that knows the daily shape.
+    /// The band is learnt from at least two days of data and includes the daily season.
     Trained,
 }
 
-/// What is said of a value.
+/// Result of judging one value: the band at its time, how unusual the value is, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
-    /// The band, in the unit of the value; none while the training is pending or at a counter's reset.
+    /// The band, in the unit of the value. None while training is pending, at a counter's reset and for a missing value.
     pub band: Option<Band>,
-    /// Share of normal values that are at least as unusual with those before them, from 0 to 1; for a value that is unusual
-    /// only by itself, 8 times that share.
-    pub rarity: f64,
-    /// The rarity as a score from 0 (usual) to 1, comparable between series: ½ is one value in a thousand.
+    /// Smallest p-value of the tests of the value and of the values before it, from 0 to 1, multiplied by 8 for the test of
+    /// the single value and by 4 or 8 for the others, because several are made.
+    pub p_value: f64,
+    /// Anomaly score from 0 (usual) to 1, comparable between series: ½ is a p-value of 0.001.
     pub score: f64,
-    /// What the rarity is of.
+    /// Test that gave the smallest p-value.
     pub cause: Cause,
-    /// The score beyond that of the anomaly before it, which fades over a few hundred values: one peak an episode.
+    /// Score above that of the recent values, whose peak halves every 288 values: a long anomaly has one peak of novelty, at
+    /// its start.
     pub novelty: f64,
-    /// How far the band is learnt.
+    /// Training state of the band when the value was judged.
     pub training: Training,
-    /// The value is outside the band.
+    /// Whether the value is outside the band.
     pub breach: bool,
 }
 
@@ -69,34 +70,35 @@ pub struct Engine {
     pub(crate) state: State,
 }
 
-/// Everything that a restart must keep.
+/// Everything that has to survive a restart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The first values, until the kind of series is known.
+    /// Times and values collected before the model starts: at most twelve.
     first: Vec<(i64, f64)>,
     pub(crate) model: Option<Model>,
     counter: Option<Counter>,
     is_counter: bool,
-    /// The first fall of the series showed that it is no counter.
+    /// Whether a small fall of the values has shown that the series is no counter.
     never_counter: bool,
+    /// Second of the first value.
     began: Option<i64>,
+    /// Second of the newest value.
     last: Option<i64>,
-    learnt: u64,
 }
 
-/// A value on its way through the engine.
+/// A value to judge, after a counter's reading became a rate.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Timestamp,
     value: f64,
-    /// The value, or a counter's rate.
+    /// The value of a gauge, or the rate of a counter.
     learnable: f64,
-    /// The counter before, if the value is one's.
+    /// The previous reading, if the series is a counter.
     counter: Option<Counter>,
 }
 
 impl Engine {
-    /// An engine that knows nothing.
+    /// An engine that has learnt nothing.
     pub fn new(config: Config) -> Self {
         Self { config, state: State::default() }
     }
@@ -105,8 +107,8 @@ impl Engine {
         Self { config, state }
     }
 
-    /// Judges a value by what is known, then learns it. A value that isn't finite is missing: it gets no band and isn't
-    /// learnt. Nor is one inside an excluded range, or no later than the last one.
+    /// Judges a value by the values before it, then learns it. A value that isn't finite counts as missing: it has no band
+    /// and isn't learnt. A value in an excluded time range, or no later than the newest value, is judged but not learnt.
     pub fn observe(&mut self, at: Timestamp, value: f64) -> Judgement {
         if !value.is_finite() {
             return self.without_band();
@@ -123,12 +125,12 @@ impl Engine {
         }
         let Some(sample) = self.read(at, value, late) else { return self.without_band() };
         let Some(model) = &self.state.model else { return self.without_band() };
-        let place = LocalTime::new(&self.config.time_zone, at);
+        let local = LocalTime::new(&self.config.time_zone, at);
         let seconds = self.state.last.map_or(1, |last| second.saturating_sub(last)).max(1) as f64;
-        let verdict = model.judge(sample.learnable, place, seconds, self.config.width);
+        let verdict = model.judge(sample.learnable, local, seconds, self.config.width);
         let judgement = self.judgement(&sample, &verdict);
         if learn {
-            self.learn(&sample, &verdict, place, seconds);
+            self.learn(&sample, &verdict, local, seconds);
         } else if sample.counter.is_some() {
             // The growth within an excluded range isn't part of the first rate after it.
             self.state.counter = Some(Counter { value, second });
@@ -136,7 +138,7 @@ impl Engine {
         judgement
     }
 
-    /// How far the band is learnt.
+    /// Training state of the band.
     pub fn training(&self) -> Training {
         let known = match (self.state.began, self.state.last) {
             (Some(began), Some(last)) => last.saturating_sub(began),
@@ -155,7 +157,7 @@ impl Engine {
         let training = self.training();
         Judgement {
             band: None,
-            rarity: 1.0,
+            p_value: 1.0,
             cause: Cause::Value,
             score: 0.0,
             novelty: 0.0,
@@ -164,7 +166,7 @@ impl Engine {
         }
     }
 
-    /// Turns a counter's reading into its rate; none where it has none.
+    /// Turns a counter's reading into its rate. None at a reset, and for a reading no later than the newest one.
     fn read(&mut self, at: Timestamp, value: f64, late: bool) -> Option<Sample> {
         if !self.state.is_counter {
             return Some(Sample { at, value, learnable: value, counter: None });
@@ -176,7 +178,7 @@ impl Engine {
         match before.read(value, at.as_second()) {
             Reading::Rate(rate) => Some(Sample { at, value, learnable: rate, counter: Some(before) }),
             Reading::NotACounter if self.config.kind == Kind::Detect => {
-                // All that was learnt is of rates: begin anew.
+                // The model was learnt from rates, which a gauge doesn't have: start again.
                 self.state = State { never_counter: true, ..State::default() };
                 self.collect(at.as_second(), value);
                 None
@@ -198,35 +200,34 @@ impl Engine {
             Some(before) => before.value + rate * sample.at.as_second().saturating_sub(before.second) as f64,
             None => rate,
         };
-        let evidence = |orders: f64| orders / (orders + HALF_SCORE);
+        let score = |orders: f64| orders / (orders + HALF_SCORE);
         Judgement {
             band: Some(Band {
                 expected: total(verdict.middle),
                 lower: total(verdict.lower),
                 upper: total(verdict.upper),
             }),
-            rarity: verdict.rarity,
+            p_value: verdict.p_value,
             cause: verdict.cause,
-            score: evidence(-verdict.rarity.log10()),
-            novelty: evidence(verdict.novelty),
+            score: score(verdict.p_value.recip().log10()),
+            novelty: score(verdict.novelty),
             training,
             breach: sample.learnable < verdict.lower || sample.learnable > verdict.upper,
         }
     }
 
-    fn learn(&mut self, sample: &Sample, verdict: &Verdict, place: LocalTime, seconds: f64) {
+    fn learn(&mut self, sample: &Sample, verdict: &Verdict, local: LocalTime, seconds: f64) {
         let second = sample.at.as_second();
         if let Some(model) = &mut self.state.model {
-            model.learn(sample.learnable, verdict, place, seconds, self.config.speed());
+            model.learn(sample.learnable, verdict, local, seconds, self.config.speed());
         }
         if self.state.is_counter {
             self.state.counter = Some(Counter { value: sample.value, second });
         }
         self.state.last = Some(second);
-        self.state.learnt = self.state.learnt.saturating_add(1);
     }
 
-    /// Keeps one of the first values; the last of them decides the kind of series and starts the model.
+    /// Collects one of the first values. The twelfth decides whether the series is a counter, and starts the model.
     fn collect(&mut self, second: i64, value: f64) {
         self.state.began.get_or_insert(second);
         self.state.last = Some(second);
@@ -250,14 +251,15 @@ impl Engine {
         let mut model = Model::new(&values, step);
         for (second, value) in learnable {
             let Ok(at) = Timestamp::from_second(second) else { continue };
-            let place = LocalTime::new(&self.config.time_zone, at);
-            let verdict = model.judge(value, place, step, self.config.width);
-            model.learn(value, &verdict, place, step.max(1.0), self.config.speed());
+            let local = LocalTime::new(&self.config.time_zone, at);
+            let verdict = model.judge(value, local, step, self.config.width);
+            model.learn(value, &verdict, local, step.max(1.0), self.config.speed());
         }
         self.state.model = Some(model);
     }
 }
 
+/// Rates between successive readings of a counter, without those across a reset.
 fn rates(readings: &[(i64, f64)]) -> Vec<(i64, f64)> {
     let pairs = readings.iter().zip(readings.iter().skip(1));
     pairs

@@ -3,12 +3,13 @@
 use jiff::{Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 
+use crate::state::VERSION;
 use crate::{Config, Engine, Judgement, Kind, StateError, TimeRange, Training};
 
 const START: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
 
-/// Repeatable noise, about normal with deviation 1.
-pub(crate) struct Noise(u64);
+/// Reproducible pseudo-random noise, nearly normal with mean 0 and deviation 1.
+struct Noise(u64);
 
 impl Noise {
     fn uniform(&mut self) -> f64 {
@@ -32,7 +33,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// Feeds values at a step of seconds, and returns the judgement of each.
+/// Lets the engine observe values this many seconds apart, and returns the judgement of each.
 fn run(engine: &mut Engine, step: i64, values: impl IntoIterator<Item = f64>) -> Vec<Judgement> {
     (0..).zip(values).map(|(index, value)| engine.observe(at(START + step * index), value)).collect()
 }
@@ -249,7 +250,7 @@ fn a_flat_line_among_lively_values_is_an_anomaly() {
     assert!(judgements[1200..1230].iter().any(|judgement| judgement.score > 0.5));
 }
 
-/// Counts that are nearly always 0, with a burst.
+/// Counts that are nearly always 0, with a burst of 1s.
 fn sparse_counts(seed: u64) -> Vec<f64> {
     let mut noise = Noise(seed);
     (0..288 * 14)
@@ -327,9 +328,20 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_restored_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let mut versioned = vec![2];
-        versioned.extend(bytes);
-        let _ = Engine::restore(Config::default(), &versioned);
+    fn any_bytes_with_a_checksum_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let mut state = vec![VERSION];
+        state.extend(crc32fast::hash(&bytes).to_le_bytes());
+        state.extend(bytes);
+        let _ = Engine::restore(Config::default(), &state);
+    }
+
+    #[test]
+    fn a_state_with_a_changed_byte_is_refused(index in any::<prop::sample::Index>(), change in 1..=u8::MAX) {
+        let mut engine = Engine::new(Config::default());
+        run(&mut engine, 300, daily_series(50, 300, 3));
+        let mut saved = engine.save().unwrap();
+        let index = index.index(saved.len());
+        saved[index] ^= change;
+        prop_assert!(Engine::restore(Config::default(), &saved).is_err());
     }
 }

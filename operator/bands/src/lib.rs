@@ -1,5 +1,5 @@
-//! Bands of what is normal for a time series, learnt from the series alone. Streaming and causal: each value is judged
-//! by what was learnt from those before it, and learnt afterwards. Pure: the clock is the timestamps of the values.
+//! Streaming anomaly detection for one time series: a band of usual values, learnt from the series alone. Each value is
+//! judged by the values before it and learnt afterwards. The engine does no I/O and has no clock but the values' timestamps.
 //! `docs/bands.md` explains the method.
 
 mod calendar;

@@ -1,17 +1,18 @@
-//! Narrow periodic spikes: deviations from the smooth forecast that return at the same minute of the hour or at the same
-//! five minutes of the day. A deviation counts once it is clearly more than noise, so that a bin costs no accuracy.
+//! Narrow periodic spikes: deviations from the smooth forecast that recur at the same minute of the hour or in the same five
+//! minutes of the day. Only deviations that are statistically significant are applied: the many bins would otherwise add
+//! noise to the forecast.
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Observation, Profile};
 
-/// Deviations by bin.
+/// Mean deviation from the smooth forecast in each bin of a period.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Overlay {
     profile: Profile,
-    /// Passes that are remembered.
+    /// Number of passes after which older ones are forgotten exponentially.
     memory: f64,
-    /// Passes before a deviation counts.
+    /// Number of passes before a deviation is applied.
     least: f64,
 }
 
@@ -24,7 +25,7 @@ impl Overlay {
         self.profile.len()
     }
 
-    /// The deviation to expect, where the noise has this scale.
+    /// Expected deviation in a bin, shrunk to 0 unless it is significant for noise of this standard deviation.
     pub(crate) fn at(&self, bin: usize, scale: f64) -> f64 {
         match self.profile.bin(bin) {
             Some((value, passes)) if passes >= self.least => {
@@ -32,7 +33,7 @@ impl Overlay {
                 if noise <= 0.0 {
                     return value;
                 }
-                // Nothing below 3 standard errors, all of it beyond 5.
+                // None of it below 3 standard errors, all of it above 5.
                 value * ((value.abs() / noise - 3.0) / 2.0).clamp(0.0, 1.0)
             }
             _ => 0.0,
@@ -43,17 +44,11 @@ impl Overlay {
         let usual = self.profile.bin(bin).map_or(0.0, |(value, _)| value.abs());
         self.profile.learn(
             bin,
-            Lesson {
-                value: deviation,
-                share,
-                memory: self.memory,
-                clip: 4.0 * scale + 0.5 * usual,
-                calm: 0.0,
-            },
+            Observation { value: deviation, share, memory: self.memory, clip: 4.0 * scale + 0.5 * usual },
         );
     }
 
-    /// Largest step to a neighbouring bin: how much a spike that is early or late differs from the forecast.
+    /// Largest difference from a neighbouring bin: the error of the forecast if a spike comes early or late.
     pub(crate) fn steepness(&self, bin: usize, scale: f64) -> f64 {
         let bins = self.profile.len();
         let here = self.at(bin, scale);

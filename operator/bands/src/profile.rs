@@ -1,4 +1,4 @@
-//! The usual value by place in a season, such as the half hour of the day.
+//! Seasonal profile: the usual value in each interval of a season, such as each half hour of the day.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,22 +11,20 @@ pub(crate) struct Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Bin {
     value: f64,
-    /// Passes through the bin, up to the season's memory.
+    /// Number of passes through the bin so far, limited to the profile's memory.
     passes: f32,
 }
 
-/// A value to learn, and how.
+/// A value to learn in a bin, with its weight and limits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lesson {
+pub(crate) struct Observation {
     pub(crate) value: f64,
-    /// Share of a pass through the bin that the value stands for.
+    /// Part of the bin's duration that the value covers, from 0 to 1.
     pub(crate) share: f64,
-    /// Passes that are remembered.
+    /// Number of passes after which the mean forgets older ones exponentially.
     pub(crate) memory: f64,
-    /// Largest distance from the bin's value that counts.
+    /// Largest difference from the bin's value that is learnt.
     pub(crate) clip: f64,
-    /// Value of no surprise: where the second pass contradicts the first, the nearer to this one is kept.
-    pub(crate) calm: f64,
 }
 
 impl Profile {
@@ -38,15 +36,15 @@ impl Profile {
         self.bins.len()
     }
 
-    /// A bin's value and passes; none before the first.
+    /// The value and the number of passes of a bin. None before its first value.
     pub(crate) fn bin(&self, index: usize) -> Option<(f64, f64)> {
         self.bins.get(index).filter(|bin| bin.passes > 0.0).map(|bin| (bin.value, f64::from(bin.passes)))
     }
 
-    /// The value at a place between the centres of bins, going around at the ends.
-    pub(crate) fn interpolated(&self, place: f64) -> Option<f64> {
+    /// Linear interpolation between the centres of bins, periodic at the ends; `position` is in bins.
+    pub(crate) fn interpolated(&self, position: f64) -> Option<f64> {
         let bins = self.bins.len() as f64;
-        let shifted = (place - 0.5).rem_euclid(bins);
+        let shifted = (position - 0.5).rem_euclid(bins);
         let fraction = shifted.fract();
         let first = self.bin(shifted as usize % self.bins.len());
         let second = self.bin((shifted as usize + 1) % self.bins.len());
@@ -58,22 +56,22 @@ impl Profile {
         }
     }
 
-    pub(crate) fn learn(&mut self, index: usize, lesson: Lesson) {
+    pub(crate) fn learn(&mut self, index: usize, observation: Observation) {
         let Some(bin) = self.bins.get_mut(index) else { return };
         let passes = f64::from(bin.passes);
-        let step = lesson.value - bin.value;
+        let step = observation.value - bin.value;
         if passes <= 0.0 {
-            bin.value = lesson.value;
-        } else if (0.9..1.9).contains(&passes) && step.abs() > lesson.clip {
-            let kept = (bin.value - lesson.calm).abs() <= (lesson.value - lesson.calm).abs();
-            if !kept {
-                bin.value = lesson.value;
+            bin.value = observation.value;
+        } else if (0.9..1.9).contains(&passes) && step.abs() > observation.clip {
+            // One of the first two values is an outlier, presumably the larger.
+            if observation.value.abs() < bin.value.abs() {
+                bin.value = observation.value;
             }
         } else {
-            let clipped = if passes < 0.9 { step } else { step.clamp(-lesson.clip, lesson.clip) };
-            bin.value += clipped * lesson.share / (passes + lesson.share);
+            let clipped = if passes < 0.9 { step } else { step.clamp(-observation.clip, observation.clip) };
+            bin.value += clipped * observation.share / (passes + observation.share);
         }
-        bin.passes = (passes + lesson.share).min(lesson.memory) as f32;
+        bin.passes = (passes + observation.share).min(observation.memory) as f32;
     }
 }
 
@@ -81,15 +79,15 @@ impl Profile {
 mod tests {
     use super::*;
 
-    fn lesson(value: f64) -> Lesson {
-        Lesson { value, share: 1.0, memory: 7.0, clip: 3.0, calm: 0.0 }
+    fn observation(value: f64) -> Observation {
+        Observation { value, share: 1.0, memory: 7.0, clip: 3.0 }
     }
 
     #[test]
     fn an_outlier_in_the_first_pass_is_dropped_by_the_second() {
         let mut profile = Profile::new(4);
-        profile.learn(1, lesson(500.0));
-        profile.learn(1, lesson(2.0));
+        profile.learn(1, observation(500.0));
+        profile.learn(1, observation(2.0));
         assert_eq!(profile.bin(1), Some((2.0, 2.0)));
     }
 
@@ -97,7 +95,7 @@ mod tests {
     fn interpolation_goes_around_midnight() {
         let mut profile = Profile::new(4);
         for (bin, value) in [(0, 0.0), (1, 10.0), (2, 20.0), (3, 30.0)] {
-            profile.learn(bin, lesson(value));
+            profile.learn(bin, observation(value));
         }
         assert_eq!(profile.interpolated(0.0), Some(15.0));
         assert_eq!(profile.interpolated(1.0), Some(5.0));

@@ -1,33 +1,35 @@
-//! The state of an engine as bytes, so that a restart neither retrains nor judges anew.
+//! Saving and restoring the state of an engine, so that a restart doesn't lose what was learnt.
 
 use crate::config::Config;
 use crate::engine::{Engine, State};
 
-/// Version of the format: another's state is refused, and its series learnt anew.
-const VERSION: u8 = 2;
+/// Version of the format. A state of another version is refused, and its series is learnt again.
+pub(crate) const VERSION: u8 = 3;
 
-/// Why a state can't be used; the series is then learnt anew.
+/// Reason that a saved state can't be used. The series then has to be learnt again.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StateError {
-    /// Another version of the engine wrote it.
+    /// The state has another version of the format.
     #[error("the band's state has format {found}, and this version reads {VERSION}")]
     Version {
         /// The format that was found.
         found: u8,
     },
-    /// The bytes aren't a whole state.
+    /// The bytes aren't a complete state, or don't match their checksum.
     #[error("the band's state is damaged: {0}")]
     Damaged(String),
 }
 
 impl Engine {
-    /// The state, at most 16 KiB.
+    /// The state as bytes, at most 16 KiB: the version, a CRC-32 of the rest, and the state in postcard's format.
     pub fn save(&self) -> Result<Vec<u8>, StateError> {
-        postcard::to_extend(&self.state, vec![VERSION])
-            .map_err(|error| StateError::Damaged(error.to_string()))
+        let state = postcard::to_extend(&self.state, Vec::new())
+            .map_err(|error| StateError::Damaged(error.to_string()))?;
+        let checksum = crc32fast::hash(&state).to_le_bytes();
+        Ok([&[VERSION], checksum.as_slice(), &state].concat())
     }
 
-    /// An engine that goes on where the saved one stopped.
+    /// An engine that continues from a saved state.
     pub fn restore(config: Config, bytes: &[u8]) -> Result<Self, StateError> {
         let Some((version, rest)) = bytes.split_first() else {
             return Err(StateError::Damaged("it is empty".to_owned()));
@@ -35,8 +37,15 @@ impl Engine {
         if *version != VERSION {
             return Err(StateError::Version { found: *version });
         }
+        let Some((checksum, state)) = rest.split_first_chunk() else {
+            return Err(StateError::Damaged("it has no checksum".to_owned()));
+        };
+        // A changed number would still parse, and a NaN among the numbers could panic much later.
+        if u32::from_le_bytes(*checksum) != crc32fast::hash(state) {
+            return Err(StateError::Damaged("its checksum is wrong".to_owned()));
+        }
         let (state, left): (State, _) =
-            postcard::take_from_bytes(rest).map_err(|error| StateError::Damaged(error.to_string()))?;
+            postcard::take_from_bytes(state).map_err(|error| StateError::Damaged(error.to_string()))?;
         if !left.is_empty() {
             return Err(StateError::Damaged(format!("{} bytes are left over", left.len())));
         }
